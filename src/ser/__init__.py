@@ -1,0 +1,1 @@
+"""Fine-tune self-supervised speech encoders for emotion recognition, and report honestly how well they do."""

@@ -1,0 +1,120 @@
+"""The `ser` command: each subcommand is a Hydra app configured by configs/<subcommand>.yaml.
+
+Nothing heavy is imported here: `ser --help`, `--cfg job` and TAB completion answer at once. A stage and what it needs
+are imported inside the task.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ser import config
+from ser.errors import UserError
+
+PACKAGED = Path(__file__).parent / "configs"  # in a wheel
+CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "configs")  # in a checkout
+
+Schema = TypeVar("Schema")
+
+
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="prepare_data")
+def prepare_data(cfg: DictConfig) -> None:
+    """List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS"""  # noqa: D400, D415
+    with mistakes_in_one_line():
+        checked_cfg = checked(cfg, config.PrepareData)
+        from ser.commands.prepare_data import prepare_data
+
+        prepare_data(checked_cfg)
+
+
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="train")
+def train(cfg: DictConfig) -> float:
+    """Fine-tune an encoder: ser train model=hubert_large"""  # noqa: D400, D415
+    with mistakes_in_one_line():
+        checked_cfg = checked(cfg, config.Train)
+        from ser.commands.train import train
+
+        return train(checked_cfg)
+
+
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="evaluate")
+def evaluate(cfg: DictConfig) -> None:
+    """Score a checkpoint: ser evaluate checkpoint=runs/..."""  # noqa: D400, D415
+    with mistakes_in_one_line():
+        checked_cfg = checked(cfg, config.Evaluate)
+        from ser.commands.evaluate import evaluate
+
+        evaluate(checked_cfg)
+
+
+SCHEMAS = {"prepare_data": config.PrepareData, "train": config.Train, "evaluate": config.Evaluate}
+for name, schema in SCHEMAS.items():
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
+
+COMMANDS: dict[str, Callable[[], Any]] = {"prepare-data": prepare_data, "train": train, "evaluate": evaluate}
+
+
+@contextmanager
+def mistakes_in_one_line() -> Iterator[None]:
+    """End the run with one line and status 1 where the user, the disk or the configuration is at fault."""
+    try:
+        yield
+    except (UserError, OmegaConfBaseException, OSError) as error:
+        sys.exit("ser: " + " ".join(str(error).split()))
+
+
+def checked(cfg: DictConfig, schema: type[Schema]) -> Schema:
+    """Turn a composed config into its dataclass; misspelt, mistyped or missing values end the run."""
+    merged = OmegaConf.merge(schema, OmegaConf.to_container(cfg, resolve=True))
+    values = OmegaConf.to_object(merged)
+    assert isinstance(values, schema)
+    return values
+
+
+def usage() -> str:
+    lines = [f"  {name:<14}{command.__doc__}" for name, command in COMMANDS.items()]
+    return "\n".join(["usage: ser <command> [key=value ...] [--help] [--cfg job] [--multirun]", "", *lines])
+
+
+def flags_to_overrides(arguments: list[str]) -> list[str]:
+    """Write `--root DIR` as the Hydra override it stands for, quoted so that any path works."""
+    parser = argparse.ArgumentParser(prog="ser", add_help=False, allow_abbrev=False)
+    parser.add_argument("--root")
+    flags, overrides = parser.parse_known_args(arguments)
+    if flags.root is not None:
+        quoted = flags.root.replace("\\", "\\\\").replace("'", r"\'")
+        overrides.append(f"root='{quoted}'")
+    return overrides
+
+
+def complete() -> None:
+    """Answer the shell's TAB: subcommand names first, then what Hydra knows of that subcommand."""
+    program, *words = os.environ["COMP_LINE"].split(" ")
+    if len(words) > 1 and words[0] in COMMANDS:
+        os.environ["COMP_LINE"] = " ".join([program, *words[1:]])
+        COMMANDS[words[0]]()
+    else:
+        print(*COMMANDS)
+
+
+def main() -> None:
+    """Take the subcommand off the command line and leave the rest to Hydra."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(usage())
+    elif name == "-sc":
+        complete() if "COMP_LINE" in os.environ else train()
+    elif name in COMMANDS:
+        sys.argv[1:] = flags_to_overrides(arguments)
+        COMMANDS[name]()
+    else:
+        sys.exit(f"ser: no command '{name}'\n\n{usage()}")

@@ -1,0 +1,39 @@
+"""ser prepare-data --root RAVDESS"""  # noqa: D400, D415
+
+from typing import Any
+
+from ser import config
+from ser.console import start_logging
+from ser.data import audit
+from ser.data.prepared import prepare
+
+
+def prepare_data(cfg: config.PrepareData) -> None:
+    """List, check, divide and cache the recordings of a corpus."""
+    log = start_logging()
+    report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
+    for line in audit.warnings(report):
+        log.warning("warning: %s", line)
+    print(summary(report, cfg))
+
+
+def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
+    """The audit as a person reads it."""
+    sides, seconds = report["split"], report["seconds"]
+    lines = [
+        f"{report['description']}",
+        f"{report['recordings']} clips, {report['speakers']} speakers, {seconds['total'] / 60:.0f} minutes "
+        f"({seconds['shortest']:.2f}-{seconds['longest']:.2f} s, mean {seconds['mean']:.2f} s)",
+        "per emotion: " + ", ".join(f"{name} {number}" for name, number in report["per_emotion"].items()),
+    ]
+    lines += [f"left out: {entry['count']} {reason}" for reason, entry in sorted(report["left_out"].items())]
+    if report["not_mono"]:
+        lines.append(f"{len(report['not_mono'])} not mono, averaged: {', '.join(report['not_mono'])}")
+    fold = f" fold {cfg.protocol.fold}" if cfg.protocol.fold is not None else ""
+    lines += [
+        f"protocol {cfg.protocol.name}{fold}: {sides['train']} train, {sides['validation']} validation, "
+        f"{sides['test']} test clips; {len(sides['speakers_on_both_sides'])} speakers and "
+        f"{len(sides['identical_on_both_sides'])} identical clips on both sides",
+        f"{report['decoded']} decoded, {report['recordings'] - report['decoded']} unchanged; written to {cfg.data_dir}",
+    ]
+    return "\n".join(lines)

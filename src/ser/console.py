@@ -1,0 +1,59 @@
+"""What the user sees in the terminal, and the same lines in run.log."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
+from rich.text import Text
+
+Item = TypeVar("Item")
+
+stderr = Console(stderr=True)
+"""Progress and log lines; standard output carries only results."""
+
+
+class ConsoleHandler(logging.Handler):
+    """One line a message, above any running bar; a long one is wrapped by the terminal, not cut into several."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else ""
+        stderr.print(Text(record.getMessage(), style=style), soft_wrap=True)
+
+
+def start_logging() -> logging.Logger:
+    """Send the package's log lines to the terminal; called once by each command."""
+    logger = logging.getLogger("ser")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [ConsoleHandler()]
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    return logger
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Write the package's log lines to a file as well, after what it already holds."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("ser")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def progress(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
+    """Show a bar while `items` are consumed."""
+    return track(items, description=description, total=total, console=stderr, transient=True)
+
+
+def bar() -> Progress:
+    """A bar whose owner advances it, with a field `note` for the latest figures."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, TextColumn("{task.fields[note]}"), console=stderr, transient=True)

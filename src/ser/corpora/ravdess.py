@@ -1,0 +1,120 @@
+"""RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song (Livingstone & Russo 2018).
+
+    Actor_12/03-01-06-01-02-01-12.wav
+             |  |  |  |  |  |  +- actor 01-24, odd male, even female
+             |  |  |  |  |  +---- repetition 01, 02
+             |  |  |  |  +------- statement 01 "Kids are talking by the door", 02 "Dogs are sitting by the door"
+             |  |  |  +---------- intensity 01 normal, 02 strong (neutral has no strong)
+             |  |  +------------- emotion
+             |  +---------------- channel 01 speech, 02 song
+             +------------------- modality 01 audio-video, 02 video, 03 audio
+
+The speech part has 1440 recordings, 60 of each actor. https://doi.org/10.5281/zenodo.1188976, CC BY-NC-SA 4.0.
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+
+from ser.corpora.recordings import AUDIO_SUFFIXES, Recording, Scan, files_below
+from ser.errors import UserError
+
+DESCRIPTION = "RAVDESS, speech part (CC BY-NC-SA 4.0)"
+SYNTHETIC = False
+
+EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
+"""The order of the labels, everywhere."""
+
+EMOTION_CODES = {
+    "01": "neutral",
+    "02": "calm",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fearful",
+    "07": "disgust",
+    "08": "surprised",
+}
+INTENSITY_CODES = {"01": "normal", "02": "strong"}
+CODES = {
+    "modality": ("01", "02", "03"),
+    "channel": ("01", "02"),
+    "emotion": tuple(EMOTION_CODES),
+    "intensity": tuple(INTENSITY_CODES),
+    "statement": ("01", "02"),
+    "repetition": ("01", "02"),
+    "actor": tuple(f"{actor:02d}" for actor in range(1, 25)),
+}
+SEVEN_CODES = re.compile(r"\d{2}(-\d{2}){6}")
+
+
+def scan(root: Path) -> Scan:
+    """List the speech recordings below `root`, whatever its folders are called.
+
+    Raises:
+        UserError: names with impossible codes, all of them at once; or two files of one name with different sizes.
+    """
+    found, mistakes, seen = Scan(), [], dict[str, str]()
+    for path in files_below(root):
+        stem, suffix = PurePosixPath(path).stem, PurePosixPath(path).suffix.lower()
+        if not SEVEN_CODES.fullmatch(stem):
+            found.leave_out(foreign(stem, suffix), path)
+        elif mistake := impossible(stem):
+            mistakes.append(f"{path} ({mistake})")
+        elif reason := not_speech(stem, suffix):
+            found.leave_out(reason, path)
+        elif stem in seen:
+            # The popular Kaggle copy holds the whole tree twice.
+            if (root / seen[stem]).stat().st_size != (root / path).stat().st_size:
+                mistakes.append(f"{path} (another recording than {seen[stem]}, under the same name)")
+            found.leave_out("second copies of a recording", path)
+        else:
+            seen[stem] = path
+            found.recordings.append(recording(path))
+    if mistakes:
+        raise UserError(f"root={root}: {len(mistakes)} impossible names: " + "; ".join(mistakes))
+    return found
+
+
+def recording(path: str) -> Recording:
+    """Read the seven codes of a valid name.
+
+    >>> recording("Actor_12/03-01-06-01-02-01-12.wav").emotion
+    'fearful'
+    """
+    _, _, emotion, intensity, statement, repetition, actor = PurePosixPath(path).stem.split("-")
+    return Recording(
+        path=path,
+        emotion=EMOTION_CODES[emotion],
+        speaker=str(int(actor)),
+        gender="male" if int(actor) % 2 else "female",
+        intensity=INTENSITY_CODES[intensity],
+        statement=str(int(statement)),
+        repetition=str(int(repetition)),
+    )
+
+
+def impossible(stem: str) -> str:
+    """What is wrong with the codes of a seven-part name, or nothing."""
+    codes = dict(zip(CODES, stem.split("-"), strict=True))
+    for part, code in codes.items():
+        if code not in CODES[part]:
+            return f"{part} {code}: it must be one of {CODES[part][0]} to {CODES[part][-1]}"
+    if codes["emotion"] == "01" and codes["intensity"] == "02":
+        return "emotion 01 (neutral) has no intensity 02"
+    return ""
+
+
+def not_speech(stem: str, suffix: str) -> str:
+    """Why a validly named file is no speech recording, or nothing."""
+    modality, channel, *_ = stem.split("-")
+    if modality != "03":
+        return "video files"
+    if channel == "02":
+        return "song recordings"
+    return "" if suffix in AUDIO_SUFFIXES else "files that are no audio"
+
+
+def foreign(stem: str, suffix: str) -> str:
+    if stem.startswith("."):
+        return "hidden files"
+    return "audio files not named as RAVDESS names them" if suffix in AUDIO_SUFFIXES else "files that are no audio"

@@ -1,0 +1,94 @@
+"""Clips -> padded batches, straight from the mapped cache."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
+from ser.data.manifest import Utterance
+from ser.data.prepared import Prepared
+
+MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
+"""Samples to which a batch is padded at least: one frame of the encoder with the longest receptive field (Moonshine's,
+895 samples) and more than one of any other."""
+
+
+class Example(TypedDict):
+    samples: Int16
+    label: int
+
+
+class Clips(Dataset[Example]):
+    """Some recordings of a prepared corpus: int16 views of the cache and class indices."""
+
+    def __init__(self, prepared: Prepared, utterances: Sequence[Utterance]) -> None:
+        self.utterances = list(utterances)
+        self._audio, self._rows = prepared.audio, prepared.of(utterances)
+        self._labels = [prepared.emotions.index(utterance.emotion) for utterance in utterances]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Example:
+        return {"samples": self._audio.samples(self._rows[index]), "label": self._labels[index]}
+
+    def lengths(self) -> list[int]:
+        """Samples of each clip at 16 kHz."""
+        return [len(self[index]["samples"]) for index in range(len(self))]
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Pad clips to the longest of the batch.
+
+    Returns:
+        `input_values` `(batch, samples)` float32, `attention_mask` `(batch, samples)` int64 and `labels` `(batch,)`: what
+        `Wav2Vec2FeatureExtractor` makes of the same clips, without its lists.
+    """
+
+    do_normalize: bool
+    """Bring each clip to zero mean and unit variance, before padding, as the encoder was pretrained."""
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        longest = max(MINIMUM, *(len(example["samples"]) for example in examples))
+        values = np.zeros((len(examples), longest), dtype=np.float32)
+        mask = np.zeros((len(examples), longest), dtype=np.int64)
+        for row, example in enumerate(examples):
+            clip = example["samples"].astype(np.float32) / 32768
+            if self.do_normalize:
+                clip = (clip - clip.mean()) / np.sqrt(clip.var() + 1e-7)
+            values[row, : len(clip)] = clip
+            mask[row, : len(clip)] = 1
+        return {
+            "input_values": torch.from_numpy(values),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.tensor([example["label"] for example in examples]),
+        }
+
+
+def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> list[list[int]]:
+    """Batches of indices for scoring, from the shortest clips to the longest.
+
+    Args:
+        lengths: samples of each clip.
+        batch_size: clips of a batch, at most.
+        equal_lengths: put only clips of one length together, so that nothing is padded; an encoder that normalises over
+            time would otherwise answer differently in another batch. (RAVDESS was cut at video frames: its 1440 clips
+            have 70 lengths.)
+    """
+    order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
+    groups: list[list[int]] = [order]
+    if equal_lengths:
+        groups = [list(group) for _, group in groupby(order, key=lambda index: lengths[index])]
+    return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
+
+
+def collated(clips: Clips, batches: Sequence[Sequence[int]], collator: Collator) -> Iterator[dict[str, Any]]:
+    """The batches themselves."""
+    for batch in batches:
+        yield collator([clips[index] for index in batch])

@@ -1,0 +1,105 @@
+"""The prepared folder: made by `prepare`, opened by everything that needs audio."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ser.config import Corpus, Protocol, Side
+from ser.corpora import CORPORA
+from ser.data import audit, cache, manifest
+from ser.data.cache import Cache
+from ser.data.manifest import Utterance
+from ser.data.protocols import identity, split
+from ser.errors import UserError
+from ser.files import remove, write_json
+
+log = logging.getLogger("ser")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A corpus that is ready for use."""
+
+    corpus: str
+    emotions: tuple[str, ...]
+    """The labels in the order of the corpus."""
+    utterances: list[Utterance]
+    audio: Cache
+    rows: dict[str, int]
+    """Path of a recording -> its row in `audio`."""
+
+    def of(self, utterances: Sequence[Utterance]) -> list[int]:
+        """The rows of some recordings in `audio`."""
+        return [self.rows[utterance.path] for utterance in utterances]
+
+
+def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> dict[str, Any]:
+    """Read a corpus into `data_dir`: manifest, split lists, audit and the 16 kHz cache.
+
+    Returns:
+        What audit.json holds, with the number of recordings that had to be `decoded`.
+
+    Raises:
+        UserError: the root or recordings below it cannot be used; `data_dir` is left as it was.
+    """
+    module, target = CORPORA[corpus.name], Path(data_dir)
+    source = Path(root).expanduser() if root else made_by_the_package(module, target)
+    if not source.is_dir():
+        raise UserError(f"root={source}: {'it is no folder' if source.exists() else 'there is no such folder'}")
+    found = module.scan(source)
+    if not found.recordings:
+        raise UserError(f"root={source}: no speech recording of {module.DESCRIPTION} ({found.summary() or 'no files'})")
+    # Everything that can be refused without decoding is refused before anything is written.
+    split([manifest.Utterance(**vars(recording)) for recording in found.recordings], protocol)
+    facts, decoded = cache.build(source, found.recordings, target / cache.FILE)
+    utterances = [manifest.utterance(*pair) for pair in zip(found.recordings, facts, strict=True)]
+    lists = split(utterances, protocol)
+    report = {
+        "corpus": corpus.name,
+        "description": module.DESCRIPTION,
+        "synthetic": module.SYNTHETIC,
+        "protocol": identity(protocol, lists),
+        **audit.audit(found, utterances, facts, lists),
+    }
+    for side in Side:
+        path = target / f"{side.value}.csv"
+        manifest.write(path, lists.side(side)) if lists.side(side) else remove(path)
+    write_json(target / audit.FILE, report)
+    manifest.write(target / manifest.FILE, utterances)  # last: a folder with a manifest is complete
+    return {**report, "decoded": decoded}
+
+
+def made_by_the_package(module: Any, target: Path) -> Path:
+    """Generate the recordings of a corpus that needs no root."""
+    if not module.SYNTHETIC:
+        raise UserError("root is missing: give the corpus's folder, as in `ser prepare-data --root RAVDESS`")
+    source = target / "recordings"
+    module.generate(source)
+    return source
+
+
+def open_prepared(data_dir: str, corpus: str) -> Prepared:
+    """Open what `prepare` wrote.
+
+    Raises:
+        UserError: the folder holds nothing prepared, another corpus, or emotions that the corpus does not have.
+    """
+    folder, module = Path(data_dir), CORPORA[corpus]
+    utterances = manifest.read(folder / manifest.FILE)
+    held = json.loads((folder / audit.FILE).read_text(encoding="utf-8"))["corpus"]
+    if held != corpus:
+        raise UserError(f"data_dir={folder}: it holds the corpus {held}, not {corpus}")
+    audio = Cache(folder / cache.FILE)
+    rows = {facts["path"]: index for index, facts in enumerate(audio.facts)}
+    if stale := [row.path for row in utterances if row.path not in rows]:
+        raise UserError(f"data_dir={folder}: {stale[0]} is in the manifest but not in the cache; prepare the data again")
+    if unknown := sorted({row.emotion for row in utterances} - set(module.EMOTIONS)):
+        raise UserError(f"{folder / manifest.FILE}: unknown emotions {', '.join(unknown)}; choices: {module.EMOTIONS}")
+    return Prepared(corpus, module.EMOTIONS, utterances, audio, rows)
+
+
+def is_prepared(data_dir: str) -> bool:
+    return (Path(data_dir) / manifest.FILE).is_file()

@@ -1,0 +1,190 @@
+"""Build a classifier from a pretrained encoder, save it in the library's layout, and load it again: exactly.
+
+What a checkpoint lacks or brings beyond the head is an error, never a tensor that silently starts at random.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    PretrainedConfig,
+    PreTrainedModel,
+    Wav2Vec2FeatureExtractor,
+)
+
+from ser import config
+from ser.errors import UserError
+from ser.files import replacing
+from ser.models.families import HEAD, Family, family_of
+
+log = logging.getLogger("ser")
+
+WEIGHTS = "model.safetensors"
+STAMP = "ser"
+"""Key of config.json under which a checkpoint says what it was trained on."""
+
+
+def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtractor]:
+    """A classifier with a new head on a pretrained encoder (or on a random one), in float32, and its preprocessing.
+
+    Raises:
+        UserError: the checkpoint cannot be had, is of an unknown kind, or does not match its own config.
+    """
+    settings = encoder_config(model)
+    source = model.pretrained or f"model '{model.name}'"
+    family = family_of(settings, source)
+    settings.update(
+        {
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: index for index, label in enumerate(labels)},
+            "num_labels": len(labels),
+            "use_weighted_layer_sum": model.weighted_layer_sum,
+            "classifier_proj_size": model.classifier_proj_size,
+        }
+    )
+    if model.pretrained is None:
+        log.info("model %s: random weights, nothing pretrained", model.name)
+        return family.classifier(settings), default_extractor(settings)
+    classifier, new = load_exactly(model.pretrained, settings, family, may_be_new=HEAD + family.untrained)
+    log.info("encoder %s loaded; new tensors: %s", model.pretrained, ", ".join(sorted(new)))
+    return classifier, extractor_of(model.pretrained, settings)
+
+
+def encoder_config(model: config.Model) -> PretrainedConfig:
+    """The encoder's config with the run's own settings in it; each of them is written to the log."""
+    if model.pretrained is None:
+        given = dict(model.config)
+        return AutoConfig.for_model(given.pop("model_type"), **given)
+    settings = fetched(AutoConfig.from_pretrained, model.pretrained)
+    if unknown := [key for key in model.config if not hasattr(settings, key)]:
+        raise UserError(f"model.config.{unknown[0]}: {model.pretrained} ({settings.model_type}) has no such setting")
+    for key, value in model.config.items():
+        brought = getattr(settings, key)
+        log.info("%s = %s%s", key, value, f" (the checkpoint brings {brought})" if brought != value else "")
+    settings.update(model.config)
+    return settings
+
+
+def load(folder: Path, labels: Sequence[str]) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtractor]:
+    """Load a fine-tuned checkpoint whole: every tensor must be there, and no other.
+
+    Raises:
+        UserError: the folder is no checkpoint of the package, or its labels are not `labels` in this order.
+    """
+    settings = AutoConfig.from_pretrained(folder)
+    held = [settings.id2label[index] for index in sorted(settings.id2label)]
+    if held != list(labels):
+        raise UserError(f"{folder}: its labels are {', '.join(held)}, those of the corpus {', '.join(labels)}")
+    classifier, _ = load_exactly(str(folder), settings, family_of(settings, str(folder)), may_be_new=())
+    return classifier, extractor_of(str(folder), settings)
+
+
+def load_exactly(
+    source: str, settings: PretrainedConfig, family: Family, may_be_new: tuple[str, ...]
+) -> tuple[PreTrainedModel, set[str]]:
+    """Read weights into float32, whatever type they are stored in.
+
+    Returns:
+        The classifier, and the names of the tensors that started at random.
+
+    Raises:
+        UserError: a tensor is missing, unexpected or of another shape.
+    """
+    classifier, report = fetched(
+        family.classifier.from_pretrained,
+        source,
+        config=settings,
+        # The library's default is the stored type: a float16 checkpoint would be trained in float16.
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,  # reported, and judged below
+        output_loading_info=True,
+    )
+    other_shape = {entry[0] for entry in report["mismatched_keys"]}
+    new = set(report["missing_keys"]) | other_shape
+    if lost := [name for name in new if not belongs(name, may_be_new)]:
+        raise UserError(f"{source}: {named(lost)} missing or of another shape; the checkpoint does not match its config")
+    if extra := [name for name in report["unexpected_keys"] if not belongs(name, family.other_tasks)]:
+        raise UserError(f"{source}: {named(extra)} unexpected; the checkpoint does not match its config")
+    return classifier, new
+
+
+def belongs(name: str, parts: Iterable[str]) -> bool:
+    return any(name.startswith(part) or name.endswith(part) for part in parts)
+
+
+def named(names: Sequence[str]) -> str:
+    shown = ", ".join(sorted(names)[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
+    """Call the library's loader; what it says in a page when a checkpoint cannot be had is said in a line.
+
+    Raises:
+        UserError: no such folder, no such repository, no network, or a broken file.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        check_folder(folder)
+        source = str(folder)
+    elif source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise UserError(f"model.pretrained={source}: there is no such folder, and no hub name looks like this")
+    try:
+        return from_pretrained(source, **options)
+    except OSError as error:
+        reason = " ".join(str(error).split()).split(". ")[0]
+        raise UserError(
+            f"{source}: not in the local cache, and the hub does not give it ({reason}); "
+            "give a local folder with model.pretrained=PATH"
+        ) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a UserError unless the folder has the two files that every checkpoint has."""
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder}: no checkpoint, it has no config.json")
+    weights = [*folder.glob("model*.safetensors"), *folder.glob("pytorch_model*.bin")]
+    if not weights:
+        raise UserError(f"{folder}: no checkpoint, it has no {WEIGHTS}")
+
+
+def extractor_of(source: str, settings: PretrainedConfig) -> Wav2Vec2FeatureExtractor:
+    extractor = fetched(AutoFeatureExtractor.from_pretrained, source)
+    # Several published preprocessor files carry the wrong flag; the norm of the CNN decides.
+    extractor.return_attention_mask = takes_mask(settings)
+    return extractor
+
+
+def default_extractor(settings: PretrainedConfig) -> Wav2Vec2FeatureExtractor:
+    return Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=takes_mask(settings))
+
+
+def takes_mask(settings: PretrainedConfig) -> bool:
+    return getattr(settings, "feat_extract_norm", "layer") != "group"
+
+
+def save(classifier: PreTrainedModel, extractor: Wav2Vec2FeatureExtractor, folder: Path, stamp: dict[str, Any]) -> None:
+    """Write a checkpoint in the library's layout, stamped with what it was trained on; whole or not at all."""
+    setattr(classifier.config, STAMP, stamp)
+    with replacing(folder) as temporary:
+        classifier.save_pretrained(temporary)
+        extractor.save_pretrained(temporary)
+
+
+def stamp_of(folder: Path) -> dict[str, Any]:
+    """What a checkpoint says it was trained on.
+
+    Raises:
+        UserError: the folder is no checkpoint, or was not written by `ser train`.
+    """
+    check_folder(folder)
+    stamp = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(STAMP)
+    if stamp is None:
+        raise UserError(f"{folder}: its config.json does not say what it was trained on; `ser train` did not write it")
+    return dict(stamp)

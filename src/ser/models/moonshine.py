@@ -1,0 +1,49 @@
+"""The encoder of Moonshine (arXiv 2410.15608) with a classification head, after the library's Whisper classifier.
+
+transformers has no audio-classification class for Moonshine. A checkpoint therefore carries this file and `heads.py`,
+and `AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=True)` loads it without `ser`.
+"""
+
+import torch
+from torch import nn
+from transformers.models.moonshine.modeling_moonshine import MoonshineEncoder, MoonshinePreTrainedModel
+
+from .heads import PooledHead, frame_mask
+
+SAMPLES_PER_FRAME = 64 * 3 * 2
+"""Product of the strides of the three convolutions."""
+
+
+class MoonshineForAudioClassification(PooledHead, MoonshinePreTrainedModel):
+    """Raw waveform -> Moonshine encoder -> layer weights -> projector -> masked mean -> classifier."""
+
+    def __init__(self, config):  # type: ignore[no-untyped-def]
+        super().__init__(config)
+        layers = config.encoder_num_hidden_layers + 1  # and the input of the first
+        self.encoder = MoonshineEncoder(config)
+        if config.use_weighted_layer_sum:
+            self.layer_weights = nn.Parameter(torch.ones(layers) / layers)
+        self.projector = nn.Linear(config.hidden_size, config.classifier_proj_size)
+        self.classifier = nn.Linear(config.classifier_proj_size, config.num_labels)
+        self.post_init()
+
+    def encoder_module(self) -> nn.Module:
+        return self.encoder
+
+    def frames(self, samples: torch.Tensor) -> torch.Tensor:
+        """Frames that the CNN makes of so many samples, `(batch,)`; the library's own formula takes one integer."""
+        for kernel, stride in ((127, 64), (7, 3), (3, 2)):
+            samples = torch.div(samples - kernel, stride, rounding_mode="floor") + 1
+        return samples.long()
+
+    def encoder_mask(self, attention_mask: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        """A mask of samples that leaves exactly the true frames.
+
+        The encoder keeps every 384th entry of its mask, which by itself lets a clip attend to a frame or two of padding.
+        """
+        return frame_mask(frames * SAMPLES_PER_FRAME, attention_mask.shape[1]).long()
+
+    def freeze_feature_encoder(self) -> None:
+        """Keep the convolutions as they are."""
+        for module in (self.encoder.conv1, self.encoder.conv2, self.encoder.conv3, self.encoder.groupnorm):
+            module.requires_grad_(False)
