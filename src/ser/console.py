@@ -20,6 +20,9 @@ class ConsoleHandler(logging.Handler):
     """One line a message, above any running bar; a long one is wrapped by the terminal, not cut into several."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print a record, unless it was meant for the file: the front door prints errors itself."""
+        if getattr(record, "file_only", False):
+            return
         style = "yellow" if record.levelno >= logging.WARNING else ""
         stderr.print(Text(record.getMessage(), style=style), soft_wrap=True)
 
@@ -30,8 +33,16 @@ def start_logging() -> logging.Logger:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.handlers = [ConsoleHandler()]
-    logging.getLogger("transformers").setLevel(logging.ERROR)
     return logger
+
+
+def quiet_transformers() -> None:
+    """Keep the library's bars and reports off the terminal; what they say that matters, `ser` says itself."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 @contextmanager
@@ -57,3 +68,10 @@ def bar() -> Progress:
     """A bar whose owner advances it, with a field `note` for the latest figures."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, TextColumn("{task.fields[note]}"), console=stderr, transient=True)
+
+
+def print_report(folder: Path) -> None:
+    """Print the classification report of a folder, and where the rest is."""
+    print((folder / "classification_report.txt").read_text(encoding="utf-8"))
+    page = folder / "report.html"
+    print(page if page.is_file() else folder)

@@ -4,6 +4,7 @@ Every clip is a short babble of vowels.  Its emotion shows only in how it is spo
 attack, voice quality), after the acoustic correlates that the emotion literature reports.
 """
 
+import functools
 import itertools
 import os
 from pathlib import Path
@@ -49,7 +50,7 @@ class Style(NamedTuple):
     final_rise: float  # octaves gained in the last third
     tremor: float  # octaves of the fast shake
     rate: float  # doublings of the syllable rate
-    attack: float  # doublings of the steepness of a syllable's onset
+    attack: float  # doublings of how early in a syllable its energy peaks
     brightness: float  # doublings of the frequency scale on which the harmonics die away
     breath: float  # noise beside the voice
     creak: float  # depth to which every other glottal pulse is weakened
@@ -58,13 +59,13 @@ class Style(NamedTuple):
 
 STYLES = {  # by emotion code
     "01": Style(0.00, -0.15, 0.05, 0.0, 0.00, 0.00, 0.0, 0.0, 0.04, 0.0, 0.3),  # neutral
-    "02": Style(-0.05, -0.03, 0.02, 0.0, 0.00, -0.20, -0.8, -0.4, 0.08, 0.0, 0.0),  # calm
-    "03": Style(0.35, 0.00, 0.30, 0.0, 0.00, 0.20, 0.4, 0.45, 0.03, 0.0, 0.0),  # happy
+    "02": Style(-0.05, -0.03, 0.02, 0.0, 0.00, -0.20, -1.0, -0.5, 0.10, 0.0, 0.0),  # calm
+    "03": Style(0.35, 0.00, 0.30, 0.0, 0.00, 0.20, 0.4, 0.55, 0.03, 0.0, 0.0),  # happy
     "04": Style(-0.15, -0.40, 0.02, 0.0, 0.01, -0.30, -0.5, -0.9, 0.20, 0.0, 1.2),  # sad
     "05": Style(0.20, -0.25, 0.05, 0.0, 0.00, 0.22, 1.2, 1.0, 0.05, 0.15, 0.3),  # angry
     "06": Style(0.50, 0.05, 0.03, 0.0, 0.12, 0.20, -0.1, -0.2, 0.30, 0.0, 0.2),  # fearful
     "07": Style(-0.15, -0.30, 0.08, 0.0, 0.00, -0.18, 0.2, 0.2, 0.08, 0.5, 0.6),  # disgust
-    "08": Style(0.35, 0.10, 0.05, 0.7, 0.00, 0.00, 0.3, 0.1, 0.06, 0.0, -0.6),  # surprised
+    "08": Style(0.35, 0.10, 0.05, 0.8, 0.00, 0.00, 0.3, 0.0, 0.06, 0.0, -0.8),  # surprised
 }
 # How far two renderings of one emotion lie apart (standard deviations); it sets how hard the corpus is.
 SPREAD = Style(0.05, 0.05, 0.03, 0.05, 0.01, 0.04, 0.1, 0.1, 0.015, 0.05, 0.12)
@@ -121,14 +122,15 @@ def waveform(emotion: str, intensity: str, statement: str, repetition: str, acto
     random = np.random.default_rng(codes)
     speaker = _speaker(int(actor))
     style = _style(emotion, intensity, random)
-    weights = np.array([weight for _, weight in SYLLABLES[statement]]) * random.normal(1.0, 0.06, len(SYLLABLES[statement]))
+    vowels = [vowel for vowel, _ in SYLLABLES[statement]]
+    weights = np.array([weight for _, weight in SYLLABLES[statement]]) * random.normal(1.0, 0.06, len(vowels))
     seconds = weights * SYLLABLE_SECONDS / (speaker.tempo * 2.0**style.rate)
     lengths = np.round(seconds * SAMPLE_RATE).astype(int)
     excitation = _excitation(speaker, style, int(lengths.sum()), random)
     excitation *= _envelope(style, lengths, random)
-    vowels = [vowel for vowel, _ in SYLLABLES[statement]]
     samples = _articulate(excitation, vowels, lengths, speaker.tract_scale)
-    return (samples * (speaker.peak / np.abs(samples).max())).astype(np.float32)
+    samples *= speaker.peak / np.abs(samples).max()
+    return samples.astype(np.float32)
 
 
 def _speaker(actor: int) -> Speaker:
@@ -165,9 +167,11 @@ def _excitation(speaker: Speaker, style: Style, length: int, random: np.random.G
     # The sum over k of decay**k * cos(k * phase) in closed form: every harmonic at the price of one cosine.
     decay = np.exp(-pitch / (speaker.brightness * 2.0**style.brightness))
     cosine = np.cos(phase)
-    pulses = decay * (cosine - decay) / (1.0 - 2.0 * decay * cosine + decay**2)
+    pulses: NDArray[np.float64] = decay * (cosine - decay) / (1.0 - 2.0 * decay * cosine + decay**2)
     pulses *= 1.0 + style.creak * np.cos(0.5 * phase)
-    return pulses / pulses.std() + style.breath * random.normal(size=length)
+    pulses /= pulses.std()
+    pulses += style.breath * random.normal(size=length)
+    return pulses
 
 
 def _envelope(style: Style, lengths: NDArray[np.int_], random: np.random.Generator) -> NDArray[np.float64]:
@@ -193,14 +197,16 @@ def _articulate(
     return samples
 
 
+@functools.cache
 def _formant_response(vowel: str, tract_scale: float) -> NDArray[np.complex128]:
     """Gives a vowel's response at the frequencies of a real FFT, shape (FILTER_SAMPLES // 2 + 1,)."""
     delay = np.exp(-2j * np.pi * np.arange(FILTER_SAMPLES // 2 + 1) / FILTER_SAMPLES)
-    response = np.ones_like(delay)
+    response: NDArray[np.complex128] = np.ones_like(delay)
     for frequency, bandwidth in zip(VOWEL_FORMANTS[vowel], FORMANT_BANDWIDTHS, strict=True):
         radius = np.exp(-np.pi * bandwidth / SAMPLE_RATE)
         cosine = np.cos(2.0 * np.pi * frequency * tract_scale / SAMPLE_RATE)
-        response *= (1.0 - 2.0 * radius * cosine + radius**2) / (1.0 - 2.0 * radius * cosine * delay + radius**2 * delay**2)
+        resonance = 1.0 - 2.0 * radius * cosine * delay + radius**2 * delay**2
+        response *= (1.0 - 2.0 * radius * cosine + radius**2) / resonance  # a gain of 1 at 0 Hz
     return response
 
 

@@ -79,7 +79,7 @@ def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool
         batch_size: clips of a batch, at most.
         equal_lengths: put only clips of one length together, so that nothing is padded; an encoder that normalises over
             time would otherwise answer differently in another batch. (RAVDESS was cut at video frames: its 1440 clips
-            have 70 lengths.)
+            have 77 lengths.)
     """
     order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
     groups: list[list[int]] = [order]

@@ -23,6 +23,8 @@ from ser.errors import UserError
 from ser.files import replacing
 
 FILE = "audio.arrow"
+ROWS_AT_A_TIME = 200
+"""Clips in a chunk of the file, which is what writing holds in memory."""
 
 FEATURES = datasets.Features(
     {
@@ -101,7 +103,7 @@ def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Fac
 
     facts, mistakes = list[Facts](), list[str]()
     with replacing(path) as temporary:
-        writer = ArrowWriter(path=str(temporary), features=FEATURES, writer_batch_size=200)
+        writer = ArrowWriter(path=str(temporary), features=FEATURES, writer_batch_size=ROWS_AT_A_TIME)
         for result in progress(in_threads(row, files), "Decoding", total=len(files)):
             if isinstance(result, str):
                 mistakes.append(result)

@@ -1,0 +1,83 @@
+"""ser evaluate checkpoint=runs/..."""  # noqa: D400, D415
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from ser import config, console
+from ser.commands.scoring import provenance, score
+from ser.data.batches import Collator
+from ser.data.prepared import Prepared, is_prepared, open_prepared, prepare
+from ser.data.protocols import Split, identity, split
+from ser.errors import UserError
+from ser.files import replacing
+from ser.models import checkpoint
+from ser.results import report
+
+log = logging.getLogger("ser")
+
+
+def evaluate(cfg: config.Evaluate) -> None:
+    """Score a checkpoint by its own protocol, from nothing but its folder and the data."""
+    console.start_logging()
+    console.quiet_transformers()
+    folder = checkpoint_folder(cfg.checkpoint)
+    stamp = checkpoint.stamp_of(folder)
+    protocol = trained_protocol(stamp)
+    prepared = data(cfg, stamp["corpus"], protocol)
+    lists = split(prepared.utterances, protocol)
+    check_lists(stamp, protocol, lists, folder)
+    rows = lists.side(cfg.split)
+    if not rows:
+        raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such list; choices: train, test")
+    classifier, extractor = checkpoint.load(folder, prepared.emotions)
+    scored = score(classifier, Collator(extractor.do_normalize), prepared, rows, cfg.batch_size)
+    target = output_folder(cfg, folder)
+    with replacing(target) as temporary:
+        temporary.mkdir()
+        report.write(temporary, scored, provenance(protocol, lists, cfg.split, stamp))
+    console.print_report(target)
+
+
+def checkpoint_folder(given: str) -> Path:
+    """The checkpoint in a run folder, or the folder itself.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"checkpoint={given}: there is no such folder")
+    return folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder
+
+
+def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
+    if cfg.output_dir is not None:
+        return Path(cfg.output_dir)
+    name = checkpoint_folder.resolve().name
+    prefix = "" if name == "checkpoint" else f"{name}-"
+    return checkpoint_folder.resolve().parent / f"{prefix}evaluation-{cfg.split.value}"
+
+
+def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
+    """The protocol that a checkpoint was trained under."""
+    values = dict(stamp["protocol"])
+    values["test_speakers"] = {int(fold): speakers for fold, speakers in values["test_speakers"].items()}
+    return config.Protocol(**values)
+
+
+def data(cfg: config.Evaluate, corpus: str, protocol: config.Protocol) -> Prepared:
+    data_dir = cfg.data_dir or f"data/{corpus}"
+    if not is_prepared(data_dir) and cfg.root is not None:
+        prepare(config.Corpus(corpus), protocol, cfg.root, data_dir)
+    return open_prepared(data_dir, corpus)
+
+
+def check_lists(stamp: dict[str, Any], protocol: config.Protocol, lists: Split, folder: Path) -> None:
+    """Raise a UserError where the data are not those that the checkpoint was trained and tested on."""
+    now = identity(protocol, lists)
+    if changed := [key for key, value in stamp["identity"].items() if now[key] != value]:
+        raise UserError(
+            f"{folder}: the data differ from those it was trained with ({', '.join(changed)}); "
+            "its number would not be its protocol's"
+        )

@@ -1,0 +1,45 @@
+"""What `train` does at its end and `evaluate` by itself: score a list and say what the number is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from ser.config import Protocol, Side
+from ser.corpora import CORPORA
+from ser.data.batches import Clips, Collator, collated, scoring_batches
+from ser.data.manifest import Utterance
+from ser.data.prepared import Prepared
+from ser.data.protocols import Split, in_words
+from ser.models.families import normalises_over_time
+from ser.models.inference import logits
+from ser.results.metrics import probabilities
+from ser.results.report import Provenance, Scored
+
+
+def score(
+    classifier: PreTrainedModel, collator: Collator, prepared: Prepared, rows: Sequence[Utterance], batch_size: int
+) -> Scored:
+    """The probabilities of each clip of a list, in the order of `rows`."""
+    clips = Clips(prepared, rows)
+    batches = scoring_batches(clips.lengths(), batch_size, equal_lengths=normalises_over_time(classifier.config))
+    answers = probabilities(logits(classifier, collated(clips, batches, collator)))
+    order = [index for batch in batches for index in batch]
+    in_rows = answers.copy()
+    in_rows[order] = answers
+    return Scored(rows, prepared.emotions, in_rows)
+
+
+def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, Any]) -> Provenance:
+    corpus = CORPORA[stamp["corpus"]]
+    return Provenance(
+        corpus=stamp["corpus"],
+        description=corpus.DESCRIPTION,
+        synthetic=corpus.SYNTHETIC,
+        protocol=stamp["identity"],
+        scored_on=side.value,
+        in_words=in_words(protocol, lists, side),
+        model=stamp["model"],
+        seed=stamp["seed"],
+        step=stamp["step"],
+    )

@@ -1,0 +1,52 @@
+"""What a number was computed with, and by which command."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("ser", "torch", "transformers", "accelerate", "datasets", "numpy", "scikit-learn", "soundfile", "soxr")
+
+
+def environment(command: str) -> dict[str, Any]:
+    """Versions, machine and command line; no names of persons, hosts or secrets.
+
+    Args:
+        command: the subcommand, which the front door has taken off `sys.argv`.
+    """
+    return {
+        "command": shlex.join(["ser", command, *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "commit": commit(),
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+    }
+
+
+def commit() -> str | None:
+    """The commit of the checkout that the package runs from; None where it is installed."""
+    here = Path(__file__).resolve().parents[3]
+    if not (here / ".git").exists():
+        return None
+    answer = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+def processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        for line in listing.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()

@@ -1,0 +1,39 @@
+"""The course of training: what the Trainer logged, as a table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ser.files import write_csv
+
+COLUMNS = {
+    "loss": "train_loss",
+    "accuracy": "train_accuracy",
+    "learning_rate": "learning_rate",
+    "grad_norm": "grad_norm",
+    "eval_loss": "eval_loss",
+    "eval_accuracy": "eval_accuracy",
+    "eval_unweighted_average_recall": "eval_unweighted_average_recall",
+    "eval_macro_f1": "eval_macro_f1",
+}
+"""The Trainer's name -> the column's."""
+
+Row = dict[str, Any]
+
+
+def history(log: Sequence[dict[str, Any]]) -> list[Row]:
+    """One row for each logged step, training and evaluation side by side; what a step lacks is None."""
+    rows: dict[int, Row] = {}
+    for entry in log:
+        figures = {COLUMNS[name]: value for name, value in entry.items() if name in COLUMNS}
+        if figures:
+            row = rows.setdefault(entry["step"], {"step": entry["step"], "epoch": entry["epoch"]})
+            row.update(figures)
+    empty: Row = dict.fromkeys(COLUMNS.values())
+    return [{**empty, **rows[step]} for step in sorted(rows)]
+
+
+def write(path: Path, rows: Sequence[Row], corpus: str, protocol: str, evaluated_on: str) -> None:
+    """Write history.csv; every row says whose figures these are."""
+    header = ["corpus", "protocol", "evaluated_on", "step", "epoch", *COLUMNS.values()]
+    write_csv(path, header, ([corpus, protocol, evaluated_on, *(row[name] for name in header[3:])] for row in rows))

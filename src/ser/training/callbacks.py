@@ -1,0 +1,64 @@
+"""What is shown while a run trains."""
+
+import logging
+from typing import Any
+
+from rich.progress import Progress, TaskID
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+log = logging.getLogger("ser")
+
+
+class Terminal(TrainerCallback):
+    """A bar over the optimizer steps, and a line for each evaluation."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+        self.task: TaskID | None = None
+        self.training: dict[str, float] = {}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Start the bar where the run starts, which is not zero for one that is resumed."""
+        if state.is_world_process_zero:
+            self.task = self.bar.add_task("Training", total=state.max_steps, completed=state.global_step, note="")
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self.task is not None:
+            self.bar.update(self.task, completed=state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Keep the training figures; the line comes with the evaluation that follows them."""
+        if self.task is not None and logs and "loss" in logs:
+            self.training = dict(logs)
+            self.bar.update(self.task, note=f"loss {logs['loss']:.3f}")
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Say how far training is and what the list that chooses the checkpoint gives."""
+        if self.task is None or not metrics:
+            return
+        training = ""
+        if self.training:
+            training = f"train loss {self.training['loss']:.3f} accuracy {self.training['accuracy']:.3f}, "
+        log.info(
+            "step %d (epoch %.2f): %sevaluation loss %.3f accuracy %.3f UAR %.3f",
+            state.global_step,
+            state.epoch or 0.0,
+            training,
+            metrics["eval_loss"],
+            metrics["eval_accuracy"],
+            metrics["eval_unweighted_average_recall"],
+        )

@@ -1,0 +1,136 @@
+"""The run folder: one run, named by what it is; never overwritten unasked, resumable when interrupted."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ser import config
+from ser.console import logging_to
+from ser.errors import UserError
+from ser.files import remove, write_text
+
+log = logging.getLogger("ser")
+
+CONFIG = "config.yaml"
+FINISHED = "environment.json"
+"""Written last: a folder that has it is complete."""
+CONTENTS = (
+    "checkpoint", "checkpoint-*", CONFIG, FINISHED, "*.csv", "classification_report.*", "confusion_matrix.*",
+    "training_graph.*", "report.html", "run.log", "tensorboard", "wandb", "evaluation-*",
+)  # fmt: skip
+"""What a run writes, and so all that `overwrite=true` removes."""
+MAY_DIFFER = ("resume", "overwrite", "tracking", "root", "output_dir")
+"""Keys that do not change what a resumed run computes."""
+
+
+def is_finished(folder: Path) -> bool:
+    return (folder / FINISHED).is_file()
+
+
+def claim(folder: Path, cfg: config.Train) -> None:
+    """Make sure that a run may write here.
+
+    Raises:
+        UserError: a run is already here and neither overwrite nor resume was asked for, the run to be resumed had other
+            settings, or the folder holds something that is no run.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"output_dir={folder}: it exists and holds no run; give another output_dir")
+    if cfg.overwrite:
+        for pattern in CONTENTS:
+            for path in folder.glob(pattern):
+                remove(path)
+    elif cfg.resume:
+        same_settings(folder, cfg)
+    elif is_finished(folder):
+        raise UserError(f"output_dir={folder}: a finished run is here; overwrite=true throws it away")
+    else:
+        raise UserError(
+            f"output_dir={folder}: an unfinished run is here; resume=true goes on with it, overwrite=true starts again"
+        )
+
+
+def same_settings(folder: Path, cfg: config.Train) -> None:
+    """Raise a UserError that names the first setting in which a resumed run differs from what it was."""
+    before = flat(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
+    now = flat(plain(asdict(cfg)))
+    for key in sorted(before.keys() | now.keys()):
+        if key.split(".")[0] not in MAY_DIFFER and before.get(key) != now.get(key):
+            raise UserError(f"resume=true: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now")
+
+
+@contextmanager
+def opened(folder: Path, cfg: config.Train) -> Iterator[None]:
+    """Write the config and the log while the run goes on; leave nothing of a run that never began."""
+    began = (folder / CONFIG).exists()
+    write_text(folder / CONFIG, yaml.safe_dump(plain(asdict(cfg)), sort_keys=False, allow_unicode=True))
+    with logging_to(folder / "run.log"):
+        try:
+            yield
+        except UserError as error:
+            log.error("%s", error, extra={"file_only": True})
+            if not began and last_checkpoint(folder) is None:
+                remove(folder)
+            raise
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint to resume from; one whose writing was interrupted does not count."""
+    steps = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[-1]), reverse=True)
+    return next((path for path in steps if is_whole(path)), None)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether trainer_state.json, which the Trainer writes last, is there and complete."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    return True
+
+
+def check_space(folder: Path, all_parameters: int, trained_parameters: int, checkpoints: int) -> None:
+    """Refuse a run whose checkpoints would not fit on the disk, before hours of training rather than after.
+
+    Raises:
+        UserError: less is free than float32 weights and the two moments of Adam need, `checkpoints` + 1 times over (the
+            Trainer writes a new one before it removes the oldest), and the final weights once.
+    """
+    weights, moments = 4 * all_parameters, 8 * trained_parameters
+    needed, free = (checkpoints + 1) * (weights + moments) + weights, shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"no space left: {folder} needs {needed / 1e9:.2f} GB for {checkpoints} checkpoints, {free / 1e9:.2f} GB are "
+            "free; lower trainer.save_total_limit or give another output_dir"
+        )
+
+
+def plain(value: Any) -> Any:
+    """A value as YAML and JSON hold it: enums by their value."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, list) else value
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones.
+
+    >>> flat({"trainer": {"learning_rate": 0.1}})
+    {'trainer.learning_rate': 0.1}
+    """
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return leaves

@@ -1,0 +1,61 @@
+"""Where a run is followed while it trains; the run folder is complete without any of it."""
+
+import logging
+import netrc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ser.config import Tracker, Tracking
+from ser.errors import UserError
+
+log = logging.getLogger("ser")
+
+WANDB_HOST = "api.wandb.ai"
+
+
+@contextmanager
+def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Iterator[None]:
+    """Open and close the tracker; the Trainer's own callback finds it open and writes to it."""
+    if tracking.name is Tracker.tensorboard:
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    if tracking.name is not Tracker.wandb:
+        yield
+        return
+    import wandb
+
+    mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    log.info("tracking: wandb %s%s", mode, "" if mode != "offline" else f"; send it later: wandb sync {folder}/wandb/*")
+    try:
+        run = wandb.init(
+            project=tracking.project,
+            name=folder.name,
+            dir=folder,
+            config=settings,
+            mode=mode,  # type: ignore[arg-type]
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+    except wandb.errors.Error as error:
+        raise UserError(f"tracking=wandb: {error}; choices: tracking=none, tracking=tensorboard, or WANDB_MODE=offline") from error
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        run.finish(exit_code=0 if finished else 1)
+
+
+def logged_in() -> bool:
+    """Whether wandb has a key: looked up where `wandb login` leaves it, without the client, which would ask for one."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = os.environ.get("WANDB_BASE_URL", f"https://{WANDB_HOST}").split("://")[-1].strip("/")
+    file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    if not file.is_file():
+        return False
+    try:
+        return netrc.netrc(file).authenticators(host) is not None
+    except netrc.NetrcParseError:
+        return False

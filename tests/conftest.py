@@ -1,0 +1,95 @@
+"""Toys that several rooms share: RAVDESS-shaped folders of short tones, a prepared one, a tiny encoder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hydra import compose, initialize_config_dir
+
+from ser import config
+from ser.cli import CONFIGS, SCHEMAS, checked
+from ser.corpora.ravdess import EMOTION_CODES
+from ser.data.prepared import open_prepared, prepare
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def composed(command, *overrides):
+    """The checked dataclass that a command line gives."""
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        return checked(compose(command, overrides=list(overrides)), SCHEMAS[command])
+
+
+def ser(*arguments, **kwargs):
+    """The command line as a user runs it."""
+    return subprocess.run([sys.executable, "-m", "ser", *arguments], capture_output=True, text=True, **kwargs)
+
+
+def tone(seconds, rate=16000, frequency=220.0, level=0.3):
+    """A mono float tone."""
+    return level * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)
+
+
+def write_corpus(root, actors=range(1, 25), repetitions=("01",), seconds=0.25, rate=16000):
+    """A RAVDESS-shaped corpus in which each emotion has its own pitch; 8 emotions x 2 statements for each actor."""
+    for actor in actors:
+        folder = root / f"Actor_{actor:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for emotion in EMOTION_CODES:
+            for statement in ("01", "02"):
+                for repetition in repetitions:
+                    length = seconds * (1 + 0.01 * actor + 0.1 * int(statement))
+                    frequency = 150 * 1.25 ** int(emotion) + actor + 7 * int(repetition)
+                    path = folder / f"03-01-{emotion}-01-{statement}-{repetition}-{actor:02d}.wav"
+                    soundfile.write(path, tone(length, rate, frequency), rate, subtype="PCM_16")
+    return root
+
+
+@pytest.fixture(scope="session")
+def corpus_root(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def data_dir(corpus_root, tmp_path_factory):
+    """The toy corpus, prepared."""
+    folder = tmp_path_factory.mktemp("data") / "ravdess"
+    prepare(config.Corpus("ravdess"), composed("train").protocol, str(corpus_root), str(folder))
+    return folder
+
+
+@pytest.fixture
+def prepared(data_dir):
+    return open_prepared(str(data_dir), "ravdess")
+
+
+@pytest.fixture(scope="session")
+def ravdess(tmp_path_factory):
+    """Four actors of the real corpus, among them a stereo file and the identical pair."""
+    restore = SHARED / "ravdess" / "restore.py"
+    if not restore.is_file():
+        pytest.skip("the real corpus (../shared/ravdess) is not here")
+    root = tmp_path_factory.mktemp("ravdess")
+    subprocess.run([sys.executable, restore, root, "--actors", "1", "7", "11", "20"], check=True, capture_output=True)
+    return root
+
+
+@pytest.fixture(scope="session")
+def whole_ravdess(tmp_path_factory):
+    restore = SHARED / "ravdess" / "restore.py"
+    if not restore.is_file():
+        pytest.skip("the real corpus (../shared/ravdess) is not here")
+    root = tmp_path_factory.mktemp("whole")
+    subprocess.run([sys.executable, restore, root], check=True, capture_output=True)
+    return root
+
+
+@pytest.fixture(scope="session")
+def moonshine():
+    folder = SHARED / "encoders" / "moonshine-tiny"
+    if not folder.is_dir():
+        pytest.skip("the real encoder (../shared/encoders/moonshine-tiny) is not here")
+    return folder

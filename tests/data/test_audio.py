@@ -1,0 +1,89 @@
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import tone
+
+from ser.data import audio
+from ser.data.audio import UnreadableAudio
+
+
+def test_stereo_clips_are_averaged_to_mono(tmp_path):
+    left, right = np.full(1000, 1000, np.int16), np.full(1000, 3000, np.int16)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), 16000)
+    clip = audio.load(tmp_path / "a.wav")
+    assert clip.channels == 2
+    assert (clip.samples == 2000).all()
+
+
+def test_equal_channels_give_the_samples_and_the_hash_of_the_mono_file(tmp_path):
+    mono = (tone(0.2) * 32767).astype(np.int16)
+    soundfile.write(tmp_path / "mono.wav", mono, 16000)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([mono, mono], axis=1), 16000)
+    one, two = audio.load(tmp_path / "mono.wav"), audio.load(tmp_path / "stereo.wav")
+    assert np.array_equal(one.samples, two.samples)
+    assert one.sha256 == two.sha256
+
+
+def test_a_copy_in_another_container_has_the_same_hash(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(0.2, 48000), 48000, subtype="PCM_16")
+    samples, rate = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    soundfile.write(tmp_path / "a.flac", samples, rate)
+    assert audio.load(tmp_path / "a.wav").sha256 == audio.load(tmp_path / "a.flac").sha256
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_every_rate_becomes_16_khz_with_its_tone_in_place(rate, tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(1.0, rate, frequency=1000), rate)
+    clip = audio.load(tmp_path / "a.wav")
+    spectrum = np.abs(np.fft.rfft(clip.samples[4000:12000]))
+    assert len(clip.samples) == 16000
+    assert clip.sample_rate == rate
+    assert np.argmax(spectrum) * 2 == 1000
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "PCM_U8"])
+def test_every_sample_format_gives_the_same_clip(subtype, tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(0.1), 16000, subtype=subtype)
+    tolerance = 300 if subtype == "PCM_U8" else 1
+    assert np.abs(audio.load(tmp_path / "a.wav").samples - tone(0.1) * 32768).max() <= tolerance
+
+
+def damaged(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_an_unusable_file_says_what_is_wrong_with_it(tmp_path):
+    soundfile.write(tmp_path / "whole.wav", tone(0.5), 16000)
+    whole = (tmp_path / "whole.wav").read_bytes()
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
+    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan), 16000, subtype="FLOAT")
+    for path, reason in [
+        (damaged(tmp_path / "empty.wav", b""), "the file is empty"),
+        (damaged(tmp_path / "text.wav", b"not audio at all"), "cannot be decoded"),
+        (damaged(tmp_path / "cut.wav", whole[: len(whole) // 2]), "truncated"),
+        (damaged(tmp_path / "header.wav", whole[:20]), "cannot be decoded"),
+        (tmp_path / "none.wav", "no samples"),
+        (tmp_path / "nan.wav", "NaN"),
+    ]:
+        with pytest.raises(UnreadableAudio, match=reason):
+            audio.load(path)
+
+
+def test_a_streamed_file_whose_header_gives_no_length_is_not_truncated(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(0.1), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = struct.pack("<I", 0xFFFFFFFF)
+    assert len(audio.load(damaged(tmp_path / "b.wav", bytes(content))).samples) == 1600
+
+
+def test_clipping_is_a_run_at_full_scale_and_not_a_loud_peak(tmp_path):
+    loud, clipped = tone(0.1, level=0.9), np.clip(tone(0.1, level=3.0), -1, 1)
+    loud[100] = 1.0
+    soundfile.write(tmp_path / "loud.wav", loud, 16000)
+    soundfile.write(tmp_path / "clipped.wav", clipped, 16000)
+    assert not audio.load(tmp_path / "loud.wav").clipped
+    assert audio.load(tmp_path / "clipped.wav").clipped

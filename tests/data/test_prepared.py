@@ -1,0 +1,116 @@
+import errno
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import composed, tone, write_corpus
+
+from ser import config
+from ser.data import audit, cache
+from ser.data.prepared import open_prepared, prepare
+from ser.errors import UserError
+
+
+def prepare_toy(root, data_dir, *overrides):
+    cfg = composed("prepare_data", f"root='{root}'", f"data_dir='{data_dir}'", *overrides)
+    return prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
+
+
+def test_the_prepared_folder_has_its_files_and_no_others(tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path / "paper")
+    prepare_toy(corpus_root, tmp_path / "emobox", "protocol=emobox")
+    names = {"manifest.csv", "train.csv", "test.csv", "audit.json", "audio.arrow"}
+    assert {path.name for path in (tmp_path / "paper").iterdir()} == names
+    assert {path.name for path in (tmp_path / "emobox").iterdir()} == names | {"validation.csv"}
+
+
+def test_a_list_that_the_next_protocol_lacks_is_removed(tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path, "protocol=emobox")
+    prepare_toy(corpus_root, tmp_path)
+    assert not (tmp_path / "validation.csv").exists()
+
+
+def test_the_audit_names_what_is_odd(tmp_path):
+    root = write_corpus(tmp_path / "corpus", actors=range(1, 6))
+    folder = root / "Actor_01"
+    soundfile.write(folder / "03-01-01-01-01-01-01.wav", np.zeros(8000), 16000)
+    soundfile.write(folder / "03-01-02-01-01-01-01.wav", np.clip(tone(0.3, level=3), -1, 1), 16000)
+    soundfile.write(folder / "03-01-03-01-01-01-01.wav", tone(0.02), 16000)
+    soundfile.write(folder / "03-01-04-01-01-01-01.wav", np.stack([tone(0.3)] * 2, axis=1), 16000)
+    soundfile.write(folder / "03-01-04-01-02-01-01.wav", tone(0.3), 16000)
+    (root / "notes.txt").write_text("x")
+    prepare_toy(root, tmp_path / "data")
+    report = json.loads((tmp_path / "data" / "audit.json").read_text())
+    assert report["silent"] == ["Actor_01/03-01-01-01-01-01-01.wav"]
+    assert report["clipped"] == ["Actor_01/03-01-02-01-01-01-01.wav"]
+    assert report["too_short"] == ["Actor_01/03-01-03-01-01-01-01.wav"]
+    assert report["not_mono"] == ["Actor_01/03-01-04-01-01-01-01.wav"]
+    assert report["identical"] == [["Actor_01/03-01-04-01-01-01-01.wav", "Actor_01/03-01-04-01-02-01-01.wav"]]
+    assert report["left_out"] == {"files that are no audio": {"count": 1, "files": ["notes.txt"]}}
+    assert report["corpus"] == "ravdess"
+    assert report["protocol"]["name"] == "paper"
+    assert len(audit.warnings(report)) == 4
+
+
+def test_identical_clips_on_both_sides_are_listed(tmp_path):
+    root = write_corpus(tmp_path / "corpus")
+    for statement in ("01", "02"):
+        for actor in ("01", "02", "03"):
+            soundfile.write(root / f"Actor_{actor}" / f"03-01-05-01-{statement}-01-{actor}.wav", tone(0.3), 16000)
+    report = prepare_toy(root, tmp_path / "data", "protocol=emobox")
+    assert {path[:8] for path in report["split"]["identical_on_both_sides"]} >= {"Actor_01"}
+    assert report["split"]["speakers_on_both_sides"] == []
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda root: None, "there is no such folder"),
+        (lambda root: root.mkdir(), "no speech recording"),
+        (lambda root: root.write_text("x"), "it is no folder"),
+        (lambda root: (root.mkdir(), (root / "a.wav").write_bytes(b"x")), "1 audio files not named as RAVDESS"),
+    ],
+)
+def test_a_root_that_cannot_be_used_leaves_nothing_behind(make, message, tmp_path):
+    make(tmp_path / "root")
+    with pytest.raises(UserError, match=message):
+        prepare_toy(tmp_path / "root", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_unusable_recordings_leave_nothing_behind(tmp_path):
+    root = write_corpus(tmp_path / "root", actors=range(1, 6))
+    (root / "Actor_01" / "03-01-05-01-01-01-01.wav").write_bytes(b"")
+    with pytest.raises(UserError, match="the file is empty"):
+        prepare_toy(root, tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
+    class FullDisk(cache.ArrowWriter):
+        def write(self, *args, **kwargs):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache, "ArrowWriter", FullDisk)
+    with pytest.raises(OSError, match="No space left"):
+        prepare_toy(corpus_root, tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_another_corpus_in_the_folder_is_named(data_dir):
+    with pytest.raises(UserError, match="holds the corpus ravdess, not synthetic"):
+        open_prepared(str(data_dir), "synthetic")
+
+
+def test_a_manifest_that_outgrew_its_cache_is_refused(tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path)
+    text = (tmp_path / "manifest.csv").read_text()
+    (tmp_path / "manifest.csv").write_text(text + text.splitlines()[1].replace("Actor_01", "Actor_99") + "\n")
+    with pytest.raises(UserError, match="prepare the data again"):
+        open_prepared(str(tmp_path), "ravdess")
+
+
+def test_a_missing_root_says_what_to_give():
+    with pytest.raises(UserError, match="ser prepare-data --root RAVDESS"):
+        prepare(config.Corpus("ravdess"), composed("train").protocol, None, "nowhere")

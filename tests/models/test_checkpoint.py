@@ -1,0 +1,220 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from test_heads import LAYER_NORM, SHAPE
+from transformers import HubertConfig, HubertForCTC, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+
+from ser import config
+from ser.corpora.ravdess import EMOTIONS
+from ser.errors import UserError
+from ser.models import checkpoint
+
+BACKBONE = {key: value for key, value in SHAPE.items() if key not in ("num_labels", "classifier_proj_size")}
+
+
+def model_config(pretrained, **settings):
+    values = dict(
+        name="toy", pretrained=str(pretrained) if pretrained else None, freeze=config.Freeze.cnn, weighted_layer_sum=False,
+        classifier_proj_size=16, config={},
+    )  # fmt: skip
+    return config.Model(**{**values, **settings})
+
+
+@pytest.fixture
+def ctc(tmp_path):
+    """A speech recogniser in the hub's layout: encoder and CTC head, float16, as large ones are often stored."""
+    torch.manual_seed(0)
+    model = HubertForCTC(HubertConfig(**BACKBONE, **LAYER_NORM, vocab_size=32, layerdrop=0.3)).half()
+    model.save_pretrained(tmp_path / "ctc")
+    Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(tmp_path / "ctc")
+    return tmp_path / "ctc"
+
+
+def test_every_stored_tensor_of_the_encoder_is_loaded_exactly_and_in_float32(ctc):
+    classifier, _ = checkpoint.build(model_config(ctc), EMOTIONS)
+    stored, loaded = load_file(ctc / "model.safetensors"), classifier.state_dict()
+    encoder = [name for name in loaded if name.startswith("hubert.")]
+    assert len(encoder) == len([name for name in stored if name.startswith("hubert.")])
+    for name in encoder:
+        assert loaded[name].dtype == torch.float32
+        legacy = name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        )
+        assert torch.equal(loaded[name], stored[name if name in stored else legacy].float()), name
+    assert classifier.config.id2label == dict(enumerate(EMOTIONS))
+
+
+def test_only_the_head_is_new_and_the_log_says_so(ctc, caplog):
+    with caplog.at_level("INFO", logger="ser"):
+        checkpoint.build(model_config(ctc), EMOTIONS)
+    line = next(message for message in caplog.messages if "new tensors" in message)
+    assert line.split(": ")[1] == "classifier.bias, classifier.weight, projector.bias, projector.weight"
+
+
+def test_what_the_checkpoint_brings_is_overridden_and_logged(ctc, caplog):
+    with caplog.at_level("INFO", logger="ser"):
+        classifier, _ = checkpoint.build(model_config(ctc, config={"layerdrop": 0.0}), EMOTIONS)
+    assert classifier.config.layerdrop == 0.0
+    assert "layerdrop = 0.0 (the checkpoint brings 0.3)" in caplog.messages
+
+
+def test_the_norm_of_the_cnn_decides_whether_a_mask_is_made(ctc):
+    _, extractor = checkpoint.build(model_config(ctc), EMOTIONS)
+    assert extractor.return_attention_mask is True
+
+
+def without(folder, part):
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if part not in name}
+    assert len(kept) < len(tensors)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_missing_encoder_tensor_ends_the_run(ctc):
+    without(ctc, "encoder.layers.1.attention.q_proj.weight")
+    with pytest.raises(UserError, match=r"encoder\.layers\.1\.attention\.q_proj\.weight missing"):
+        checkpoint.build(model_config(ctc), EMOTIONS)
+
+
+def test_an_unexpected_tensor_ends_the_run(ctc):
+    tensors = load_file(ctc / "model.safetensors")
+    save_file({**tensors, "hubert.surprise": torch.zeros(1)}, ctc / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"hubert\.surprise unexpected"):
+        checkpoint.build(model_config(ctc), EMOTIONS)
+
+
+def test_an_encoder_published_without_its_mask_vector_is_loaded(tmp_path):
+    model = Wav2Vec2ForCTC(Wav2Vec2Config(**BACKBONE, vocab_size=32))
+    model.save_pretrained(tmp_path / "ctc")
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "ctc")
+    without(tmp_path / "ctc", "masked_spec_embed")
+    classifier, extractor = checkpoint.build(model_config(tmp_path / "ctc"), EMOTIONS)
+    assert torch.isfinite(classifier.wav2vec2.masked_spec_embed).all()
+    assert extractor.return_attention_mask is False
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"layerdorp": 0.0}, "layerdorp.*no such setting"), ({"hidden_size": 64}, "of another shape")],
+)
+def test_a_setting_that_does_not_fit_the_checkpoint_ends_the_run(settings, message, ctc):
+    with pytest.raises(UserError, match=message):
+        checkpoint.build(model_config(ctc, config=settings), EMOTIONS)
+
+
+def tiny(labels=EMOTIONS):
+    return checkpoint.build(model_config(None, config={"model_type": "wav2vec2", **BACKBONE, **LAYER_NORM}), labels)
+
+
+def test_a_saved_checkpoint_loads_whole_and_answers_the_same(tmp_path):
+    classifier, extractor = tiny()
+    checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {"corpus": "toy"})
+    again, _ = checkpoint.load(tmp_path / "checkpoint", EMOTIONS)
+    values = torch.randn(2, 6000)
+    assert torch.equal(classifier.eval()(values).logits, again.eval()(values).logits)
+    assert checkpoint.stamp_of(tmp_path / "checkpoint") == {"corpus": "toy"}
+    assert {path.suffix for path in (tmp_path / "checkpoint").iterdir()} == {".json", ".safetensors"}
+
+
+def test_a_saved_checkpoint_names_the_stock_class(tmp_path):
+    classifier, extractor = tiny()
+    checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
+    held = json.loads((tmp_path / "checkpoint" / "config.json").read_text())
+    assert held["architectures"] == ["Wav2Vec2ForSequenceClassification"]
+    assert "auto_map" not in held
+    assert held["dtype"] == "float32"
+
+
+PIPELINE = """
+import sys, json, numpy
+from transformers import pipeline
+assert "ser" not in sys.modules
+answer = pipeline("audio-classification", model=sys.argv[1], trust_remote_code=sys.argv[3] == "code", top_k=None)(numpy.load(sys.argv[2]))
+assert "ser" not in sys.modules
+print(json.dumps({row["label"]: row["score"] for row in answer}))
+"""
+
+
+def in_pipeline(folder, waveform, trust):
+    np.save(folder.parent / "clip.npy", waveform)
+    arguments = [sys.executable, "-c", PIPELINE, str(folder), str(folder.parent / "clip.npy"), "code" if trust else ""]
+    result = subprocess.run(arguments, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("model_type", ["wav2vec2", "moonshine"])
+def test_the_librarys_pipeline_gives_the_same_probabilities_in_another_process(model_type, tmp_path):
+    settings = {"model_type": model_type, **BACKBONE, **LAYER_NORM}
+    if model_type == "moonshine":
+        settings = dict(
+            model_type="moonshine", hidden_size=32, intermediate_size=64, encoder_num_hidden_layers=2,
+            encoder_num_attention_heads=2, encoder_num_key_value_heads=2,
+        )  # fmt: skip
+    classifier, extractor = checkpoint.build(model_config(None, config=settings), EMOTIONS)
+    checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
+    waveform = np.random.default_rng(0).standard_normal(9000).astype(np.float32) * 0.1
+    values = extractor(waveform, sampling_rate=16000, return_tensors="pt").input_values
+    with torch.inference_mode():
+        ours = classifier.eval()(values).logits.softmax(-1)[0]
+    theirs = in_pipeline(tmp_path / "checkpoint", waveform, trust=model_type == "moonshine")
+    assert ours.tolist() == pytest.approx([theirs[emotion] for emotion in EMOTIONS], abs=1e-5)
+
+
+def test_a_checkpoint_with_other_labels_is_refused(tmp_path):
+    classifier, extractor = tiny(labels=["happy", "sad"])
+    checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
+    with pytest.raises(UserError, match="its labels are happy, sad"):
+        checkpoint.load(tmp_path / "checkpoint", EMOTIONS)
+
+
+def test_a_checkpoint_without_its_head_is_refused(tmp_path):
+    classifier, extractor = tiny()
+    checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
+    without(tmp_path / "checkpoint", "classifier.weight")
+    with pytest.raises(UserError, match=r"classifier\.weight missing"):
+        checkpoint.load(tmp_path / "checkpoint", EMOTIONS)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [([], "no config.json"), (["config.json"], "no model.safetensors")],
+)
+def test_a_folder_that_is_no_checkpoint_is_named(files, message, tmp_path):
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=message):
+        checkpoint.stamp_of(tmp_path)
+    with pytest.raises(UserError, match=message):
+        checkpoint.build(model_config(tmp_path), EMOTIONS)
+
+
+def test_a_checkpoint_of_another_program_is_named(ctc):
+    with pytest.raises(UserError, match="does not say what it was trained on"):
+        checkpoint.stamp_of(ctc)
+
+
+def test_an_unknown_architecture_is_refused_with_the_choices(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="unknown model_type 'bert'; choices: hubert, moonshine, wav2vec2"):
+        checkpoint.build(model_config(tmp_path), EMOTIONS)
+
+
+def test_a_path_that_is_not_there_is_told_from_a_hub_name():
+    with pytest.raises(UserError, match="there is no such folder"):
+        checkpoint.build(model_config("./nowhere"), EMOTIONS)
+
+
+def test_a_checkpoint_that_cannot_be_had_is_one_line_that_says_both(monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="not in the local cache, and the hub.*model.pretrained=PATH") as error:
+        checkpoint.build(model_config("facebook/hubert-large-ls960-ft"), EMOTIONS)
+    assert "\n" not in str(error.value)

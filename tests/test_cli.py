@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import pytest
+from conftest import ser
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "no command 'trian'"),
+        (["train", "modle=hubert_large"], "Key 'modle'"),
+        (["train", "model=hubert_lrge"], "hubert_large"),
+        (["train", "trainer.learning_rate=abc"], "could not be converted to Float"),
+        (["train", "+trainer.learning_rte=1e-4"], "Key 'learning_rte' not in 'Trainer'"),
+        (["train", "protocol=emobox", "protocol.fold=7"], "it must be one of 1, 2, 3, 4, 5, 6"),
+        (["train", "overwrite=true", "resume=true"], "contradict"),
+        (["train", "trainer.save_steps=150"], "multiple of trainer.eval_steps=100"),
+        (["train", "corpus=crema"], "ravdess"),
+        (["evaluate"], "checkpoint"),
+        (["evaluate", "checkpoint=x", "split=tset"], "tset"),
+    ],
+)
+def test_a_mistake_ends_the_run_and_is_named(arguments, message, tmp_path):
+    result = ser(*arguments, cwd=tmp_path)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["/data/RAV DESS,v1=(a)'s", "/data/${x}/[1]", "C:\\RAVDESS\\"])
+def test_root_is_a_flag_and_may_hold_any_character(path, tmp_path):
+    result = ser("prepare-data", "--root", path, cwd=tmp_path)
+    assert result.returncode == 1
+    assert f"root={path}: there is no such folder" in result.stderr
+
+
+@pytest.mark.parametrize(("line", "words"), [("ser tr", "train"), ("ser train model=hub", "model=hubert_large")])
+def test_tab_completes_commands_and_options(line, words):
+    result = ser("-sc", "query=bash", env={"COMP_LINE": line, "PATH": ""})
+    assert words in result.stdout.split()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--cfg", "job"], ["train", "--help"]])
+def test_help_and_config_answer_without_torch(arguments):
+    program = (
+        "import sys, runpy\n"
+        f"sys.argv = ['ser', *{arguments!r}]\n"
+        "try: runpy.run_module('ser', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+
+
+def test_the_run_folder_is_named_by_the_run():
+    result = ser("train", "--cfg", "job", "protocol=emobox", "protocol.fold=3", "model=hubert_large", "seed=7")
+    assert "data_dir: data/ravdess" in result.stdout
+    assert "--resolve" not in result.stdout
+    resolved = ser("train", "--cfg", "job", "--resolve", "protocol=emobox", "protocol.fold=3", "model=tiny", "seed=7")
+    assert "output_dir: runs/ravdess-emobox-fold3-tiny-seed7" in resolved.stdout

@@ -1,0 +1,76 @@
+import pytest
+from conftest import composed
+
+from ser.errors import UserError
+from ser.training.arguments import training_arguments
+
+
+def arguments(tmp_path, *overrides):
+    return training_arguments(composed("train", "tracking=none", *overrides), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "value"),
+    [
+        ("trainer.num_train_epochs=3", "num_train_epochs", 3),
+        ("trainer.max_steps=7", "max_steps", 7),
+        ("trainer.per_device_train_batch_size=2", "per_device_train_batch_size", 2),
+        ("trainer.per_device_eval_batch_size=3", "per_device_eval_batch_size", 3),
+        ("trainer.gradient_accumulation_steps=5", "gradient_accumulation_steps", 5),
+        ("trainer.learning_rate=0.5", "learning_rate", 0.5),
+        ("trainer.lr_scheduler_type=cosine", "lr_scheduler_type", "cosine"),
+        ("trainer.warmup_steps=0.25", "warmup_steps", 0.25),
+        ("trainer.weight_decay=0.5", "weight_decay", 0.5),
+        ("trainer.max_grad_norm=0.5", "max_grad_norm", 0.5),
+        ("trainer.optim=adamw_torch", "optim", "adamw_torch"),
+        ("trainer.eval_strategy=epoch", "save_strategy", "epoch"),
+        ("trainer.eval_steps=50", "eval_steps", 50),
+        ("trainer.save_steps=200", "save_steps", 200),
+        ("trainer.logging_steps=50", "logging_steps", 50),
+        ("trainer.save_total_limit=3", "save_total_limit", 3),
+        ("trainer.metric_for_best_model=accuracy", "metric_for_best_model", "accuracy"),
+        ("trainer.metric_for_best_model=accuracy", "greater_is_better", True),
+        ("trainer.metric_for_best_model=loss", "greater_is_better", False),
+        ("trainer.precision=fp32", "bf16", False),
+        ("trainer.precision=bf16", "bf16", True),
+        ("+trainer.hf.adam_beta2=0.5", "adam_beta2", 0.5),
+        ("seed=7", "seed", 7),
+        ("seed=7", "data_seed", 7),
+    ],
+)
+def test_a_key_of_the_config_reaches_the_trainer(override, field, value, tmp_path):
+    assert getattr(arguments(tmp_path, override), field) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+trainer.hf.adam_beta3=0.5", r"trainer\.hf\.adam_beta3: TrainingArguments has no such field"),
+        ("trainer.lr_scheduler_type=zigzag", "zigzag"),
+        ("trainer.optim=nonsense", "nonsense"),
+        ("trainer.metric_for_best_model=f2", "choices: loss, accuracy, unweighted_average_recall, macro_f1"),
+    ],
+)
+def test_a_value_that_the_trainer_refuses_is_one_line(override, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        arguments(tmp_path, override)
+
+
+def test_fp16_without_a_gpu_is_refused_with_the_choices(tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(UserError, match="choices here: auto, bf16, fp32"):
+        arguments(tmp_path, "trainer.precision=fp16")
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+def test_a_t4_trains_in_fp16_and_what_came_after_in_bf16(capability, precision, monkeypatch):
+    import torch
+
+    from ser.training import arguments as module
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert module.best_precision().value == precision
