@@ -1,18 +1,26 @@
 """A synthetic corpus shaped like RAVDESS: the same speakers, codes and folders, with artificial voices.
 
-Every clip is a short babble of vowels.  Its emotion shows only in how it is spoken (pitch, contour, rhythm,
+Every clip is a short babble of vowels. Its emotion shows only in how it is spoken (pitch, contour, rhythm,
 attack, voice quality), after the acoustic correlates that the emotion literature reports.
 """
 
 import functools
+import io
 import itertools
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+from ser.corpora.ravdess import EMOTIONS, scan
+from ser.files import replacing
+
+__all__ = ["DESCRIPTION", "EMOTIONS", "SYNTHETIC", "generate", "scan", "waveform"]
+
+DESCRIPTION = "SYNTHETIC corpus made by the package: RAVDESS-shaped names, no human speech"
+SYNTHETIC = True
 
 SAMPLE_RATE = 16_000  # Hz
 ACTORS = tuple(f"{actor:02d}" for actor in range(1, 25))  # odd male, even female
@@ -82,31 +90,29 @@ class Speaker(NamedTuple):
 
 
 def generate(root: Path) -> None:
-    """Writes the whole corpus, 1440 clips, as ``root/Actor_NN/MM-CC-EE-II-SS-RR-AA.wav``.
+    """Write the whole corpus, 1440 clips, as `root/synthetic/Actor_NN/MM-CC-EE-II-SS-RR-AA.wav`.
 
-    A clip depends on its codes only, so running this again rewrites the same files.
+    A clip depends on its codes only. A file that already holds what would be written is left alone.
 
     Args:
-        root: The corpus folder; made where it is missing.  The files are mono 16-bit PCM at 16 kHz.
+        root: the corpus folder; made where it is missing. The files are mono 16-bit PCM at 16 kHz.
     """
-    for actor in ACTORS:
-        folder = root / f"Actor_{actor}"
-        folder.mkdir(parents=True, exist_ok=True)
-        for emotion, intensity, statement, repetition in itertools.product(
-            STYLES, INTENSITIES, STATEMENTS, REPETITIONS
-        ):
-            if emotion == NEUTRAL and intensity == STRONG:
-                continue
-            path = folder / f"03-01-{emotion}-{intensity}-{statement}-{repetition}-{actor}.wav"
-            # Renamed when complete, so that neither a reader nor an interrupted run leaves half a clip under its name.
-            partial = path.with_suffix(f".{os.getpid()}.part")
-            samples = waveform(emotion, intensity, statement, repetition, actor)
-            soundfile.write(partial, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-            partial.replace(path)
+    for codes in itertools.product(ACTORS, STYLES, INTENSITIES, STATEMENTS, REPETITIONS):
+        actor, emotion, intensity, statement, repetition = codes
+        if emotion == NEUTRAL and intensity == STRONG:
+            continue
+        path = root / "synthetic" / f"Actor_{actor}" / f"03-01-{emotion}-{intensity}-{statement}-{repetition}-{actor}.wav"
+        content = io.BytesIO()
+        samples = waveform(emotion, intensity, statement, repetition, actor)
+        soundfile.write(content, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+        if path.is_file() and path.read_bytes() == content.getvalue():
+            continue
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.getvalue())
 
 
 def waveform(emotion: str, intensity: str, statement: str, repetition: str, actor: str) -> NDArray[np.float32]:
-    """Synthesises one clip from its two-digit RAVDESS codes.
+    """Synthesise one clip from its two-digit RAVDESS codes.
 
     Args:
         emotion: "01" to "08".
@@ -199,7 +205,7 @@ def _articulate(
 
 @functools.cache
 def _formant_response(vowel: str, tract_scale: float) -> NDArray[np.complex128]:
-    """Gives a vowel's response at the frequencies of a real FFT, shape (FILTER_SAMPLES // 2 + 1,)."""
+    """Give a vowel's response at the frequencies of a real FFT, shape (FILTER_SAMPLES // 2 + 1,)."""
     delay = np.exp(-2j * np.pi * np.arange(FILTER_SAMPLES // 2 + 1) / FILTER_SAMPLES)
     response: NDArray[np.complex128] = np.ones_like(delay)
     for frequency, bandwidth in zip(VOWEL_FORMANTS[vowel], FORMANT_BANDWIDTHS, strict=True):
@@ -208,9 +214,3 @@ def _formant_response(vowel: str, tract_scale: float) -> NDArray[np.complex128]:
         resonance = 1.0 - 2.0 * radius * cosine * delay + radius**2 * delay**2
         response *= (1.0 - 2.0 * radius * cosine + radius**2) / resonance  # a gain of 1 at 0 Hz
     return response
-
-
-from ser.corpora.ravdess import EMOTIONS, scan  # noqa: E402,F401
-
-DESCRIPTION = "SYNTHETIC corpus made by the package (RAVDESS-shaped names, no human speech)"
-SYNTHETIC = True
