@@ -9,10 +9,12 @@ from conftest import ser
     ("arguments", "message"),
     [
         (["trian"], "no command 'trian'"),
-        (["train", "modle=hubert_large"], "Key 'modle'"),
-        (["train", "model=hubert_lrge"], "hubert_large"),
-        (["train", "trainer.learning_rate=abc"], "could not be converted to Float"),
-        (["train", "+trainer.learning_rte=1e-4"], "Key 'learning_rte' not in 'Trainer'"),
+        (["train", "modle=hubert_large"], "Key 'modle' not in 'Train'; choices: corpus, protocol, model,"),
+        (["train", "model=hubert_lrge"], "Could not find 'model/hubert_lrge'; choices of 'model': hubert_large, moonshine_tiny"),
+        (["train", "trainer.learning_rate=abc"], "trainer.learning_rate: Value 'abc' of type 'str' could not be converted"),
+        (["train", "+trainer.learning_rte=1e-4"], "trainer.learning_rte: Key 'learning_rte' not in 'Trainer'; choices: num"),
+        (["train", "model.freeze=all"], "model.freeze: Invalid value 'all', expected one of [cnn, none]"),
+        (["train", "model=[tiny"], "no viable alternative"),
         (["train", "protocol=emobox", "protocol.fold=7"], "it must be one of 1, 2, 3, 4, 5, 6"),
         (["train", "overwrite=true", "resume=true"], "contradict"),
         (["train", "trainer.save_steps=150"], "multiple of trainer.eval_steps=100"),
@@ -25,7 +27,7 @@ def test_a_mistake_ends_the_run_and_is_named(arguments, message, tmp_path):
     result = ser(*arguments, cwd=tmp_path)
     assert result.returncode == 1
     assert message in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.stderr.count("\n") == 1 or "no command" in message
     assert not list(tmp_path.iterdir())
 
 
@@ -58,8 +60,6 @@ def test_help_and_config_answer_without_torch(arguments):
 
 
 def test_the_run_folder_is_named_by_the_run():
-    result = ser("train", "--cfg", "job", "protocol=emobox", "protocol.fold=3", "model=hubert_large", "seed=7")
+    result = ser("train", "--cfg", "job", "--resolve", "protocol=emobox", "protocol.fold=3", "model=tiny", "seed=7")
+    assert "output_dir: runs/ravdess-emobox-fold3-tiny-seed7" in result.stdout
     assert "data_dir: data/ravdess" in result.stdout
-    assert "--resolve" not in result.stdout
-    resolved = ser("train", "--cfg", "job", "--resolve", "protocol=emobox", "protocol.fold=3", "model=tiny", "seed=7")
-    assert "output_dir: runs/ravdess-emobox-fold3-tiny-seed7" in resolved.stdout

@@ -6,6 +6,7 @@ are imported inside the task.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,21 +15,24 @@ from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ser import config
-from ser.errors import UserError
+from ser.errors import UserError, one_line
 
 PACKAGED = Path(__file__).parent / "configs"  # in a wheel
 CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "configs")  # in a checkout
+
+TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 Schema = TypeVar("Schema")
 
 
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="prepare_data")
 def prepare_data(cfg: DictConfig) -> None:
-    """List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS"""  # noqa: D400, D415
+    """List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS"""  # noqa: D415
     with mistakes_in_one_line():
         checked_cfg = checked(cfg, config.PrepareData)
         from ser.commands.prepare_data import prepare_data
@@ -38,7 +42,7 @@ def prepare_data(cfg: DictConfig) -> None:
 
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="train")
 def train(cfg: DictConfig) -> float:
-    """Fine-tune an encoder: ser train model=hubert_large"""  # noqa: D400, D415
+    """Fine-tune an encoder: ser train model=hubert_large"""  # noqa: D415
     with mistakes_in_one_line():
         checked_cfg = checked(cfg, config.Train)
         from ser.commands.train import train
@@ -48,7 +52,7 @@ def train(cfg: DictConfig) -> float:
 
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="evaluate")
 def evaluate(cfg: DictConfig) -> None:
-    """Score a checkpoint: ser evaluate checkpoint=runs/..."""  # noqa: D400, D415
+    """Score a checkpoint: ser evaluate checkpoint=runs/..."""
     with mistakes_in_one_line():
         checked_cfg = checked(cfg, config.Evaluate)
         from ser.commands.evaluate import evaluate
@@ -65,16 +69,23 @@ COMMANDS: dict[str, Callable[[], Any]] = {"prepare-data": prepare_data, "train":
 
 @contextmanager
 def mistakes_in_one_line() -> Iterator[None]:
-    """End the run with one line and status 1 where the user, the disk or the configuration is at fault."""
+    """End the run with one line and status 1 where the user, the disk or the configuration is at fault.
+
+    Stands around Hydra, for what is wrong with the command line, and inside each task, whose errors Hydra would
+    announce with a line of its own. HYDRA_FULL_ERROR=1 shows the traceback instead.
+    """
     try:
         yield
-    except (UserError, OmegaConfBaseException, OSError) as error:
-        sys.exit("ser: " + " ".join(str(error).split()))
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+        if TRACEBACK_WANTED:
+            raise
+        sys.exit(f"ser: {one_line(error)}")
 
 
 def checked(cfg: DictConfig, schema: type[Schema]) -> Schema:
     """Turn a composed config into its dataclass; misspelt, mistyped or missing values end the run."""
-    merged = OmegaConf.merge(schema, OmegaConf.to_container(cfg, resolve=True))
+    # Resolved once, after the merge: a path that holds `${` would be resolved again.
+    merged = OmegaConf.merge(schema, OmegaConf.to_container(cfg, resolve=False))
     values = OmegaConf.to_object(merged)
     assert isinstance(values, schema)
     return values
@@ -91,9 +102,17 @@ def flags_to_overrides(arguments: list[str]) -> list[str]:
     parser.add_argument("--root")
     flags, overrides = parser.parse_known_args(arguments)
     if flags.root is not None:
-        quoted = flags.root.replace("\\", "\\\\").replace("'", r"\'")
-        overrides.append(f"root='{quoted}'")
+        overrides.append(f"root='{quoted(flags.root)}'")
     return overrides
+
+
+def quoted(text: str) -> str:
+    """Write a text so that it stands for itself between single quotes of Hydra's override grammar.
+
+    Backslashes count there only in front of a quote, which the end of the text is too; `${` would be an interpolation.
+    """
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + match[2].replace("'", "\\'"), text)
+    return escaped.replace("${", "\\${")
 
 
 def complete() -> None:
@@ -115,6 +134,8 @@ def main() -> None:
         complete() if "COMP_LINE" in os.environ else train()
     elif name in COMMANDS:
         sys.argv[1:] = flags_to_overrides(arguments)
-        COMMANDS[name]()
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a page and exits before we see the error
+        with mistakes_in_one_line():
+            COMMANDS[name]()
     else:
         sys.exit(f"ser: no command '{name}'\n\n{usage()}")

@@ -82,7 +82,7 @@ class Protocol:
         if (self.test_fraction is None) == (not self.test_speakers):
             raise UserError(f"protocol '{self.name}': give either protocol.test_fraction or protocol.test_speakers")
         folds = sorted(self.test_speakers)
-        if self.fold not in (folds or [None]):
+        if self.fold not in (folds if folds else [None]):
             choices = f"one of {', '.join(map(str, folds))}" if folds else "null: it has no folds"
             raise UserError(f"protocol.fold={self.fold}: for protocol '{self.name}' it must be {choices}")
         if self.test_fraction is not None and not 0 < self.test_fraction < 1:

@@ -1,7 +1,7 @@
 import pytest
+import soundfile
 from conftest import tone, write_corpus
 
-import soundfile
 from ser.corpora import ravdess
 from ser.errors import UserError
 

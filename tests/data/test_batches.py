@@ -36,9 +36,7 @@ def test_a_silent_clip_stays_finite():
 
 def test_the_labels_are_the_order_of_the_corpus(prepared):
     clips = Clips(prepared, prepared.utterances)
-    assert all(
-        prepared.emotions[clips[index]["label"]] == row.emotion for index, row in enumerate(prepared.utterances)
-    )
+    assert all(prepared.emotions[clips[index]["label"]] == row.emotion for index, row in enumerate(prepared.utterances))
 
 
 @pytest.mark.parametrize("equal_lengths", [True, False])

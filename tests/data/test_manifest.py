@@ -6,17 +6,24 @@ from ser.data import manifest
 from ser.errors import UserError
 
 ROW = manifest.Utterance(
-    path="Actor_01/03-01-05-01-01-01-01.wav", emotion="angry", speaker="1", gender="male", intensity="normal",
-    statement="1", repetition="1", duration=3.703708, sample_rate=48000, channels=1, sha256="ab",
-)  # fmt: skip
+    path="Actor_01/03-01-05-01-01-01-01.wav",
+    emotion="angry",
+    speaker="1",
+    gender="male",
+    intensity="normal",
+    statement="1",
+    repetition="1",
+    duration=3.703708,
+    sample_rate=48000,
+    channels=1,
+    sha256="ab",
+)
 
 
 def test_the_columns_are_the_contract(tmp_path):
     manifest.write(tmp_path / "manifest.csv", [ROW])
     header = (tmp_path / "manifest.csv").read_text().splitlines()[0]
-    assert header == (
-        "path,emotion,speaker,gender,intensity,statement,repetition,duration,sample_rate,channels,sha256"
-    )
+    assert header == ("path,emotion,speaker,gender,intensity,statement,repetition,duration,sample_rate,channels,sha256")
 
 
 def test_what_is_written_is_read_again(tmp_path):

@@ -19,9 +19,13 @@ BACKBONE = {key: value for key, value in SHAPE.items() if key not in ("num_label
 
 def model_config(pretrained, **settings):
     values = dict(
-        name="toy", pretrained=str(pretrained) if pretrained else None, freeze=config.Freeze.cnn, weighted_layer_sum=False,
-        classifier_proj_size=16, config={},
-    )  # fmt: skip
+        name="toy",
+        pretrained=str(pretrained) if pretrained else None,
+        freeze=config.Freeze.cnn,
+        weighted_layer_sum=False,
+        classifier_proj_size=16,
+        config={},
+    )
     return config.Model(**{**values, **settings})
 
 
@@ -54,6 +58,23 @@ def test_only_the_head_is_new_and_the_log_says_so(ctc, caplog):
         checkpoint.build(model_config(ctc), EMOTIONS)
     line = next(message for message in caplog.messages if "new tensors" in message)
     assert line.split(": ")[1] == "classifier.bias, classifier.weight, projector.bias, projector.weight"
+
+
+def test_new_layer_weights_start_equal_and_not_as_whatever_was_in_memory(ctc):
+    torch.full((4096,), 7.7)  # leaves its values in the memory that the next tensors get
+    classifier, _ = checkpoint.build(model_config(ctc, weighted_layer_sum=True), EMOTIONS)
+    assert classifier.layer_weights.tolist() == pytest.approx([1 / 3] * 3)
+
+
+def test_a_seed_gives_the_same_head(ctc):
+    def head(seed):
+        torch.manual_seed(seed)
+        classifier, _ = checkpoint.build(model_config(ctc, weighted_layer_sum=True), EMOTIONS)
+        return {name: tensor for name, tensor in classifier.state_dict().items() if not name.startswith("hubert.")}
+
+    one, same, other = head(0), head(0), head(1)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
 
 
 def test_what_the_checkpoint_brings_is_overridden_and_logged(ctc, caplog):
@@ -134,7 +155,8 @@ PIPELINE = """
 import sys, json, numpy
 from transformers import pipeline
 assert "ser" not in sys.modules
-answer = pipeline("audio-classification", model=sys.argv[1], trust_remote_code=sys.argv[3] == "code", top_k=None)(numpy.load(sys.argv[2]))
+classify = pipeline("audio-classification", model=sys.argv[1], trust_remote_code=sys.argv[3] == "code", top_k=None)
+answer = classify(numpy.load(sys.argv[2]))
 assert "ser" not in sys.modules
 print(json.dumps({row["label"]: row["score"] for row in answer}))
 """
@@ -153,9 +175,13 @@ def test_the_librarys_pipeline_gives_the_same_probabilities_in_another_process(m
     settings = {"model_type": model_type, **BACKBONE, **LAYER_NORM}
     if model_type == "moonshine":
         settings = dict(
-            model_type="moonshine", hidden_size=32, intermediate_size=64, encoder_num_hidden_layers=2,
-            encoder_num_attention_heads=2, encoder_num_key_value_heads=2,
-        )  # fmt: skip
+            model_type="moonshine",
+            hidden_size=32,
+            intermediate_size=64,
+            encoder_num_hidden_layers=2,
+            encoder_num_attention_heads=2,
+            encoder_num_key_value_heads=2,
+        )
     classifier, extractor = checkpoint.build(model_config(None, config=settings), EMOTIONS)
     checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
     waveform = np.random.default_rng(0).standard_normal(9000).astype(np.float32) * 0.1
@@ -215,6 +241,6 @@ def test_a_checkpoint_that_cannot_be_had_is_one_line_that_says_both(monkeypatch)
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="not in the local cache, and the hub.*model.pretrained=PATH") as error:
+    with pytest.raises(UserError, match=r"not in the local cache, and the hub.*model\.pretrained=PATH") as error:
         checkpoint.build(model_config("facebook/hubert-large-ls960-ft"), EMOTIONS)
     assert "\n" not in str(error.value)

@@ -9,17 +9,30 @@ from ser.models import families
 from ser.models.heads import masked_mean
 
 SHAPE = dict(
-    hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, conv_dim=(16,) * 7,
-    num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2, num_labels=8, classifier_proj_size=16,
-)  # fmt: skip
+    hidden_size=32,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=64,
+    conv_dim=(16,) * 7,
+    num_conv_pos_embeddings=16,
+    num_conv_pos_embedding_groups=2,
+    num_labels=8,
+    classifier_proj_size=16,
+)
 LAYER_NORM = dict(feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True)
 
 
 def moonshine_config(**settings):
     return MoonshineConfig(
-        hidden_size=32, intermediate_size=64, encoder_num_hidden_layers=2, encoder_num_attention_heads=2,
-        encoder_num_key_value_heads=2, num_labels=8, classifier_proj_size=16, **{"use_weighted_layer_sum": False, **settings},
-    )  # fmt: skip
+        hidden_size=32,
+        intermediate_size=64,
+        encoder_num_hidden_layers=2,
+        encoder_num_attention_heads=2,
+        encoder_num_key_value_heads=2,
+        num_labels=8,
+        classifier_proj_size=16,
+        **{"use_weighted_layer_sum": False, **settings},
+    )
 
 
 def padded(lengths, seed=0):
@@ -43,7 +56,11 @@ def test_the_mean_is_over_true_lengths():
 @pytest.mark.parametrize(
     ("ours", "stock", "config"),
     [
-        (families.Wav2Vec2ForSequenceClassification, modeling_wav2vec2.Wav2Vec2ForSequenceClassification, Wav2Vec2Config),
+        (
+            families.Wav2Vec2ForSequenceClassification,
+            modeling_wav2vec2.Wav2Vec2ForSequenceClassification,
+            Wav2Vec2Config,
+        ),
         (families.HubertForSequenceClassification, modeling_hubert.HubertForSequenceClassification, HubertConfig),
     ],
     ids=["wav2vec2", "hubert"],
@@ -87,7 +104,10 @@ def test_a_group_norm_encoder_is_given_no_mask_and_still_pools_true_lengths():
 @pytest.mark.parametrize("samples", [895, 1200, 16000, 46980, 84351])
 def test_frames_are_those_that_the_moonshine_cnn_makes(samples):
     model = families.MoonshineForAudioClassification(moonshine_config()).eval()
-    assert model.frames(torch.tensor([samples])).item() == model.encoder(torch.randn(1, samples)).last_hidden_state.shape[1]
+    assert (
+        model.frames(torch.tensor([samples])).item()
+        == model.encoder(torch.randn(1, samples)).last_hidden_state.shape[1]
+    )
 
 
 @pytest.mark.parametrize("samples", [895, 5000, 16001])

@@ -72,10 +72,17 @@ def test_the_title_of_a_synthetic_number_says_so():
 
 LOG = [
     {"loss": 2.0, "accuracy": 0.1, "learning_rate": 1e-4, "grad_norm": 1.0, "epoch": 1.0, "step": 10},
-    {"eval_loss": 1.9, "eval_accuracy": 0.2, "eval_unweighted_average_recall": 0.2, "eval_macro_f1": 0.1, "epoch": 1.0, "step": 10},
+    {
+        "eval_loss": 1.9,
+        "eval_accuracy": 0.2,
+        "eval_unweighted_average_recall": 0.2,
+        "eval_macro_f1": 0.1,
+        "epoch": 1.0,
+        "step": 10,
+    },
     {"loss": 1.0, "accuracy": 0.6, "learning_rate": 0.0, "grad_norm": 1.0, "epoch": 2.0, "step": 20},
     {"train_runtime": 3.0, "train_loss": 1.5, "epoch": 2.0, "step": 20},
-]  # fmt: skip
+]
 
 
 def test_history_puts_training_and_evaluation_of_a_step_in_one_row(tmp_path):
@@ -100,7 +107,15 @@ def test_the_page_is_one_file_that_asks_nobody_for_anything(scored, tmp_path):
     source = provenance(synthetic=True)
     numbers = report.write(tmp_path, scored, source)
     figures.save(figures.training_figure(history.history(LOG), 10, "test", "title"), tmp_path / "training_graph.png")
-    used = {"command": "ser train <x>", "seconds": 1, "processor": "CPU", "cores": 2, "gpu": [], "python": "3", "packages": {}}
+    used = {
+        "command": "ser train <x>",
+        "seconds": 1,
+        "processor": "CPU",
+        "cores": 2,
+        "gpu": [],
+        "python": "3",
+        "packages": {},
+    }
     page.write(tmp_path, source, numbers, used)
     html = (tmp_path / "report.html").read_text()
     assert html.count('src="data:image/png;base64,') == 2

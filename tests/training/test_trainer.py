@@ -11,19 +11,41 @@ from ser.training.arguments import training_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 SHAPE = dict(
-    hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(8, 8), conv_kernel=(10, 8),
-    conv_stride=(5, 64), num_feat_extract_layers=2, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, num_labels=8,
-    classifier_proj_size=8, feat_extract_norm="layer", do_stable_layer_norm=True, layerdrop=0.0, mask_time_prob=0.0,
-    hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0,
-)  # fmt: skip
+    hidden_size=16,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=32,
+    conv_dim=(8, 8),
+    conv_kernel=(10, 8),
+    conv_stride=(5, 64),
+    num_feat_extract_layers=2,
+    num_conv_pos_embeddings=8,
+    num_conv_pos_embedding_groups=2,
+    num_labels=8,
+    classifier_proj_size=8,
+    feat_extract_norm="layer",
+    do_stable_layer_norm=True,
+    layerdrop=0.0,
+    mask_time_prob=0.0,
+    hidden_dropout=0.0,
+    attention_dropout=0.0,
+    activation_dropout=0.0,
+    feat_proj_dropout=0.0,
+)
 
 
 def trained(prepared, tmp_path, *overrides, head_learning_rate=None, frozen=False):
     """A trainer that has run over equally long clips, in order, so that only what a test changes can differ."""
     cfg = composed(
-        "train", "tracking=none", "trainer.precision=fp32", "trainer.max_steps=2", "trainer.logging_steps=1",
-        "trainer.eval_steps=2", "trainer.save_steps=2", *overrides,
-    )  # fmt: skip
+        "train",
+        "tracking=none",
+        "trainer.precision=fp32",
+        "trainer.max_steps=2",
+        "trainer.logging_steps=1",
+        "trainer.eval_steps=2",
+        "trainer.save_steps=2",
+        *overrides,
+    )
     set_seed(0)
     model = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE))
     if frozen:

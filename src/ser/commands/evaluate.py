@@ -1,4 +1,4 @@
-"""ser evaluate checkpoint=runs/..."""  # noqa: D400, D415
+"""ser evaluate checkpoint=runs/..."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""ser prepare-data --root RAVDESS"""  # noqa: D400, D415
+"""ser prepare-data --root RAVDESS"""  # noqa: D415
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""ser train model=hubert_large"""  # noqa: D400, D415
+"""ser train model=hubert_large"""  # noqa: D415
 
 import json
 import logging
@@ -112,7 +112,7 @@ def early_stopping(trainer: config.Trainer) -> list[EarlyStoppingCallback]:
 
 
 def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
-    """Train, from the newest whole checkpoint where the run is resumed; the best weights are in the model afterwards."""
+    """Train, a resumed run from its newest whole checkpoint; the best weights are in the model afterwards."""
     newest = run_folder.last_checkpoint(folder) if cfg.resume else None
     if newest is not None:
         log.info("going on from %s", newest)

@@ -101,7 +101,9 @@ def generate(root: Path) -> None:
         actor, emotion, intensity, statement, repetition = codes
         if emotion == NEUTRAL and intensity == STRONG:
             continue
-        path = root / "synthetic" / f"Actor_{actor}" / f"03-01-{emotion}-{intensity}-{statement}-{repetition}-{actor}.wav"
+        path = (
+            root / "synthetic" / f"Actor_{actor}" / f"03-01-{emotion}-{intensity}-{statement}-{repetition}-{actor}.wav"
+        )
         content = io.BytesIO()
         samples = waveform(emotion, intensity, statement, repetition, actor)
         soundfile.write(content, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")

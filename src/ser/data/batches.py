@@ -47,8 +47,8 @@ class Collator:
     """Pad clips to the longest of the batch.
 
     Returns:
-        `input_values` `(batch, samples)` float32, `attention_mask` `(batch, samples)` int64 and `labels` `(batch,)`: what
-        `Wav2Vec2FeatureExtractor` makes of the same clips, without its lists.
+        `input_values` `(batch, samples)` float32, `attention_mask` `(batch, samples)` int64 and `labels` `(batch,)`:
+        what `Wav2Vec2FeatureExtractor` makes of the same clips, without its lists.
     """
 
     do_normalize: bool

@@ -56,7 +56,9 @@ def read(path: Path) -> list[Utterance]:
         UserError: there is no such file, or it lacks a column.
     """
     if not path.is_file():
-        raise UserError(f"{path.parent}: no {path.name} here; run `ser prepare-data --root DIR` first, or give root=DIR")
+        raise UserError(
+            f"{path.parent}: no {path.name} here; run `ser prepare-data --root DIR` first, or give root=DIR"
+        )
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
@@ -67,7 +69,7 @@ def read(path: Path) -> list[Utterance]:
 def parse(row: dict[str, str]) -> Utterance:
     texts = {name: row[name] for name in COLUMNS}
     return Utterance(
-        **{name: texts[name] for name in texts if name not in ("duration", "sample_rate", "channels")},  # type: ignore[arg-type]
+        **{name: texts[name] for name in texts if name not in ("duration", "sample_rate", "channels")},
         duration=float(texts["duration"]),
         sample_rate=int(texts["sample_rate"]),
         channels=int(texts["channels"]),

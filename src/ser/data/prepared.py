@@ -95,7 +95,9 @@ def open_prepared(data_dir: str, corpus: str) -> Prepared:
     audio = Cache(folder / cache.FILE)
     rows = {facts["path"]: index for index, facts in enumerate(audio.facts)}
     if stale := [row.path for row in utterances if row.path not in rows]:
-        raise UserError(f"data_dir={folder}: {stale[0]} is in the manifest but not in the cache; prepare the data again")
+        raise UserError(
+            f"data_dir={folder}: {stale[0]} is in the manifest but not in the cache; prepare the data again"
+        )
     if unknown := sorted({row.emotion for row in utterances} - set(module.EMOTIONS)):
         raise UserError(f"{folder / manifest.FILE}: unknown emotions {', '.join(unknown)}; choices: {module.EMOTIONS}")
     return Prepared(corpus, module.EMOTIONS, utterances, audio, rows)

@@ -108,9 +108,15 @@ def load_exactly(
     other_shape = {entry[0] for entry in report["mismatched_keys"]}
     new = set(report["missing_keys"]) | other_shape
     if lost := [name for name in new if not belongs(name, may_be_new)]:
-        raise UserError(f"{source}: {named(lost)} missing or of another shape; the checkpoint does not match its config")
+        raise UserError(
+            f"{source}: {named(lost)} missing or of another shape; the checkpoint does not match its config"
+        )
     if extra := [name for name in report["unexpected_keys"] if not belongs(name, family.other_tasks)]:
         raise UserError(f"{source}: {named(extra)} unexpected; the checkpoint does not match its config")
+    if "layer_weights" in new:
+        # The library starts new modules by their type and forgets bare parameters: this one would hold whatever was
+        # in the memory (transformers 5.23, its own Wav2Vec2ForSequenceClassification included).
+        torch.nn.init.constant_(classifier.layer_weights, 1 / len(classifier.layer_weights))
     return classifier, new
 
 

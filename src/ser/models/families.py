@@ -45,9 +45,7 @@ FAMILIES = {
         other_tasks=("lm_head.", "quantizer.", "project_hid.", "project_q."),
         untrained=("masked_spec_embed",),
     ),
-    "hubert": Family(
-        HubertForSequenceClassification, other_tasks=("lm_head.",), untrained=("masked_spec_embed",)
-    ),
+    "hubert": Family(HubertForSequenceClassification, other_tasks=("lm_head.",), untrained=("masked_spec_embed",)),
     "moonshine": Family(MoonshineForAudioClassification, other_tasks=("model.decoder.", "decoder.", "proj_out.")),
 }
 """By `model_type` of config.json."""

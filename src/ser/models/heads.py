@@ -3,6 +3,8 @@
 This file imports nothing of `ser`: it is copied into checkpoints whose class the library does not have.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -26,6 +28,14 @@ class PooledHead:
     there; for one unpadded clip the two give the same logits. With padding they differ where the library errs: here the
     mean is always over true lengths, and the encoder is given the attention mask only if it was trained with one.
     """
+
+    # What the library's class brings.
+    config: Any
+    base_model: nn.Module
+    projector: nn.Module
+    classifier: nn.Linear
+    layer_weights: nn.Parameter
+    _get_feat_extract_output_lengths: Any
 
     accepts_loss_kwargs = False
     """The loss is a mean over the batch. Without this line the Trainer takes `forward` for one that divides by

@@ -39,7 +39,8 @@ class MoonshineForAudioClassification(PooledHead, MoonshinePreTrainedModel):
     def encoder_mask(self, attention_mask: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         """A mask of samples that leaves exactly the true frames.
 
-        The encoder keeps every 384th entry of its mask, which by itself lets a clip attend to a frame or two of padding.
+        The encoder keeps every 384th entry of its mask, which by itself lets a clip attend to a frame or two of
+        padding.
         """
         return frame_mask(frames * SAMPLES_PER_FRAME, attention_mask.shape[1]).long()
 

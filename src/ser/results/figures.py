@@ -13,7 +13,7 @@ TRAIN, EVALUATION = "#0072B2", "#D55E00"
 
 
 def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Figure:
-    """Counts in each cell, shaded by the share of the true emotion, so that a rare emotion is as dark as a frequent one."""
+    """Counts in each cell, shaded by the share of the true emotion: a rare one is as dark as a frequent one."""
     figure = Figure(figsize=(7.2, 6.6), layout="constrained")
     axes = figure.add_subplot()
     shares = [[count / max(sum(row), 1) for count in row] for row in counts]
@@ -44,7 +44,7 @@ def training_figure(rows: Sequence[dict[str, Any]], chosen_step: int, evaluated_
         axes.axvline(chosen_step, color="#666666", linestyle=":", label=f"checkpoint kept (step {chosen_step})")
         axes.set_xlabel("optimizer step")
         axes.set_ylabel(quantity)
-        axes.set_ylim((0, 1) if quantity == "accuracy" else (0, None))
+        axes.set_ylim(bottom=0, top=1 if quantity == "accuracy" else None)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     return figure

@@ -52,7 +52,9 @@ class Provenance:
         """One line for a figure."""
         fold = f" fold {self.protocol['fold']}" if self.protocol["fold"] is not None else ""
         corpus = f"{self.corpus.upper()} (no human speech)" if self.synthetic else self.corpus
-        return f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}, {self.scored_on} list, step {self.step}"
+        return (
+            f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}, {self.scored_on} list, step {self.step}"
+        )
 
 
 def write(folder: Path, scored: Scored, provenance: Provenance) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 from transformers import TrainingArguments
 
 from ser import config
-from ser.config import Interval, Precision, Tracker
+from ser.config import Precision, Tracker
 from ser.errors import UserError
 from ser.models.inference import device
 from ser.results.metrics import SUMMARY

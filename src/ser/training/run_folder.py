@@ -23,9 +23,20 @@ CONFIG = "config.yaml"
 FINISHED = "environment.json"
 """Written last: a folder that has it is complete."""
 CONTENTS = (
-    "checkpoint", "checkpoint-*", CONFIG, FINISHED, "*.csv", "classification_report.*", "confusion_matrix.*",
-    "training_graph.*", "report.html", "run.log", "tensorboard", "wandb", "evaluation-*",
-)  # fmt: skip
+    "checkpoint",
+    "checkpoint-*",
+    CONFIG,
+    FINISHED,
+    "*.csv",
+    "classification_report.*",
+    "confusion_matrix.*",
+    "training_graph.*",
+    "report.html",
+    "run.log",
+    "tensorboard",
+    "wandb",
+    "evaluation-*",
+)
 """What a run writes, and so all that `overwrite=true` removes."""
 MAY_DIFFER = ("resume", "overwrite", "tracking", "root", "output_dir")
 """Keys that do not change what a resumed run computes."""
@@ -103,15 +114,15 @@ def check_space(folder: Path, all_parameters: int, trained_parameters: int, chec
     """Refuse a run whose checkpoints would not fit on the disk, before hours of training rather than after.
 
     Raises:
-        UserError: less is free than float32 weights and the two moments of Adam need, `checkpoints` + 1 times over (the
-            Trainer writes a new one before it removes the oldest), and the final weights once.
+        UserError: less is free than float32 weights and the two moments of Adam need, `checkpoints` + 1 times over
+            (the Trainer writes a new one before it removes the oldest), and the final weights once.
     """
     weights, moments = 4 * all_parameters, 8 * trained_parameters
     needed, free = (checkpoints + 1) * (weights + moments) + weights, shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
-            f"no space left: {folder} needs {needed / 1e9:.2f} GB for {checkpoints} checkpoints, {free / 1e9:.2f} GB are "
-            "free; lower trainer.save_total_limit or give another output_dir"
+            f"no space left: {folder} needs {needed / 1e9:.2f} GB for {checkpoints} checkpoints, {free / 1e9:.2f} GB "
+            "are free; lower trainer.save_total_limit or give another output_dir"
         )
 
 

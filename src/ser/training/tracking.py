@@ -38,7 +38,9 @@ def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Itera
             settings=wandb.Settings(silent=True, console="off"),
         )
     except wandb.errors.Error as error:
-        raise UserError(f"tracking=wandb: {error}; choices: tracking=none, tracking=tensorboard, or WANDB_MODE=offline") from error
+        raise UserError(
+            f"tracking=wandb: {error}; choices: tracking=none, tracking=tensorboard, or WANDB_MODE=offline"
+        ) from error
     finished = False
     try:
         yield

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer
 
-from ser.data.batches import Clips, Collator, scoring_batches
+from ser.data.batches import Clips, scoring_batches
 from ser.models.families import HEAD, normalises_over_time
 from ser.results.metrics import summary
 

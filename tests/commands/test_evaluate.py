@@ -1,0 +1,84 @@
+import json
+import shutil
+
+import pytest
+from conftest import composed
+from test_train import run
+
+from ser.commands.evaluate import evaluate
+from ser.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    run(data_dir, folder, "protocol=emobox")
+    return folder
+
+
+def score(checkpoint, data_dir, *overrides):
+    evaluate(composed("evaluate", f"checkpoint='{checkpoint}'", f"data_dir='{data_dir}'", *overrides))
+
+
+def test_a_checkpoint_alone_gives_the_answers_of_its_run(finished, data_dir, tmp_path):
+    shutil.copytree(finished / "checkpoint", tmp_path / "somewhere")
+    score(tmp_path / "somewhere", data_dir)
+    alone = tmp_path / "somewhere-evaluation-test"
+    assert (alone / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+    assert (alone / "classification_report.txt").read_text() == (finished / "classification_report.txt").read_text()
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_the_answers_do_not_depend_on_the_batch(batch_size, finished, data_dir, tmp_path):
+    score(finished, data_dir, f"batch_size={batch_size}", f"output_dir='{tmp_path / 'scored'}'")
+    ours, theirs = (
+        [line.split(",")[:3] for line in (folder / "predictions.csv").read_text().splitlines()]
+        for folder in (tmp_path / "scored", finished)
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(("side", "clips"), [("test", 64), ("validation", 32), ("train", 288)])
+def test_the_side_is_said(side, clips, finished, data_dir, capsys):
+    score(finished, data_dir, f"split={side}")
+    assert f"scored on the {side} list ({clips} clips" in capsys.readouterr().out
+    report = json.loads((finished / f"evaluation-{side}" / "classification_report.json").read_text())
+    assert report["scored_on"] == side
+    assert report["protocol"]["name"] == "emobox"
+
+
+def test_a_side_that_the_protocol_lacks_is_refused(data_dir, tmp_path):
+    run(data_dir, tmp_path / "run")
+    with pytest.raises(UserError, match="has no such list; choices: train, test"):
+        score(tmp_path / "run", data_dir, "split=validation")
+
+
+def test_data_that_changed_since_training_are_refused(finished, data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    manifest = tmp_path / "data" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",sad,20,", ",calm,20,"))
+    with pytest.raises(UserError, match=r"the data differ .*test_sha256"):
+        score(finished, tmp_path / "data")
+
+
+def test_labels_that_differ_from_the_corpus_are_refused(finished, data_dir, tmp_path):
+    shutil.copytree(finished / "checkpoint", tmp_path / "other")
+    path = tmp_path / "other" / "config.json"
+    path.write_text(path.read_text().replace('"angry"', '"furious"'))
+    with pytest.raises(UserError, match="its labels are furious, calm"):
+        score(tmp_path / "other", data_dir)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "there is no such folder"),
+        (lambda folder: folder.mkdir(), "no config.json"),
+        (lambda folder: folder.write_text("x"), "there is no such folder"),
+    ],
+)
+def test_what_is_no_checkpoint_is_named(make, message, data_dir, tmp_path):
+    make(tmp_path / "given")
+    with pytest.raises(UserError, match=message):
+        score(tmp_path / "given", data_dir)
+    assert not (tmp_path / "given-evaluation-test").exists()

@@ -1,0 +1,176 @@
+import csv
+import json
+import os
+import shutil
+
+import pytest
+import yaml
+from conftest import composed, ser
+
+from ser.commands.train import train
+from ser.errors import UserError
+
+# Three steps of a tiny encoder: enough to write everything a run writes.
+QUICK = (
+    "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=3", "trainer.eval_strategy=steps",
+    "trainer.eval_steps=1", "trainer.save_steps=1", "trainer.logging_steps=1",
+)  # fmt: skip
+
+
+def run(data_dir, folder, *overrides):
+    cfg = composed("train", *QUICK, f"data_dir='{data_dir}'", f"output_dir='{folder}'", *overrides)
+    return train(cfg)
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    run(data_dir, folder)
+    return folder
+
+
+def test_the_run_folder_holds_what_the_contract_says(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {
+        "checkpoint", "config.yaml", "history.csv", "predictions.csv", "classification_report.txt",
+        "classification_report.json", "confusion_matrix.csv", "confusion_matrix.png", "training_graph.png",
+        "report.html", "run.log", "environment.json", "train.csv", "test.csv",
+    }  # fmt: skip
+    assert 1 <= len([name for name in names if name.startswith("checkpoint-")]) <= 2
+    assert not [name for name in names if name.startswith(".") or name.endswith(".tmp")]
+    assert yaml.safe_load((finished / "config.yaml").read_text())["model"]["name"] == "tiny"
+    assert len(list(csv.reader((finished / "history.csv").open()))) == 4
+
+
+def test_the_report_says_who_was_heard_and_where_the_checkpoint_was_chosen(finished):
+    text = (finished / "classification_report.txt").read_text()
+    assert "24 of these 24 speakers also speak in the training list" in text or "also speak in the training" in text
+    assert "The checkpoint was chosen on this very list" in text
+
+
+def test_the_checkpoint_says_what_it_was_trained_on(finished):
+    stamp = json.loads((finished / "checkpoint" / "config.json").read_text())["ser"]
+    report = json.loads((finished / "classification_report.json").read_text())
+    assert stamp["corpus"] == "ravdess"
+    assert stamp["protocol"]["name"] == "paper"
+    assert stamp["identity"] == report["protocol"]
+    assert stamp["step"] == report["step"]
+
+
+def test_the_kept_checkpoint_is_the_best_of_its_history(finished):
+    rows = list(csv.DictReader((finished / "history.csv").open()))
+    best = max(rows, key=lambda row: float(row["eval_unweighted_average_recall"]))
+    report = json.loads((finished / "classification_report.json").read_text())
+    assert report["unweighted_average_recall"] == pytest.approx(float(best["eval_unweighted_average_recall"]), abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_answers_and_another_seed_others(finished, data_dir, tmp_path):
+    run(data_dir, tmp_path / "same")
+    run(data_dir, tmp_path / "other", "seed=1")
+    answers = [(folder / "predictions.csv").read_text() for folder in (finished, tmp_path / "same", tmp_path / "other")]
+    assert answers[0] == answers[1]
+    assert answers[0] != answers[2]
+
+
+def test_a_finished_run_is_left_alone(finished, data_dir):
+    before = (finished / "environment.json").read_bytes()
+    with pytest.raises(UserError, match="a finished run is here"):
+        run(data_dir, finished)
+    assert run(data_dir, finished, "resume=true") == pytest.approx(
+        json.loads((finished / "classification_report.json").read_text())["unweighted_average_recall"]
+    )
+    assert (finished / "environment.json").read_bytes() == before
+
+
+def test_an_interrupted_run_goes_on_where_it_was_and_ends_the_same(finished, data_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    for path in folder.iterdir():
+        if path.name not in ("config.yaml", "run.log") and not path.name.startswith("checkpoint-"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    kept = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    shutil.rmtree(kept[-1])
+    state = json.loads((kept[0] / "trainer_state.json").read_text())
+    # The folder was moved, as a user might: the best checkpoint is the one that is left.
+    state["best_model_checkpoint"] = str(kept[0])
+    (kept[0] / "trainer_state.json").write_text(json.dumps(state))
+    run(data_dir, folder, "resume=true")
+    assert "going on from" in (folder / "run.log").read_text()
+    assert (folder / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+
+
+def test_overwriting_starts_again(finished, data_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    run(data_dir, folder, "overwrite=true", "trainer.max_steps=1")
+    assert len(list(csv.reader((folder / "history.csv").open()))) == 2
+
+
+def test_a_speaker_independent_run_is_chosen_on_its_validation_list(data_dir, tmp_path):
+    run(data_dir, tmp_path / "run", "protocol=emobox", "protocol.fold=2")
+    speakers = {
+        side: {row["speaker"] for row in csv.DictReader((tmp_path / "run" / f"{side}.csv").open())}
+        for side in ("train", "validation", "test")
+    }
+    assert speakers["test"] == {"4", "10", "12", "14"}
+    assert not speakers["train"] & (speakers["validation"] | speakers["test"])
+    assert "None of these speakers is heard in training." in (tmp_path / "run" / "report.html").read_text()
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
+    assert {row["evaluated_on"] for row in rows} == {"validation"}
+
+
+def test_training_prepares_the_data_where_a_root_is_given(corpus_root, tmp_path):
+    run(tmp_path / "data", tmp_path / "run", f"root='{corpus_root}'")
+    assert (tmp_path / "data" / "manifest.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.pretrained=./nowhere", "there is no such folder"),
+        ("data_dir=nowhere", "run `ser prepare-data --root DIR` first"),
+        ("trainer.optim=nonsense", "nonsense"),
+    ],
+)
+def test_a_mistake_leaves_no_run_folder(override, message, data_dir, tmp_path):
+    with pytest.raises(UserError, match=message):
+        run(data_dir, tmp_path / "run", override)
+    assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(data_dir, tmp_path):
+    # A learning rate of zero improves nothing, ever.
+    run(
+        data_dir,
+        tmp_path / "run",
+        "trainer.max_steps=20",
+        "trainer.learning_rate=0",
+        "trainer.early_stopping_patience=2",
+    )
+    assert len(list(csv.reader((tmp_path / "run" / "history.csv").open()))) == 4
+
+
+def test_freezing_keeps_the_convolutions(data_dir, tmp_path, caplog):
+    with caplog.at_level("INFO", logger="ser"):
+        for freeze in ("cnn", "none"):
+            run(data_dir, tmp_path / freeze, f"model.freeze={freeze}", "trainer.max_steps=1")
+    log = {freeze: (tmp_path / freeze / "run.log").read_text() for freeze in ("cnn", "none")}
+    assert "0.3 of 0.4" in log["cnn"].replace(" M", "")
+    assert "0.4 of 0.4" in log["none"].replace(" M", "")
+
+
+def test_tensorboard_is_followed_in_the_run_folder(data_dir, tmp_path):
+    run(data_dir, tmp_path / "run", "tracking=tensorboard")
+    assert list((tmp_path / "run" / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_wandb_without_a_login_is_offline_and_asks_nothing(data_dir, tmp_path):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
+    result = ser(
+        "train", *QUICK, "tracking=wandb", f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'run'}'",
+        cwd=tmp_path, stdin=None, env={**environment, "NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "wandb offline" in result.stderr
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+    assert (tmp_path / "run" / "report.html").is_file()

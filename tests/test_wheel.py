@@ -1,0 +1,46 @@
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def call(*arguments, **kwargs):
+    return subprocess.run(list(map(str, arguments)), check=True, capture_output=True, text=True, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel that a user gets: built from the source archive, as on an index."""
+    folder = tmp_path_factory.mktemp("dist")
+    call(sys.executable, "-m", "build", "--outdir", folder, CHECKOUT)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_package_and_every_config_and_nothing_else(wheel):
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    modules = {path.relative_to(CHECKOUT / "src").as_posix() for path in (CHECKOUT / "src").rglob("*.py")}
+    configs = {f"ser/{path.relative_to(CHECKOUT).as_posix()}" for path in (CHECKOUT / "configs").rglob("*.yaml")}
+    assert len(configs) > 10
+    assert names == modules | configs
+
+
+def test_the_installed_wheel_works_outside_the_checkout(wheel, tmp_path):
+    # The heavy dependencies come from the environment of the tests; the package itself only from the wheel.
+    call(sys.executable, "-m", "pip", "install", "--no-deps", "--target", tmp_path / "site", wheel)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+
+    def ser(*arguments):
+        return call(sys.executable, "-m", "ser", *arguments, cwd=tmp_path, env=environment).stdout
+
+    where = call(sys.executable, "-c", "import ser; print(ser.__file__)", cwd=tmp_path, env=environment).stdout
+    assert str(tmp_path / "site") in where
+    assert "evaluate" in ser("--help")
+    assert "1440 clips, 24 speakers" in ser("prepare-data", "corpus=synthetic", "protocol=emobox")
+    quick = ("trainer.max_steps=2", "trainer.eval_strategy=steps", "trainer.eval_steps=2", "trainer.save_steps=2")
+    assert "SYNTHETIC" in ser("train", "experiment=quickstart", *quick)
+    assert "SYNTHETIC" in ser("evaluate", "checkpoint=runs/synthetic-emobox-fold1-tiny-seed0")
