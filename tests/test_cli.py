@@ -10,9 +10,18 @@ from conftest import ser
     [
         (["trian"], "no command 'trian'"),
         (["train", "modle=hubert_large"], "Key 'modle' not in 'Train'; choices: corpus, protocol, model,"),
-        (["train", "model=hubert_lrge"], "Could not find 'model/hubert_lrge'; choices of 'model': hubert_large, moonshine_tiny"),
-        (["train", "trainer.learning_rate=abc"], "trainer.learning_rate: Value 'abc' of type 'str' could not be converted"),
-        (["train", "+trainer.learning_rte=1e-4"], "trainer.learning_rte: Key 'learning_rte' not in 'Trainer'; choices: num"),
+        (
+            ["train", "model=hubert_lrge"],
+            "Could not find 'model/hubert_lrge'; choices of 'model': hubert_large, moonshine_tiny",
+        ),
+        (
+            ["train", "trainer.learning_rate=abc"],
+            "trainer.learning_rate: Value 'abc' of type 'str' could not be converted",
+        ),
+        (
+            ["train", "+trainer.learning_rte=1e-4"],
+            "trainer.learning_rte: Key 'learning_rte' not in 'Trainer'; choices: num",
+        ),
         (["train", "model.freeze=all"], "model.freeze: Invalid value 'all', expected one of [cnn, none]"),
         (["train", "model=[tiny"], "no viable alternative"),
         (["train", "protocol=emobox", "protocol.fold=7"], "it must be one of 1, 2, 3, 4, 5, 6"),

@@ -12,6 +12,10 @@ def test_the_tiny_model_recognises_emotions_of_synthetic_speakers_it_has_not_hea
     report = json.loads((folder / "classification_report.json").read_text())
     assert report["unweighted_average_recall"] >= 0.6
     # It is labelled synthetic in every file that it leads to.
-    for path in [*folder.iterdir(), *(tmp_path / "data" / "synthetic").iterdir(), folder / "checkpoint" / "config.json"]:
+    for path in [
+        *folder.iterdir(),
+        *(tmp_path / "data" / "synthetic").iterdir(),
+        folder / "checkpoint" / "config.json",
+    ]:
         if path.suffix in (".txt", ".json", ".csv", ".html", ".yaml", ".log"):
             assert "synthetic" in path.read_text().lower(), path

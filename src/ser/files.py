@@ -1,6 +1,7 @@
 """Files appear under their final name whole or not at all."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ser.errors import UserError
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
@@ -16,6 +19,9 @@ def replacing(target: Path) -> Iterator[Path]:
 
     The temporary name may become a file or a folder. A folder that is replaced is removed only when the new one is
     complete.
+
+    Raises:
+        UserError: the disk is full.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -25,6 +31,10 @@ def replacing(target: Path) -> Iterator[Path]:
         if target.is_dir():
             remove(target)
         os.replace(temporary, target)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise UserError(f"no space left on the disk for {target}") from error
+        raise
     finally:
         remove(temporary)
 

@@ -93,7 +93,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cache, "ArrowWriter", FullDisk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UserError, match=r"no space left on the disk for .*audio\.arrow"):
         prepare_toy(corpus_root, tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []
 

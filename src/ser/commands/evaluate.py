@@ -6,6 +6,7 @@ from typing import Any
 
 from ser import config, console
 from ser.commands.scoring import provenance, score
+from ser.data.audit import warn
 from ser.data.batches import Collator
 from ser.data.prepared import Prepared, is_prepared, open_prepared, prepare
 from ser.data.protocols import Split, identity, split
@@ -69,7 +70,7 @@ def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
 def data(cfg: config.Evaluate, corpus: str, protocol: config.Protocol) -> Prepared:
     data_dir = cfg.data_dir or f"data/{corpus}"
     if not is_prepared(data_dir) and cfg.root is not None:
-        prepare(config.Corpus(corpus), protocol, cfg.root, data_dir)
+        warn(prepare(config.Corpus(corpus), protocol, cfg.root, data_dir))
     return open_prepared(data_dir, corpus)
 
 

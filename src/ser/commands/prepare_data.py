@@ -4,16 +4,15 @@ from typing import Any
 
 from ser import config
 from ser.console import start_logging
-from ser.data import audit
+from ser.data.audit import warn
 from ser.data.prepared import prepare
 
 
 def prepare_data(cfg: config.PrepareData) -> None:
     """List, check, divide and cache the recordings of a corpus."""
-    log = start_logging()
+    start_logging()
     report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
-    for line in audit.warnings(report):
-        log.warning("warning: %s", line)
+    warn(report)
     print(summary(report, cfg))
 
 

@@ -14,6 +14,7 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback
 from ser import config, console
 from ser.commands.scoring import provenance, score
 from ser.data import manifest
+from ser.data.audit import warn
 from ser.data.batches import Clips, Collator
 from ser.data.prepared import Prepared, is_prepared, open_prepared, prepare
 from ser.data.protocols import Split, identity, in_words, split
@@ -85,7 +86,7 @@ def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared:
             manifest.write(folder / f"{side.value}.csv", lists.side(side))
     rows = history.history(trainer.state.log_history)
     history.write(folder / "history.csv", rows, cfg.corpus.name, cfg.protocol.slug, lists.chosen_on.value)
-    graph = figures.training_figure(rows, step, lists.chosen_on.value, source.title)
+    graph = figures.training_figure(rows, step, lists.chosen_on.value, source.run_title)
     figures.save(graph, folder / "training_graph.png")
     used = {**environment("train"), "seconds": round(time.time() - started, 1), "provenance": vars(source)}
     page.write(folder, source, numbers, used)
@@ -96,8 +97,8 @@ def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared:
 
 def data(cfg: config.Train) -> Prepared:
     """Open the prepared corpus; prepare it first where a root is given and nothing is there yet."""
-    if not is_prepared(cfg.data_dir) and (cfg.root is not None):
-        prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
+    if not is_prepared(cfg.data_dir) and cfg.root is not None:
+        warn(prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir))
     return open_prepared(cfg.data_dir, cfg.corpus.name)
 
 
@@ -118,8 +119,8 @@ def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
         log.info("going on from %s", newest)
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-    except (SafetensorError, RuntimeError) as error:
-        # The writers of weights and of optimizer states each have their own way to say that the disk is full.
+    except (OSError, SafetensorError, RuntimeError) as error:
+        # The writers of texts, weights and optimizer states each have their own way to say that the disk is full.
         if shutil.disk_usage(folder).free < 2**20:
             raise UserError(f"no space left on the disk of {folder}; make room and give resume=true") from error
         raise

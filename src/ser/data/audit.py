@@ -1,5 +1,6 @@
 """The audit: what is in a corpus, what is odd about it, and what its split shares between the sides."""
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,6 +10,8 @@ from ser.data.audio import SHORTEST, SILENCE
 from ser.data.cache import Facts
 from ser.data.manifest import Utterance
 from ser.data.protocols import Split
+
+log = logging.getLogger("ser")
 
 FILE = "audit.json"
 
@@ -77,6 +80,11 @@ def warnings(report: dict[str, Any]) -> list[str]:
     lines = [f"{len(report[key])} {text}: {', '.join(report[key])}" for key, text in texts.items() if report[key]]
     pairs = [" = ".join(group) for group in report["identical"]]
     return lines + ([f"{len(pairs)} identical: {'; '.join(pairs)}"] if pairs else [])
+
+
+def warn(report: dict[str, Any]) -> None:
+    for line in warnings(report):
+        log.warning("warning: %s", line)
 
 
 def count(values: Iterable[str]) -> dict[str, int]:

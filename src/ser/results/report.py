@@ -48,13 +48,16 @@ class Provenance:
     step: int
 
     @property
-    def title(self) -> str:
-        """One line for a figure."""
+    def run_title(self) -> str:
+        """The run in one line."""
         fold = f" fold {self.protocol['fold']}" if self.protocol["fold"] is not None else ""
         corpus = f"{self.corpus.upper()} (no human speech)" if self.synthetic else self.corpus
-        return (
-            f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}, {self.scored_on} list, step {self.step}"
-        )
+        return f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}, seed {self.seed}"
+
+    @property
+    def title(self) -> str:
+        """The number in one line."""
+        return f"{self.run_title}, step {self.step}, {self.scored_on} list"
 
 
 def write(folder: Path, scored: Scored, provenance: Provenance) -> dict[str, float]:
