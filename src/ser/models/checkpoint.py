@@ -141,6 +141,8 @@ def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
         source = str(folder)
     elif source.startswith((".", "/", "~")) or source.count("/") != 1:
         raise UserError(f"model.pretrained={source}: there is no such folder, and no hub name looks like this")
+    else:
+        log.info("%s: from the local cache, or else from the hub", source)
     try:
         return from_pretrained(source, **options)
     except OSError as error:
