@@ -13,6 +13,7 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback
 
 from ser import config, console
 from ser.commands.scoring import provenance, score
+from ser.corpora import CORPORA
 from ser.data import manifest
 from ser.data.audit import warn
 from ser.data.batches import Clips, Collator
@@ -55,12 +56,12 @@ def train(cfg: config.Train) -> float:
 def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared: Prepared, lists: Split) -> float:
     """The run itself, inside its folder."""
     started = time.time()
-    log.info("%s", in_words(cfg.protocol, lists, config.Side.test))
+    log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, lists, config.Side.test))
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
     freeze(classifier, cfg.model.freeze)
     trained = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
-    log.info("%.1f M of %.1f M parameters are trained", trained / 1e6, classifier.num_parameters() / 1e6)
+    log.info("%s of %s parameters are trained", f"{trained:,}", f"{classifier.num_parameters():,}")
     run_folder.check_space(folder, classifier.num_parameters(), trained, cfg.trainer.save_total_limit)
     collator = Collator(extractor.do_normalize)
     with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:
