@@ -4,6 +4,7 @@ A config is composed by Hydra, checked against these classes at one gate (`ser.c
 plain dataclass: what the YAML says is what the code reads, with no default in between.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -21,11 +22,13 @@ class Side(Enum):
     test = "test"
 
 
-class Freeze(Enum):
-    """Which part of the encoder keeps its pretrained weights."""
+class Pooling(Enum):
+    """How the frames of a clip become one vector."""
 
-    cnn = "cnn"
-    none = "none"
+    mean = "mean"
+    max = "max"
+    mean_std = "mean_std"
+    attentive = "attentive"
 
 
 class Precision(Enum):
@@ -100,17 +103,32 @@ class Model:
     name: str = MISSING
     pretrained: str | None = None
     """A hub name or a local folder in the hub's layout; null: random weights of the shape that `config` gives."""
-    freeze: Freeze = MISSING
+    freeze: str = MISSING
+    """What keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the first
+    N layers and what stands between them: only the layers from the N-th on are trained)."""
     weighted_layer_sum: bool = MISSING
     """Pool a learned weighted sum of all layers (SUPERB, arXiv 2105.01051) rather than the last layer."""
     classifier_proj_size: int = MISSING
     """Width of the projection between encoder and pooling."""
+    pooling: Pooling = MISSING
+    """`mean` saves a checkpoint that stock transformers loads; the others travel with their code."""
+    lora_rank: int | None = None
+    """Train low-rank updates of the attention (LoRA, arXiv 2106.09685) instead of the encoder; null: no."""
+    lora_alpha: float = MISSING
+    """The update is scaled by `lora_alpha / lora_rank`."""
+    lora_dropout: float = MISSING
+    gradient_checkpointing: bool = MISSING
+    """Compute each layer again in the backward pass and keep no activations: less memory, a third more time."""
     config: dict[str, Any] = field(default_factory=dict)
     """Settings of the encoder's own config (dropouts, SpecAugment, layerdrop; the whole shape of a random one), set
     here so that a checkpoint cannot bring others unseen."""
 
     def __post_init__(self) -> None:
-        """Refuse a model that has neither a checkpoint nor a shape."""
+        """Refuse a model that has neither a checkpoint nor a shape, and what cannot be frozen."""
+        if not re.fullmatch(r"cnn|encoder|none|layers:\d+", self.freeze):
+            raise UserError(f"model.freeze={self.freeze}: choices: cnn, encoder, none, layers:N")
+        if self.lora_rank is not None and self.lora_rank < 1:
+            raise UserError(f"model.lora_rank={self.lora_rank}: it must be at least 1, or null")
         if self.pretrained is None and "model_type" not in self.config:
             raise UserError(
                 f"model '{self.name}': without model.pretrained its model.config must name a model_type "

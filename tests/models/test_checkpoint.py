@@ -19,13 +19,10 @@ BACKBONE = {key: value for key, value in SHAPE.items() if key not in ("num_label
 
 def model_config(pretrained, **settings):
     values = dict(
-        name="toy",
-        pretrained=str(pretrained) if pretrained else None,
-        freeze=config.Freeze.cnn,
-        weighted_layer_sum=False,
-        classifier_proj_size=16,
-        config={},
-    )
+        name="toy", pretrained=str(pretrained) if pretrained else None, freeze="cnn", weighted_layer_sum=False,
+        classifier_proj_size=16, pooling=config.Pooling.mean, lora_rank=None, lora_alpha=16, lora_dropout=0.0,
+        gradient_checkpointing=False, config={},
+    )  # fmt: skip
     return config.Model(**{**values, **settings})
 
 
@@ -228,7 +225,7 @@ def test_a_checkpoint_of_another_program_is_named(ctc):
 def test_an_unknown_architecture_is_refused_with_the_choices(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match="unknown model_type 'bert'; choices: hubert, moonshine, wav2vec2"):
+    with pytest.raises(UserError, match="unknown model_type 'bert'; choices: data2vec-audio, hubert, moonshine,"):
         checkpoint.build(model_config(tmp_path), EMOTIONS)
 
 

@@ -5,8 +5,9 @@ from transformers import HubertConfig, MoonshineConfig, Wav2Vec2Config
 from transformers.models.hubert import modeling_hubert
 from transformers.models.wav2vec2 import modeling_wav2vec2
 
-from ser.models import families
+from ser.models import classifiers
 from ser.models.heads import masked_mean
+from ser.models.moonshine import MoonshineForAudioClassification
 
 SHAPE = dict(
     hidden_size=32,
@@ -57,11 +58,11 @@ def test_the_mean_is_over_true_lengths():
     ("ours", "stock", "config"),
     [
         (
-            families.Wav2Vec2ForSequenceClassification,
+            classifiers.Wav2Vec2ForSequenceClassification,
             modeling_wav2vec2.Wav2Vec2ForSequenceClassification,
             Wav2Vec2Config,
         ),
-        (families.HubertForSequenceClassification, modeling_hubert.HubertForSequenceClassification, HubertConfig),
+        (classifiers.HubertForSequenceClassification, modeling_hubert.HubertForSequenceClassification, HubertConfig),
     ],
     ids=["wav2vec2", "hubert"],
 )
@@ -77,8 +78,8 @@ def test_one_clip_gives_the_logits_of_the_stock_class(ours, stock, config, setti
 @pytest.mark.parametrize(
     "model",
     [
-        families.Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE, **LAYER_NORM)),
-        families.HubertForSequenceClassification(HubertConfig(**SHAPE, **LAYER_NORM)),
+        classifiers.Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE, **LAYER_NORM)),
+        classifiers.HubertForSequenceClassification(HubertConfig(**SHAPE, **LAYER_NORM)),
     ],
     ids=["wav2vec2", "hubert"],
 )
@@ -92,7 +93,7 @@ def test_a_layer_norm_encoder_answers_the_same_alone_and_in_a_batch(model):
 
 
 def test_a_group_norm_encoder_is_given_no_mask_and_still_pools_true_lengths():
-    model = families.Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)).eval()
+    model = classifiers.Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)).eval()
     values, mask = padded([5000, 8000])
     frames = model.frames(mask.sum(-1))
     assert model.encoder_mask(mask, frames) is None
@@ -103,7 +104,7 @@ def test_a_group_norm_encoder_is_given_no_mask_and_still_pools_true_lengths():
 
 @pytest.mark.parametrize("samples", [895, 1200, 16000, 46980, 84351])
 def test_frames_are_those_that_the_moonshine_cnn_makes(samples):
-    model = families.MoonshineForAudioClassification(moonshine_config()).eval()
+    model = MoonshineForAudioClassification(moonshine_config()).eval()
     assert (
         model.frames(torch.tensor([samples])).item()
         == model.encoder(torch.randn(1, samples)).last_hidden_state.shape[1]
@@ -112,7 +113,7 @@ def test_frames_are_those_that_the_moonshine_cnn_makes(samples):
 
 @pytest.mark.parametrize("samples", [895, 5000, 16001])
 def test_the_moonshine_mask_leaves_exactly_the_true_frames(samples):
-    model = families.MoonshineForAudioClassification(moonshine_config()).eval()
+    model = MoonshineForAudioClassification(moonshine_config()).eval()
     _, mask = padded([samples, 20000])
     frames = model.frames(mask.sum(-1))
     kept = model.encoder_mask(mask, frames)[:, ::384]
@@ -120,7 +121,7 @@ def test_the_moonshine_mask_leaves_exactly_the_true_frames(samples):
 
 
 def test_moonshine_weighs_every_layer():
-    model = families.MoonshineForAudioClassification(moonshine_config(use_weighted_layer_sum=True))
+    model = MoonshineForAudioClassification(moonshine_config(use_weighted_layer_sum=True))
     model(torch.randn(2, 4000), labels=torch.tensor([0, 1])).loss.backward()
     assert model.layer_weights.shape == (3,)
     assert np.isfinite(model.layer_weights.grad).all()

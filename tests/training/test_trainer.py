@@ -6,7 +6,7 @@ from conftest import composed
 from transformers import Wav2Vec2Config, set_seed
 
 from ser.data.batches import Clips, Collator
-from ser.models.families import Wav2Vec2ForSequenceClassification
+from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 

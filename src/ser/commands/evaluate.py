@@ -7,7 +7,7 @@ from typing import Any
 from ser import config, console
 from ser.commands.scoring import provenance, score
 from ser.data.audit import warn
-from ser.data.batches import Collator
+from ser.data.batches import collator_for
 from ser.data.prepared import Prepared, is_prepared, open_prepared, prepare
 from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
@@ -32,7 +32,7 @@ def evaluate(cfg: config.Evaluate) -> None:
     if not rows:
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such list; choices: train, test")
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
-    scored = score(classifier, Collator(extractor.do_normalize), prepared, rows, cfg.batch_size)
+    scored = score(classifier, collator_for(extractor), prepared, rows, cfg.batch_size)
     target = output_folder(cfg, folder)
     with replacing(target) as temporary:
         temporary.mkdir()

@@ -7,22 +7,26 @@ from transformers import PreTrainedModel
 
 from ser.config import Protocol, Side
 from ser.corpora import CORPORA
-from ser.data.batches import Clips, Collator, collated, scoring_batches
+from ser.data.batches import Clips, Collator, FeatureCollator, collated, scoring_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split, in_words
-from ser.models.families import normalises_over_time
+from ser.models.families import depends_on_padding
 from ser.models.inference import logits
 from ser.results.metrics import probabilities
 from ser.results.report import Provenance, Scored
 
 
 def score(
-    classifier: PreTrainedModel, collator: Collator, prepared: Prepared, rows: Sequence[Utterance], batch_size: int
+    classifier: PreTrainedModel,
+    collator: Collator | FeatureCollator,
+    prepared: Prepared,
+    rows: Sequence[Utterance],
+    batch_size: int,
 ) -> Scored:
     """The probabilities of each clip of a list, in the order of `rows`."""
     clips = Clips(prepared, rows)
-    batches = scoring_batches(clips.lengths(), batch_size, equal_lengths=normalises_over_time(classifier.config))
+    batches = scoring_batches(clips.lengths(), batch_size, equal_lengths=depends_on_padding(classifier.config))
     answers = probabilities(logits(classifier, collated(clips, batches, collator)))
     order = [index for batch in batches for index in batch]
     in_rows = answers.copy()

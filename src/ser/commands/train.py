@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments, set_seed
 
 from ser import config, console
 from ser.commands.scoring import provenance, score
 from ser.corpora import CORPORA
 from ser.data import manifest
 from ser.data.audit import warn
-from ser.data.batches import Clips, Collator
+from ser.data.batches import Clips, collator_for
 from ser.data.prepared import Prepared, is_prepared, open_prepared, prepare
 from ser.data.protocols import Split, identity, in_words, split
 from ser.errors import UserError
 from ser.files import write_json
-from ser.models import checkpoint
+from ser.models import adaptations, checkpoint
 from ser.results import figures, history, page, report
 from ser.results.environment import environment
 from ser.training import run_folder, tracking
@@ -59,11 +59,11 @@ def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared:
     log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, lists, config.Side.test))
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
-    freeze(classifier, cfg.model.freeze)
+    adaptation = adaptations.adapt(classifier, cfg.model)
     trained = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
     log.info("%s of %s parameters are trained", f"{trained:,}", f"{classifier.num_parameters():,}")
     run_folder.check_space(folder, classifier.num_parameters(), trained, cfg.trainer.save_total_limit)
-    collator = Collator(extractor.do_normalize)
+    collator = collator_for(extractor)
     with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
             model=classifier,
@@ -77,6 +77,7 @@ def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared:
         )
         trainer.remove_callback(PrinterCallback)
         fit(trainer, folder, cfg)
+    classifier = adaptations.merged(classifier, adaptation)
     step = int(trainer.state.best_global_step)
     checkpoint.save(classifier, extractor, folder / "checkpoint", stamp(cfg, lists, step))
     scored = score(classifier, collator, prepared, lists.test, cfg.trainer.per_device_eval_batch_size)
@@ -101,11 +102,6 @@ def data(cfg: config.Train) -> Prepared:
     if not is_prepared(cfg.data_dir) and cfg.root is not None:
         warn(prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir))
     return open_prepared(cfg.data_dir, cfg.corpus.name)
-
-
-def freeze(classifier: PreTrainedModel, part: config.Freeze) -> None:
-    if part is config.Freeze.cnn:
-        classifier.freeze_feature_encoder()
 
 
 def early_stopping(trainer: config.Trainer) -> list[EarlyStoppingCallback]:

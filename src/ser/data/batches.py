@@ -71,15 +71,47 @@ class Collator:
         }
 
 
+@dataclass(frozen=True)
+class FeatureCollator:
+    """Make features of clips, for an encoder that takes no waveform, with the library's own extractor.
+
+    Returns:
+        `input_features`, `attention_mask` `(batch, time)` int64, and `labels` `(batch,)`. What the extractor pads
+        beyond the longest clip of the batch (Whisper's to 30 s) is cut off.
+    """
+
+    extractor: Any
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        clips = [example["samples"].astype(np.float32) / 32768 for example in examples]
+        padded = [np.pad(clip, (0, max(0, MINIMUM - len(clip)))) for clip in clips]
+        made = self.extractor(padded, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True)
+        features, mask = made["input_features"], made["attention_mask"].long()
+        longest = int(mask.sum(dim=-1).max())
+        time = features.shape.index(mask.shape[1], 1)  # the last axis of Whisper's, the middle one of wav2vec2-BERT's
+        return {
+            "input_features": features.narrow(time, 0, longest),
+            "attention_mask": mask[:, :longest],
+            "labels": torch.tensor([example["label"] for example in examples]),
+        }
+
+
+def collator_for(extractor: Any) -> Collator | FeatureCollator:
+    """The collator that does what a checkpoint's feature extractor does."""
+    if extractor.model_input_names[0] == "input_features":
+        return FeatureCollator(extractor)
+    return Collator(extractor.do_normalize)
+
+
 def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> list[list[int]]:
     """Batches of indices for scoring, from the shortest clips to the longest.
 
     Args:
         lengths: samples of each clip.
         batch_size: clips of a batch, at most.
-        equal_lengths: put only clips of one length together, so that nothing is padded; an encoder that normalises over
-            time would otherwise answer differently in another batch. (RAVDESS was cut at video frames: its 1440 clips
-            have 77 lengths.)
+        equal_lengths: put only clips of one length together, so that nothing is padded; an encoder whose answers
+            depend on padding would otherwise answer differently in another batch. (RAVDESS was cut at video frames:
+            its 1440 clips have 77 lengths.)
     """
     order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
     groups: list[list[int]] = [order]
@@ -88,7 +120,9 @@ def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool
     return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
 
 
-def collated(clips: Clips, batches: Sequence[Sequence[int]], collator: Collator) -> Iterator[dict[str, Any]]:
+def collated(
+    clips: Clips, batches: Sequence[Sequence[int]], collator: Collator | FeatureCollator
+) -> Iterator[dict[str, Any]]:
     """The batches themselves."""
     for batch in batches:
         yield collator([clips[index] for index in batch])

@@ -15,7 +15,10 @@ from transformers import (
     AutoFeatureExtractor,
     PretrainedConfig,
     PreTrainedModel,
+    SeamlessM4TFeatureExtractor,
+    SequenceFeatureExtractor,
     Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
 )
 
 from ser import config
@@ -30,7 +33,7 @@ STAMP = "ser"
 """Key of config.json under which a checkpoint says what it was trained on."""
 
 
-def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtractor]:
+def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """A classifier with a new head on a pretrained encoder (or on a random one), in float32, and its preprocessing.
 
     Raises:
@@ -39,21 +42,28 @@ def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, 
     settings = encoder_config(model)
     source = model.pretrained or f"model '{model.name}'"
     family = family_of(settings, source)
-    settings.update(
-        {
-            "id2label": dict(enumerate(labels)),
-            "label2id": {label: index for index, label in enumerate(labels)},
-            "num_labels": len(labels),
-            "use_weighted_layer_sum": model.weighted_layer_sum,
-            "classifier_proj_size": model.classifier_proj_size,
-        }
-    )
+    settings.update(head_config(model, family, labels))
     if model.pretrained is None:
         log.info("model %s: random weights, nothing pretrained", model.name)
         return family.classifier(settings), default_extractor(settings)
     classifier, new = load_exactly(model.pretrained, settings, family, may_be_new=HEAD + family.untrained)
     log.info("encoder %s loaded; new tensors: %s", model.pretrained, ", ".join(sorted(new)))
     return classifier, extractor_of(model.pretrained, settings)
+
+
+def head_config(model: config.Model, family: Family, labels: Sequence[str]) -> dict[str, Any]:
+    """What config.json says of the head; see `PooledHead.make_head` for the two sizes of the projection."""
+    values: dict[str, Any] = {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
+        "num_labels": len(labels),
+        "use_weighted_layer_sum": model.weighted_layer_sum,
+        "classifier_proj_size": model.classifier_proj_size,
+    }
+    if model.pooling is not config.Pooling.mean or not family.stock:
+        own = {"pooling": model.pooling.value, "projection_size": model.classifier_proj_size}
+        values.update(own, classifier_proj_size=1)
+    return values
 
 
 def encoder_config(model: config.Model) -> PretrainedConfig:
@@ -71,13 +81,13 @@ def encoder_config(model: config.Model) -> PretrainedConfig:
     return settings
 
 
-def load(folder: Path, labels: Sequence[str]) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtractor]:
+def load(folder: Path, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """Load a fine-tuned checkpoint whole: every tensor must be there, and no other.
 
     Raises:
         UserError: the folder is no checkpoint of the package, or its labels are not `labels` in this order.
     """
-    settings = AutoConfig.from_pretrained(folder)
+    settings = fetched(AutoConfig.from_pretrained, str(folder))
     held = [settings.id2label[index] for index in sorted(settings.id2label)]
     if held != list(labels):
         raise UserError(f"{folder}: its labels are {', '.join(held)}, those of the corpus {', '.join(labels)}")
@@ -111,7 +121,9 @@ def load_exactly(
         raise UserError(
             f"{source}: {named(lost)} missing or of another shape; the checkpoint does not match its config"
         )
-    if extra := [name for name in report["unexpected_keys"] if not belongs(name, family.other_tasks)]:
+    if extra := [
+        name for name in report["unexpected_keys"] if not belongs(name, family.other_tasks + family.untrained)
+    ]:
         raise UserError(f"{source}: {named(extra)} unexpected; the checkpoint does not match its config")
     if "layer_weights" in new:
         # The library starts new modules by their type and forgets bare parameters: this one would hold whatever was
@@ -129,27 +141,40 @@ def named(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def extractor_of(source: str, settings: PretrainedConfig) -> Wav2Vec2FeatureExtractor:
+def extractor_of(source: str, settings: PretrainedConfig) -> SequenceFeatureExtractor:
+    """The preprocessing of a checkpoint."""
     extractor = fetched(AutoFeatureExtractor.from_pretrained, source)
     # Several published preprocessor files carry the wrong flag; the norm of the CNN decides.
     extractor.return_attention_mask = takes_mask(settings)
     return extractor
 
 
-def default_extractor(settings: PretrainedConfig) -> Wav2Vec2FeatureExtractor:
-    return Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=takes_mask(settings))
+def default_extractor(settings: PretrainedConfig) -> SequenceFeatureExtractor:
+    """The preprocessing of an encoder that no checkpoint gives one for."""
+    if settings.model_type == "whisper":
+        return WhisperFeatureExtractor(feature_size=settings.num_mel_bins, return_attention_mask=True)
+    if settings.model_type == "wav2vec2-bert":
+        return SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80)
+    normalize = settings.model_type != "moonshine"
+    return Wav2Vec2FeatureExtractor(do_normalize=normalize, return_attention_mask=takes_mask(settings))
 
 
 def takes_mask(settings: PretrainedConfig) -> bool:
     return getattr(settings, "feat_extract_norm", "layer") != "group"
 
 
-def save(classifier: PreTrainedModel, extractor: Wav2Vec2FeatureExtractor, folder: Path, stamp: dict[str, Any]) -> None:
+def save(classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, folder: Path, stamp: dict[str, Any]) -> None:
     """Write a checkpoint in the library's layout, stamped with what it was trained on; whole or not at all."""
     setattr(classifier.config, STAMP, stamp)
+    kind = type(classifier)
+    if hasattr(classifier.config, "projection_size"):
+        # The library has no class that answers like this one: its code goes along.
+        kind.register_for_auto_class("AutoModelForAudioClassification")
+        log.info("%s pools as transformers does not: its checkpoint needs trust_remote_code=True", kind.__name__)
     with replacing(folder) as temporary:
         classifier.save_pretrained(temporary)
         extractor.save_pretrained(temporary)
+    kind._auto_class = None  # the next checkpoint of this class may need no code
 
 
 def stamp_of(folder: Path) -> dict[str, Any]:

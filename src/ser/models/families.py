@@ -1,29 +1,32 @@
-"""What a family of encoders needs: its classifier, and which tensors of a checkpoint belong to another task."""
+"""What a family of encoders needs, in one table."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.models.hubert import modeling_hubert
-from transformers.models.wav2vec2 import modeling_wav2vec2
 
 from ser.errors import UserError
-from ser.models.heads import PooledHead
+from ser.models import classifiers
 from ser.models.moonshine import MoonshineForAudioClassification
+from ser.models.whisper import WhisperForAudioClassification
 
-
-# These carry the names of their parents because the name is written into config.json: a checkpoint then loads in stock
-# transformers, with the same tensors.
-class Wav2Vec2ForSequenceClassification(PooledHead, modeling_wav2vec2.Wav2Vec2ForSequenceClassification):
-    """wav2vec 2.0 (arXiv 2006.11477) and XLS-R (arXiv 2111.09296)."""
-
-
-class HubertForSequenceClassification(PooledHead, modeling_hubert.HubertForSequenceClassification):
-    """HuBERT (arXiv 2106.07447)."""
-
-
-HEAD = ("projector.", "classifier.", "layer_weights")
+HEAD = ("projector.", "classifier.", "attention.", "layer_weights")
 """Names of the tensors that fine-tuning makes anew."""
+
+PRETRAINING = ("lm_head.", "quantizer.", "project_hid.", "project_q.")
+"""Heads of recognition and of pretraining that a checkpoint of the wav2vec2 line may bring."""
+
+
+def by_its_config(config: PretrainedConfig) -> bool:
+    return bool(config.feat_extract_norm == "group")
+
+
+def always(config: PretrainedConfig) -> bool:
+    return True
+
+
+def never(config: PretrainedConfig) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -31,27 +34,103 @@ class Family:
     """One architecture of the library."""
 
     classifier: type[PreTrainedModel]
-    other_tasks: tuple[str, ...]
+    layers: str
+    """Prefix of the transformer layers; a number follows."""
+    layer_class: str
+    """Class of a layer of large models, which FSDP shards one by one (the library leaves it empty, or names one
+    that HuBERT-large does not have)."""
+    cnn: tuple[str, ...]
+    """Prefixes of the convolutions in front of the layers; empty: there are none."""
+    depends_on_padding: Callable[[PretrainedConfig], bool]
+    """Whether padding changes the answer, mask or no mask: a group norm in the CNN averages over the whole input, and
+    the stacked positional convolutions of data2vec read beyond the end of a clip."""
+    other_tasks: tuple[str, ...] = PRETRAINING
     """Prefixes of tensors that a checkpoint may bring and a classifier has no use for."""
-    untrained: tuple[str, ...] = ()
-    """Suffixes of encoder tensors that published checkpoints may lack."""
+    untrained: tuple[str, ...] = ("masked_spec_embed",)
+    """Encoder tensors that a published checkpoint may lack. wav2vec2-base-960h came without the vector that SpecAugment
+    writes over masked frames; it is used in training alone, so it may start at random."""
+    lora: tuple[str, ...] = ("q_proj", "v_proj")
+    """The linear maps that LoRA adapts."""
+    stock: bool = True
+    """Whether the library has a class that gives the same answers with mean pooling."""
+    features: bool = False
+    """Whether the encoder takes features of the library's extractor rather than a waveform."""
+    hop: int = 320
+    """Samples at 16 kHz from one frame to the next."""
 
 
 FAMILIES = {
-    # wav2vec2-base-960h was published without the vector that SpecAugment writes over masked frames. It is used in
-    # training alone, so it may start at random.
     "wav2vec2": Family(
-        Wav2Vec2ForSequenceClassification,
-        other_tasks=("lm_head.", "quantizer.", "project_hid.", "project_q."),
-        untrained=("masked_spec_embed",),
+        classifiers.Wav2Vec2ForSequenceClassification,
+        layers="wav2vec2.encoder.layers.",
+        layer_class="Wav2Vec2EncoderLayerStableLayerNorm",
+        cnn=("wav2vec2.feature_extractor.",),
+        depends_on_padding=by_its_config,
     ),
-    "hubert": Family(HubertForSequenceClassification, other_tasks=("lm_head.",), untrained=("masked_spec_embed",)),
-    "moonshine": Family(MoonshineForAudioClassification, other_tasks=("model.decoder.", "decoder.", "proj_out.")),
+    "hubert": Family(
+        classifiers.HubertForSequenceClassification,
+        layers="hubert.encoder.layers.",
+        layer_class="HubertEncoderLayerStableLayerNorm",
+        cnn=("hubert.feature_extractor.",),
+        depends_on_padding=by_its_config,
+    ),
+    "wavlm": Family(
+        classifiers.WavLMForSequenceClassification,
+        layers="wavlm.encoder.layers.",
+        layer_class="WavLMEncoderLayerStableLayerNorm",
+        cnn=("wavlm.feature_extractor.",),
+        depends_on_padding=by_its_config,
+        # Its attention reads the weights of its projections and never calls them, so an adapter there is not heard.
+        lora=("intermediate_dense", "output_dense"),
+    ),
+    "data2vec-audio": Family(
+        classifiers.Data2VecAudioForSequenceClassification,
+        layers="data2vec_audio.encoder.layers.",
+        layer_class="Data2VecAudioEncoderLayer",
+        cnn=("data2vec_audio.feature_extractor.",),
+        depends_on_padding=always,
+    ),
+    "unispeech-sat": Family(
+        classifiers.UniSpeechSatForSequenceClassification,
+        layers="unispeech_sat.encoder.layers.",
+        layer_class="UniSpeechSatEncoderLayerStableLayerNorm",
+        cnn=("unispeech_sat.feature_extractor.",),
+        depends_on_padding=by_its_config,
+        other_tasks=(*PRETRAINING, "speaker_proj.", "label_embeddings_concat", "layer_norm_for_extract."),
+    ),
+    "wav2vec2-bert": Family(
+        classifiers.Wav2Vec2BertForSequenceClassification,
+        layers="wav2vec2_bert.encoder.layers.",
+        layer_class="Wav2Vec2BertEncoderLayer",
+        cnn=(),
+        depends_on_padding=never,
+        lora=("linear_q", "linear_v"),
+        features=True,
+    ),
+    "whisper": Family(
+        WhisperForAudioClassification,
+        layers="encoder.layers.",
+        layer_class="WhisperEncoderLayer",
+        cnn=("encoder.conv1.", "encoder.conv2."),
+        depends_on_padding=never,
+        other_tasks=("model.decoder.", "decoder.", "proj_out."),
+        untrained=(),
+        stock=False,
+        features=True,
+    ),
+    "moonshine": Family(
+        MoonshineForAudioClassification,
+        layers="encoder.layers.",
+        layer_class="MoonshineEncoderLayer",
+        cnn=("encoder.conv1.", "encoder.conv2.", "encoder.conv3.", "encoder.groupnorm."),
+        depends_on_padding=always,
+        other_tasks=("model.decoder.", "decoder.", "proj_out."),
+        untrained=(),
+        stock=False,
+        hop=384,
+    ),
 }
 """By `model_type` of config.json."""
-
-# Only this class is unknown to the library, so only its code travels with the checkpoint.
-MoonshineForAudioClassification.register_for_auto_class("AutoModelForAudioClassification")
 
 
 def family_of(config: PretrainedConfig, source: str) -> Family:
@@ -65,7 +144,6 @@ def family_of(config: PretrainedConfig, source: str) -> Family:
     return FAMILIES[config.model_type]
 
 
-def normalises_over_time(config: PretrainedConfig) -> bool:
-    """Whether padding changes every frame of a clip: a group norm in the CNN averages over the whole input."""
-    norm: Any = getattr(config, "feat_extract_norm", "group")  # Moonshine has a group norm and no name for it
-    return bool(norm == "group")
+def depends_on_padding(config: PretrainedConfig) -> bool:
+    """Whether the answer to a clip depends on the padding of its batch, so that it must be scored without any."""
+    return FAMILIES[config.model_type].depends_on_padding(config)

@@ -24,9 +24,7 @@ def logits(classifier: PreTrainedModel, batches: Iterable[dict[str, Any]]) -> np
     """
     classifier.eval().to(device())
     outputs = [
-        classifier(
-            input_values=batch["input_values"].to(device()), attention_mask=batch["attention_mask"].to(device())
-        ).logits
+        classifier(**{name: tensor.to(device()) for name, tensor in batch.items() if name != "labels"}).logits
         for batch in batches
     ]
     scores: npt.NDArray[np.float32] = torch.cat(outputs).float().cpu().numpy()

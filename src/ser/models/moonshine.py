@@ -14,8 +14,8 @@ SAMPLES_PER_FRAME = 64 * 3 * 2
 """Product of the strides of the three convolutions."""
 
 
-class MoonshineForAudioClassification(PooledHead, MoonshinePreTrainedModel):
-    """Raw waveform -> Moonshine encoder -> layer weights -> projector -> masked mean -> classifier."""
+class MoonshineModelForClassification(MoonshinePreTrainedModel):
+    """The tensors of the classifier, as a `...ForAudioClassification` of the library would have them."""
 
     def __init__(self, config):  # type: ignore[no-untyped-def]
         super().__init__(config)
@@ -27,14 +27,18 @@ class MoonshineForAudioClassification(PooledHead, MoonshinePreTrainedModel):
         self.classifier = nn.Linear(config.classifier_proj_size, config.num_labels)
         self.post_init()
 
+
+class MoonshineForAudioClassification(PooledHead, MoonshineModelForClassification):  # type: ignore[misc]
+    """Raw waveform -> Moonshine encoder -> layer weights -> projector -> pooling -> classifier."""
+
     def encoder_module(self) -> nn.Module:
         return self.encoder
 
-    def frames(self, samples: torch.Tensor) -> torch.Tensor:
+    def frames(self, lengths: torch.Tensor) -> torch.Tensor:
         """Frames that the CNN makes of so many samples, `(batch,)`; the library's own formula takes one integer."""
         for kernel, stride in ((127, 64), (7, 3), (3, 2)):
-            samples = torch.div(samples - kernel, stride, rounding_mode="floor") + 1
-        return samples.long()
+            lengths = torch.div(lengths - kernel, stride, rounding_mode="floor") + 1
+        return lengths.long()
 
     def encoder_mask(self, attention_mask: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         """A mask of samples that leaves exactly the true frames.
@@ -43,8 +47,3 @@ class MoonshineForAudioClassification(PooledHead, MoonshinePreTrainedModel):
         padding.
         """
         return frame_mask(frames * SAMPLES_PER_FRAME, attention_mask.shape[1]).long()
-
-    def freeze_feature_encoder(self) -> None:
-        """Keep the convolutions as they are."""
-        for module in (self.encoder.conv1, self.encoder.conv2, self.encoder.conv3, self.encoder.groupnorm):
-            module.requires_grad_(False)

@@ -1,44 +1,135 @@
-"""Where a pretrained checkpoint comes from: a local folder, the cache of the hub, or the hub itself."""
+"""Where a pretrained checkpoint comes from: a local folder, the cache of the hub, or the hub itself.
 
+A repository of the hub is downloaded first and then read like any other local folder. Left to itself the library's
+loader fetches file by file: it takes a hub that dies in between for a repository without weights, tries a dead one for
+half a minute, and has a third party convert a repository without safetensors, in a thread that nobody asked for.
+"""
+
+import json
 import logging
+import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
+
+from huggingface_hub import errors, hf_hub_download, snapshot_download
+from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of httpx or httpx2, whichever it uses
+from safetensors import SafetensorError
 
 from ser.errors import UserError
 
 log = logging.getLogger("ser")
 
-WEIGHTS = "model.safetensors"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+TEXTS = (CONFIG, "preprocessor_config.json", "processor_config.json")
+SAFE = (WEIGHTS, "model.safetensors.index.json", "model-*.safetensors")
+PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
+"""Fetched only where there are no safetensors, and read as tensors or not at all: `weights_only`."""
 
 
 def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
     """Call the library's loader; what it says in a page when a checkpoint cannot be had is said in a line.
 
     Raises:
-        UserError: no such folder, no such repository, no network, or a broken file.
+        UserError: no such folder, no such repository, no access, no network, or a broken file.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
         check_folder(folder)
-        source = str(folder)
     elif source.startswith((".", "/", "~")) or source.count("/") != 1:
         raise UserError(f"model.pretrained={source}: there is no such folder, and no hub name looks like this")
     else:
-        log.info("%s: from the local cache, or else from the hub", source)
+        # Only a loader that is handed a config reads weights: a wrong kind of model is refused before the gigabytes.
+        folder = downloaded(source, whole="config" in options)
+        source = f"{source} (in {folder})"
+        check_config(folder)
     try:
-        return from_pretrained(source, **options)
-    except OSError as error:
-        reason = " ".join(str(error).split()).split(". ")[0]
-        raise UserError(
-            f"{source}: not in the local cache, and the hub does not give it ({reason}); "
-            "give a local folder with model.pretrained=PATH"
-        ) from error
+        return from_pretrained(str(folder), trust_remote_code=False, **options)
+    except SafetensorError as error:
+        raise UserError(f"{source}: broken safetensors, or a git-lfs pointer ({error}); get them again") from error
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise UserError(f"{source}: pytorch_model.bin is broken or holds more than tensors; it was not run") from error
+    except (OSError, ValueError, errors.StrictDataclassError) as error:
+        raise UserError(f"{source}: {' '.join(str(error).split()).split('. ')[0]}") from error
 
 
 def check_folder(folder: Path) -> None:
     """Raise a UserError unless the folder has the two files that every checkpoint has."""
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder}: no checkpoint, it has no config.json")
-    weights = [*folder.glob("model*.safetensors"), *folder.glob("pytorch_model*.bin")]
-    if not weights:
+    check_config(folder)
+    if not weights(folder):
         raise UserError(f"{folder}: no checkpoint, it has no {WEIGHTS}")
+    if short := [path for path in weights(folder) if cut_short(path)]:
+        raise UserError(f"{short[0]}: broken, its end is missing; get it again")
+
+
+def check_config(folder: Path) -> None:
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"{folder}: no checkpoint, it has no {CONFIG}")
+    try:
+        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder}: its {CONFIG} is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{folder}: its {CONFIG} holds no settings")
+
+
+def weights(folder: Path) -> list[Path]:
+    """The files that the library's loader reads: safetensors where there are any."""
+    return [*folder.glob("model*.safetensors")] or [*folder.glob("pytorch_model*.bin")]
+
+
+def cut_short(path: Path) -> bool:
+    """Whether a file begins as an archive of `torch.save` and lacks the directory that stands at the end of one."""
+    with path.open("rb") as file:
+        return file.read(2) == b"PK" and not is_zipfile(file)
+
+
+@cache  # the hub is asked once for the texts and once for the whole, though three loaders read them
+def downloaded(repository: str, whole: bool) -> Path:
+    """The folder in the local cache with a repository's texts, or the whole of it; what is missing is fetched.
+
+    Raises:
+        UserError: neither the cache nor the hub has them.
+    """
+    if whole:
+        log.info("%s: from the local cache, or else from the hub", repository)
+    try:
+        folder = Path(snapshot_download(repository, allow_patterns=[*TEXTS, *(SAFE if whole else ())]))
+        if whole and not weights(folder):
+            folder = Path(snapshot_download(repository, allow_patterns=[*TEXTS, *PICKLED]))
+        # A file that is still missing is asked for by name: the answer tells a repository without it from a dead hub.
+        if not (folder / CONFIG).is_file():
+            hf_hub_download(repository, CONFIG)
+        if whole and not weights(folder):
+            hf_hub_download(repository, WEIGHTS)
+    except (HTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, json.JSONDecodeError) as error:
+        what, advice = refusal(error)
+        raise UserError(f"{repository}: not in the local cache, and the hub {what}; {advice}") from error
+    return folder
+
+
+def refusal(error: BaseException) -> tuple[str, str]:
+    """Why the hub gives nothing, and what to do; never what the library printed, which may hold a token."""
+    folder = "give a local folder with model.pretrained=PATH"
+    first, error = error, first_cause(error)
+    if isinstance(error, errors.RemoteEntryNotFoundError):
+        return f"has no {str(error.response.url).rsplit('/')[-1]} in this repository", folder
+    if isinstance(error, errors.HfHubHTTPError):
+        status = error.response.status_code
+        if status in (401, 403) or isinstance(error, errors.GatedRepoError):
+            login = "log in with `hf auth login` or set HF_TOKEN"
+            return f"gives no access ({status}: gated, private or misspelt)", f"{login}, or {folder}"
+        return ("has no such repository (404)" if status == 404 else f"cannot be reached (it answers {status})"), folder
+    if isinstance(error, errors.HFValidationError):
+        return "can have no repository of this name", folder
+    # Only the system's own words: a protocol error quotes the header that holds the token.
+    reason = " ".join(str(error).split()) if isinstance(error, OSError) else type(first).__name__
+    return f"cannot be reached ({reason})", folder
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What an error goes back to: the hub's answer, or what lies deepest."""
+    while not isinstance(error, errors.HfHubHTTPError) and (deeper := error.__cause__ or error.__context__):
+        error = deeper
+    return error

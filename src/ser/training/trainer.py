@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer
 
 from ser.data.batches import Clips, scoring_batches
-from ser.models.families import HEAD, normalises_over_time
+from ser.models.families import HEAD, depends_on_padding
 from ser.results.metrics import summary
 
 
@@ -52,7 +52,7 @@ class EmotionTrainer(Trainer):
         """Clips in order of length; of one length where the encoder normalises over time."""
         clips = self.eval_dataset if eval_dataset is None else eval_dataset
         batches = scoring_batches(
-            clips.lengths(), self.args.eval_batch_size, equal_lengths=normalises_over_time(self.model.config)
+            clips.lengths(), self.args.eval_batch_size, equal_lengths=depends_on_padding(self.model.config)
         )
         loader: DataLoader[Any] = DataLoader(clips, batch_sampler=batches, collate_fn=self.data_collator)
         return self.accelerator.prepare(loader)
