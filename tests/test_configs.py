@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import transformers
 from conftest import composed
 
 from ser.cli import CONFIGS
@@ -54,3 +55,28 @@ def test_the_default_is_table_ii_of_the_paper():
     assert trainer.save_steps == trainer.eval_steps == trainer.logging_steps == 100
     assert trainer.learning_rate == 1e-4
     assert trainer.save_total_limit == 2
+
+
+# What transformers calls the config of each named model, by the beginning of its name.
+CLASSES = {
+    "wav2vec2": transformers.Wav2Vec2Config,
+    "xlsr": transformers.Wav2Vec2Config,
+    "mms": transformers.Wav2Vec2Config,
+    "tiny": transformers.Wav2Vec2Config,
+    "hubert": transformers.HubertConfig,
+    "wavlm": transformers.WavLMConfig,
+    "data2vec": transformers.Data2VecAudioConfig,
+    "unispeech": transformers.UniSpeechSatConfig,
+    "w2v": transformers.Wav2Vec2BertConfig,
+    "whisper": transformers.WhisperConfig,
+    "moonshine": transformers.MoonshineConfig,
+}
+
+
+@pytest.mark.parametrize("name", [option.split("/")[1] for option in OPTIONS if option.startswith("model/")])
+def test_every_setting_of_a_named_model_is_one_that_its_family_has(name):
+    if name == "any":
+        pytest.skip("model=any has no settings of its own")
+    config = CLASSES[name.split("_")[0]]()
+    for key in composed("train", f"model={name}").model.config:
+        assert hasattr(config, key), key

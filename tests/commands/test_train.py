@@ -3,10 +3,13 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
 from conftest import composed, ser
+from safetensors.torch import load_file
 
 from ser.commands.train import train
 from ser.errors import UserError
@@ -182,3 +185,45 @@ def test_wandb_without_a_login_is_offline_and_asks_nothing(data_dir, tmp_path):
     assert "wandb offline" in result.stderr
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+PIPELINE = """
+import csv, json, sys
+import soundfile
+from transformers import pipeline
+classify = pipeline("audio-classification", model=sys.argv[1], top_k=None)
+answers = {}
+for path in sys.argv[3:]:
+    samples, rate = soundfile.read(f"{sys.argv[2]}/{path}", dtype="float32")
+    assert rate == 16000
+    answers[path] = {row["label"]: row["score"] for row in classify(samples)}
+assert "ser" not in sys.modules
+print(json.dumps(answers))
+"""
+
+
+def test_the_librarys_pipeline_gives_the_probabilities_of_the_report(finished, corpus_root):
+    rows = list(csv.DictReader((finished / "predictions.csv").open()))[::20]
+    arguments = [sys.executable, "-c", PIPELINE, str(finished / "checkpoint"), str(corpus_root)]
+    result = subprocess.run([*arguments, *(row["path"] for row in rows)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    answers = json.loads(result.stdout)
+    assert len(answers) == len(rows) > 2
+    for row in rows:
+        theirs = answers[row["path"]]
+        assert [float(row[emotion]) for emotion in theirs] == pytest.approx(list(theirs.values()), abs=1e-5)
+
+
+def test_a_lora_run_is_resumed_and_ends_in_a_stock_checkpoint(data_dir, tmp_path):
+    few = ("model.lora_rank=2", "trainer.max_steps=4")
+    run(data_dir, tmp_path / "whole", *few)
+    folder = tmp_path / "interrupted"
+    shutil.copytree(tmp_path / "whole", folder)
+    for path in folder.iterdir():
+        if path.name not in ("config.yaml", "run.log") and not path.name.startswith("checkpoint-"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    run(data_dir, folder, *few, "resume=true")
+    names = load_file(folder / "checkpoint" / "model.safetensors").keys()
+    assert names == load_file(tmp_path / "whole" / "checkpoint" / "model.safetensors").keys()
+    assert not [name for name in names if "lora" in name or "base_layer" in name]
+    assert (folder / "predictions.csv").read_text() == (tmp_path / "whole" / "predictions.csv").read_text()

@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 from conftest import composed
 
@@ -54,6 +56,13 @@ def test_a_key_of_the_config_reaches_the_trainer(override, field, value, tmp_pat
 def test_a_value_that_the_trainer_refuses_is_one_line(override, message, tmp_path):
     with pytest.raises(UserError, match=message):
         arguments(tmp_path, override)
+
+
+def test_an_optimizer_whose_package_is_not_installed_is_told_before_anything_is_loaded(tmp_path):
+    if importlib.util.find_spec("torchao"):
+        pytest.skip("torchao is installed here")
+    with pytest.raises(UserError, match="pip install torchao"):
+        arguments(tmp_path, "trainer.optim=adamw_torch_8bit")
 
 
 def test_fp16_without_a_gpu_is_refused_with_the_choices(tmp_path):

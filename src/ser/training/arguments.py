@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainingArguments
+from transformers import Trainer, TrainingArguments
 
 from ser import config
 from ser.config import Precision, Tracker
@@ -53,9 +53,11 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
         **trainer.hf,
     }
     try:
-        return TrainingArguments(**values)
-    except (TypeError, ValueError) as error:
+        arguments = TrainingArguments(**values)
+        Trainer.get_optimizer_cls_and_kwargs(arguments)  # some optimizers need a package of their own
+    except (ImportError, TypeError, ValueError) as error:
         raise UserError(f"trainer: {error}") from error
+    return arguments
 
 
 def metric_unknown(name: str) -> bool:
