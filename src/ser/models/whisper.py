@@ -46,6 +46,7 @@ class WhisperForAudioClassification(PooledHead, modeling_whisper.WhisperForAudio
         layers = []
         for layer in self.encoder.layers:
             layers.append(hidden_states)
-            hidden_states = layer(hidden_states, bias)
+            output = layer(hidden_states, bias)
+            hidden_states = output[0] if isinstance(output, tuple) else output  # a tuple in transformers 5.0
         hidden_states = self.encoder.layer_norm(hidden_states)
         return self.weigh([*layers, hidden_states]) if self.config.use_weighted_layer_sum else hidden_states

@@ -21,9 +21,9 @@ class EmotionTrainer(Trainer):
         self._right = torch.zeros((), device=self.args.device)
         self._seen = 0
 
-    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+    def create_optimizer(self, *args: Any) -> torch.optim.Optimizer:
         """Give the head its own learning rate; which parameters decay is left to the Trainer."""
-        optimizer = super().create_optimizer(model)
+        optimizer = super().create_optimizer(*args)
         if self.head_learning_rate is not None:
             names = {id(parameter): name for name, parameter in self.model.named_parameters()}
             for group in list(optimizer.param_groups):
