@@ -12,7 +12,7 @@ from conftest import ser
         (["train", "modle=hubert_large"], "Key 'modle' not in 'Train'; choices: corpus, protocol, model,"),
         (
             ["train", "model=hubert_lrge"],
-            "Could not find 'model/hubert_lrge'; choices of 'model': hubert_large, moonshine_tiny",
+            "Could not find 'model/hubert_lrge'; choices of 'model': any, data2vec_base",
         ),
         (
             ["train", "trainer.learning_rate=abc"],
@@ -22,7 +22,7 @@ from conftest import ser
             ["train", "+trainer.learning_rte=1e-4"],
             "trainer.learning_rte: Key 'learning_rte' not in 'Trainer'; choices: num",
         ),
-        (["train", "model.freeze=all"], "model.freeze: Invalid value 'all', expected one of [cnn, none]"),
+        (["train", "model.freeze=all"], "model.freeze=all: choices: cnn, encoder, none, layers:N"),
         (["train", "model=[tiny"], "no viable alternative"),
         (["train", "protocol=emobox", "protocol.fold=7"], "it must be one of 1, 2, 3, 4, 5, 6"),
         (["train", "overwrite=true", "resume=true"], "contradict"),
