@@ -17,14 +17,14 @@ stderr = Console(stderr=True)
 
 
 class ConsoleHandler(logging.Handler):
-    """One line a message, above any running bar; a long one is wrapped by the terminal, not cut into several."""
+    """One line a message, above any running bar; only a terminal gets a long one wrapped."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record, unless it was meant for the file: the front door prints errors itself."""
         if getattr(record, "file_only", False):
             return
         style = "yellow" if record.levelno >= logging.WARNING else ""
-        stderr.print(Text(record.getMessage(), style=style), soft_wrap=True)
+        stderr.print(Text(record.getMessage(), style=style), soft_wrap=not stderr.is_terminal)
 
 
 def start_logging() -> logging.Logger:

@@ -29,7 +29,9 @@ def adapt(classifier: PreTrainedModel, model: config.Model) -> LoraModel | None:
     # FSDP shards by this list, which the library leaves empty for most of these models.
     classifier._no_split_modules = [family.layer_class]
     if model.gradient_checkpointing:
-        classifier.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # transformers 5.23 has another name for it, and warns about the one that 5.0 knows.
+        renamed = getattr(classifier, "activation_checkpointing_enable", None)
+        (renamed or classifier.gradient_checkpointing_enable)({"use_reentrant": False})
     adapter = None if model.lora_rank is None else add_lora(classifier, family, model)
     if adapter is None:
         freeze(classifier, family, model.freeze)
