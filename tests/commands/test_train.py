@@ -48,7 +48,7 @@ def test_the_run_folder_holds_what_the_contract_says(finished):
 
 def test_the_report_says_who_was_heard_and_where_the_checkpoint_was_chosen(finished):
     text = (finished / "classification_report.txt").read_text()
-    assert "24 of these 24 speakers also speak in the training list" in text or "also speak in the training" in text
+    assert "24 of these 24 speakers also speak in the training list" in text
     assert "The checkpoint was chosen on this very list" in text
 
 
