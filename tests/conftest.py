@@ -66,25 +66,24 @@ def prepared(data_dir):
     return open_prepared(str(data_dir), "ravdess")
 
 
-@pytest.fixture(scope="session")
-def ravdess(tmp_path_factory):
-    """Four actors of the real corpus, among them a stereo file and the identical pair."""
+def restored(root, *arguments):
+    """The real corpus, or some of its actors, written below `root`."""
     restore = SHARED / "ravdess" / "restore.py"
     if not restore.is_file():
         pytest.skip("the real corpus (../shared/ravdess) is not here")
-    root = tmp_path_factory.mktemp("ravdess")
-    subprocess.run([sys.executable, restore, root, "--actors", "1", "7", "11", "20"], check=True, capture_output=True)
+    subprocess.run([sys.executable, restore, root, *arguments], check=True, capture_output=True)
     return root
+
+
+@pytest.fixture(scope="session")
+def ravdess(tmp_path_factory):
+    """Four actors of the real corpus, among them a stereo file and the identical pair."""
+    return restored(tmp_path_factory.mktemp("ravdess"), "--actors", "1", "7", "11", "20")
 
 
 @pytest.fixture(scope="session")
 def whole_ravdess(tmp_path_factory):
-    restore = SHARED / "ravdess" / "restore.py"
-    if not restore.is_file():
-        pytest.skip("the real corpus (../shared/ravdess) is not here")
-    root = tmp_path_factory.mktemp("whole")
-    subprocess.run([sys.executable, restore, root], check=True, capture_output=True)
-    return root
+    return restored(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,17 @@
 """ser evaluate checkpoint=runs/..."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 from ser import config, console
 from ser.commands.scoring import provenance, score
-from ser.data.audit import warn
 from ser.data.batches import collator_for
-from ser.data.prepared import Prepared, is_prepared, open_prepared, prepare
+from ser.data.prepared import ready
 from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
 from ser.files import replacing
 from ser.models import checkpoint
 from ser.results import report
-
-log = logging.getLogger("ser")
 
 
 def evaluate(cfg: config.Evaluate) -> None:
@@ -25,7 +21,8 @@ def evaluate(cfg: config.Evaluate) -> None:
     folder = checkpoint_folder(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
     protocol = trained_protocol(stamp)
-    prepared = data(cfg, stamp["corpus"], protocol)
+    data_dir = cfg.data_dir or f"data/{stamp['corpus']}"
+    prepared = ready(config.Corpus(stamp["corpus"]), protocol, cfg.root, data_dir)
     lists = split(prepared.utterances, protocol)
     check_lists(stamp, protocol, lists, folder)
     rows = lists.side(cfg.split)
@@ -65,13 +62,6 @@ def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
     values = dict(stamp["protocol"])
     values["test_speakers"] = {int(fold): speakers for fold, speakers in values["test_speakers"].items()}
     return config.Protocol(**values)
-
-
-def data(cfg: config.Evaluate, corpus: str, protocol: config.Protocol) -> Prepared:
-    data_dir = cfg.data_dir or f"data/{corpus}"
-    if not is_prepared(data_dir) and cfg.root is not None:
-        warn(prepare(config.Corpus(corpus), protocol, cfg.root, data_dir))
-    return open_prepared(data_dir, corpus)
 
 
 def check_lists(stamp: dict[str, Any], protocol: config.Protocol, lists: Split, folder: Path) -> None:

@@ -15,9 +15,8 @@ from ser import config, console
 from ser.commands.scoring import provenance, score
 from ser.corpora import CORPORA
 from ser.data import manifest
-from ser.data.audit import warn
 from ser.data.batches import Clips, collator_for
-from ser.data.prepared import Prepared, is_prepared, open_prepared, prepare
+from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, in_words, split
 from ser.errors import UserError
 from ser.files import write_json
@@ -46,7 +45,7 @@ def train(cfg: config.Train) -> float:
         log.info("%s is finished already; nothing to do", folder)
         return finished_score(folder)
     arguments = training_arguments(cfg, folder)
-    prepared = data(cfg)
+    prepared = ready(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     lists = split(prepared.utterances, cfg.protocol)
     folder.mkdir(parents=True, exist_ok=True)
     with run_folder.opened(folder, cfg):
@@ -79,9 +78,10 @@ def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared:
         fit(trainer, folder, cfg)
     classifier = adaptations.merged(classifier, adaptation)
     step = int(trainer.state.best_global_step)
-    checkpoint.save(classifier, extractor, folder / "checkpoint", stamp(cfg, lists, step))
+    trained_on = stamp(cfg, lists, step)
+    checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
     scored = score(classifier, collator, prepared, lists.test, cfg.trainer.per_device_eval_batch_size)
-    source = provenance(cfg.protocol, lists, config.Side.test, stamp(cfg, lists, step))
+    source = provenance(cfg.protocol, lists, config.Side.test, trained_on)
     numbers = report.write(folder, scored, source)
     for side in config.Side:
         if lists.side(side):
@@ -95,13 +95,6 @@ def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared:
     write_json(folder / run_folder.FINISHED, used)
     console.print_report(folder)
     return numbers["unweighted_average_recall"]
-
-
-def data(cfg: config.Train) -> Prepared:
-    """Open the prepared corpus; prepare it first where a root is given and nothing is there yet."""
-    if not is_prepared(cfg.data_dir) and cfg.root is not None:
-        warn(prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir))
-    return open_prepared(cfg.data_dir, cfg.corpus.name)
 
 
 def early_stopping(trainer: config.Trainer) -> list[EarlyStoppingCallback]:

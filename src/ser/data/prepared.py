@@ -1,7 +1,6 @@
 """The prepared folder: made by `prepare`, opened by everything that needs audio."""
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,6 @@ from ser.data.manifest import Utterance
 from ser.data.protocols import identity, split
 from ser.errors import UserError
 from ser.files import remove, write_json
-
-log = logging.getLogger("ser")
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,13 @@ def made_by_the_package(module: Any, target: Path) -> Path:
     return source
 
 
+def ready(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> Prepared:
+    """Open the prepared corpus; prepare it first where a root is given and nothing is there yet."""
+    if root is not None and not (Path(data_dir) / manifest.FILE).is_file():
+        audit.warn(prepare(corpus, protocol, root, data_dir))
+    return open_prepared(data_dir, corpus.name)
+
+
 def open_prepared(data_dir: str, corpus: str) -> Prepared:
     """Open what `prepare` wrote.
 
@@ -101,7 +105,3 @@ def open_prepared(data_dir: str, corpus: str) -> Prepared:
     if unknown := sorted({row.emotion for row in utterances} - set(module.EMOTIONS)):
         raise UserError(f"{folder / manifest.FILE}: unknown emotions {', '.join(unknown)}; choices: {module.EMOTIONS}")
     return Prepared(corpus, module.EMOTIONS, utterances, audio, rows)
-
-
-def is_prepared(data_dir: str) -> bool:
-    return (Path(data_dir) / manifest.FILE).is_file()

@@ -65,7 +65,7 @@ def first_trained(classifier: PreTrainedModel, family: Family, part: str) -> int
         return 0
     first = int(part.removeprefix("layers:"))
     named = (name for name, _ in classifier.named_parameters() if name.startswith(family.layers))
-    count = 1 + max(int(name.removeprefix(family.layers).split(".")[0]) for name in named)
+    count = 1 + max(layer_of(name, family) for name in named)
     if first >= count:
         raise UserError(f"model.freeze={part}: the encoder has {count} layers; choices: layers:0 to layers:{count - 1}")
     return first
@@ -79,7 +79,12 @@ def is_trained(name: str, family: Family, part: str, first: int) -> bool:
         return not name.startswith(family.cnn)
     if part == "none":
         return True
-    return name.startswith(family.layers) and int(name.removeprefix(family.layers).split(".")[0]) >= first
+    return name.startswith(family.layers) and layer_of(name, family) >= first
+
+
+def layer_of(name: str, family: Family) -> int:
+    """The number of the layer that a tensor belongs to."""
+    return int(name.removeprefix(family.layers).split(".")[0])
 
 
 def add_lora(classifier: PreTrainedModel, family: Family, model: config.Model) -> LoraModel:

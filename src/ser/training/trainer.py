@@ -49,7 +49,7 @@ class EmotionTrainer(Trainer):
         super().log(logs, start_time)
 
     def get_eval_dataloader(self, eval_dataset: Clips | None = None) -> DataLoader[Any]:
-        """Clips in order of length; of one length where the encoder normalises over time."""
+        """Clips in order of length; of one length where the encoder's answers depend on padding."""
         clips = self.eval_dataset if eval_dataset is None else eval_dataset
         batches = scoring_batches(
             clips.lengths(), self.args.eval_batch_size, equal_lengths=depends_on_padding(self.model.config)
