@@ -11,14 +11,13 @@ import argparse
 import math
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 from hydra import compose, initialize_config_dir
-from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -28,13 +27,11 @@ from transformers import PreTrainedModel
 from ser import config
 from ser.cli import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
-from ser.models import checkpoint
-from ser.models.families import HEAD
+from ser.models import adaptations, checkpoint
 
 GIB = 2**30
 T4 = 14.6  # GiB that a program can have of its 16 GB
 ROOM = 1.0  # GiB that what is left out may well take: a total nearer than this to the limit is not called a fit
-RANK, TARGETS = 8, ("q_proj", "v_proj")
 # Autocast's lists for CUDA, as far as these encoders call them; what is on neither keeps the type of its input.
 LOW_PRECISION = {F.linear, F.conv1d, F.scaled_dot_product_attention, torch.matmul}
 FULL_PRECISION = {F.layer_norm, F.group_norm, F.softmax}
@@ -109,37 +106,13 @@ class LiveBytes(TorchDispatchMode):
         self.live -= size
 
 
-class Lora(nn.Module):
-    """A frozen linear map and a trained low-rank one beside it (arXiv 2106.09685), as in peft."""
-
-    def __init__(self, base: nn.Linear) -> None:
-        super().__init__()
-        self.base = base
-        self.down = nn.Linear(base.in_features, RANK, bias=False, device=base.weight.device)
-        self.up = nn.Linear(RANK, base.out_features, bias=False, device=base.weight.device)
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        return self.base(hidden_states) + self.up(self.down(hidden_states)) * 2.0
-
-
-def head_only(classifier: PreTrainedModel) -> None:
-    for name, parameter in classifier.named_parameters():
-        parameter.requires_grad_(name.startswith(HEAD))
-
-
-def lora(classifier: PreTrainedModel) -> None:
-    head_only(classifier)
-    for path, module in list(classifier.named_modules()):
-        if path.endswith(TARGETS):
-            classifier.set_submodule(path, Lora(module))
-
-
 @dataclass(frozen=True)
 class Setting:
     """A way to fine-tune: a row of the table."""
 
     name: str
-    freeze: Callable[[PreTrainedModel], None] | None = None
+    freeze: str = "cnn"
+    lora_rank: int | None = None
     checkpointing: bool = False
     eight_bit: bool = False
 
@@ -152,9 +125,9 @@ SETTINGS = (
     Setting("full, AdamW"),
     Setting("full, AdamW, checkpointing", checkpointing=True),
     Setting("full, 8-bit AdamW, checkpointing", checkpointing=True, eight_bit=True),
-    Setting("LoRA rank 8 on q, v", lora),
-    Setting("LoRA rank 8 on q, v, checkpointing", lora, checkpointing=True),
-    Setting("head only, encoder frozen", head_only),
+    Setting("LoRA rank 8 on q, v", lora_rank=8),
+    Setting("LoRA rank 8 on q, v, checkpointing", lora_rank=8, checkpointing=True),
+    Setting("head only, encoder frozen", freeze="encoder"),
 )
 
 
@@ -183,11 +156,9 @@ def classifier_of(model: config.Model, setting: Setting, device: str = "meta") -
     classifier.to(device)  # the library makes the SpecAugment vector on the CPU, whatever the context says
     # The clips are of one length: the library drops the mask of such a batch, but reads its values to find out.
     classifier.encoder_mask = lambda attention_mask, frames: None
-    # By this call, even where all is frozen: without it the library asks for the gradient of the audio, and the whole
-    # frozen encoder is kept for the backward pass.
-    classifier.freeze_feature_encoder()
-    if setting.freeze is not None:
-        setting.freeze(classifier)
+    with torch.device(device):
+        # Checkpointing is switched on below, with a context that a run does not need.
+        adaptations.adapt(classifier, replace(model, freeze=setting.freeze, lora_rank=setting.lora_rank))
     if setting.checkpointing:
         # PyTorch does not know this Autocast: without the context it would recompute a layer outside it.
         options = {"use_reentrant": False, "context_fn": lambda: (nullcontext(), Autocast())}
