@@ -7,7 +7,7 @@ source "$(dirname "$0")/environment.sh"
 
 ser prepare-data corpus=synthetic protocol=emobox
 ser train experiment=quickstart overwrite=true
-ser evaluate checkpoint=runs/synthetic-emobox-fold1-tiny-seed0
+ser evaluate checkpoint=runs/synthetic-emobox-tiny-seed0/fold1
 
 echo
-echo "The report: $PWD/runs/synthetic-emobox-fold1-tiny-seed0/report.html"
+echo "The report: $PWD/runs/synthetic-emobox-tiny-seed0/fold1/report.html"

@@ -12,7 +12,7 @@ COMMANDS = sorted(path.stem for path in Path(CONFIGS).glob("*.yaml"))
 
 
 def test_every_known_config_is_found():
-    assert {"evaluate", "prepare_data", "train"} <= set(COMMANDS)
+    assert {"compare", "evaluate", "prepare_data", "train"} <= set(COMMANDS)
     assert {
         "corpus/ravdess",
         "corpus/synthetic",
@@ -23,8 +23,13 @@ def test_every_known_config_is_found():
         "model/wav2vec2_base",
         "model/xlsr_1b",
         "model/xlsr_300m",
+        "protocol/actors_kfold",
+        "protocol/custom",
         "protocol/emobox",
+        "protocol/leave_one_actor_out",
+        "protocol/luna_jimenez",
         "protocol/paper",
+        "protocol/statement",
         "tracking/none",
         "tracking/tensorboard",
         "tracking/wandb",
@@ -35,7 +40,10 @@ def test_every_known_config_is_found():
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_is_a_valid_training_config(option):
     group, name = option.split("/")
-    needed = ["model.pretrained=organisation/name"] if option == "model/any" else []
+    needed = {
+        "model/any": ["model.pretrained=organisation/name"],
+        "protocol/custom": ["protocol.folds_csv=folds.csv"],
+    }.get(option, [])
     assert composed("train", f"{group}={name}", *needed)
 
 

@@ -8,7 +8,7 @@ def test_the_tiny_model_recognises_emotions_of_synthetic_speakers_it_has_not_hea
     for arguments in (("prepare-data", "corpus=synthetic"), ("train", "experiment=quickstart", "protocol.fold=2")):
         result = ser(*arguments, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
-    folder = tmp_path / "runs" / "synthetic-emobox-fold2-tiny-seed0"
+    folder = tmp_path / "runs" / "synthetic-emobox-tiny-seed0" / "fold2"
     report = json.loads((folder / "classification_report.json").read_text())
     assert report["unweighted_average_recall"] >= 0.6
     # It is labelled synthetic in every file that it leads to.

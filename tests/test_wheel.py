@@ -23,7 +23,9 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_the_package_and_every_config_and_nothing_else(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    modules = {path.relative_to(CHECKOUT / "src").as_posix() for path in (CHECKOUT / "src").rglob("*.py")}
+    suffixes = (".py", ".html", ".css")
+    sources = [path for path in (CHECKOUT / "src").rglob("*") if path.suffix in suffixes]
+    modules = {path.relative_to(CHECKOUT / "src").as_posix() for path in sources}
     configs = {f"ser/{path.relative_to(CHECKOUT).as_posix()}" for path in (CHECKOUT / "configs").rglob("*.yaml")}
     assert len(configs) > 10
     assert names == modules | configs
@@ -43,4 +45,4 @@ def test_the_installed_wheel_works_outside_the_checkout(wheel, tmp_path):
     assert "1440 clips, 24 speakers" in ser("prepare-data", "corpus=synthetic", "protocol=emobox")
     quick = ("trainer.max_steps=2", "trainer.eval_strategy=steps", "trainer.eval_steps=2", "trainer.save_steps=2")
     assert "SYNTHETIC" in ser("train", "experiment=quickstart", *quick)
-    assert "SYNTHETIC" in ser("evaluate", "checkpoint=runs/synthetic-emobox-fold1-tiny-seed0")
+    assert "SYNTHETIC" in ser("evaluate", "checkpoint=runs/synthetic-emobox-tiny-seed0/fold1")

@@ -29,6 +29,9 @@ TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 Schema = TypeVar("Schema")
 
+# For names of folders: seeds=[0,1,2] -> seed0-1-2.
+OmegaConf.register_new_resolver("join", lambda values: "-".join(map(str, values)), replace=True)
+
 
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="prepare_data")
 def prepare_data(cfg: DictConfig) -> None:
@@ -60,11 +63,31 @@ def evaluate(cfg: DictConfig) -> None:
         evaluate(checked_cfg)
 
 
-SCHEMAS = {"prepare_data": config.PrepareData, "train": config.Train, "evaluate": config.Evaluate}
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="compare")
+def compare(cfg: DictConfig) -> None:
+    """Put runs side by side: ser compare runs=runs/*"""  # noqa: D415
+    with mistakes_in_one_line():
+        checked_cfg = checked(cfg, config.Compare)
+        from ser.commands.compare import compare
+
+        compare(checked_cfg)
+
+
+SCHEMAS = {
+    "prepare_data": config.PrepareData,
+    "train": config.Train,
+    "evaluate": config.Evaluate,
+    "compare": config.Compare,
+}
 for name, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
 
-COMMANDS: dict[str, Callable[[], Any]] = {"prepare-data": prepare_data, "train": train, "evaluate": evaluate}
+COMMANDS: dict[str, Callable[[], Any]] = {
+    "prepare-data": prepare_data,
+    "train": train,
+    "evaluate": evaluate,
+    "compare": compare,
+}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A config is composed by Hydra, checked against these classes at one gate (`ser.c
 plain dataclass: what the YAML says is what the code reads, with no default in between.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -40,6 +41,13 @@ class Precision(Enum):
     fp32 = "fp32"
 
 
+class ClassWeights(Enum):
+    """What a clip counts in the loss of training, by its emotion."""
+
+    none = "none"
+    balanced = "balanced"
+
+
 class Interval(Enum):
     """When training is interrupted to evaluate, save and log."""
 
@@ -55,6 +63,13 @@ class Tracker(Enum):
     none = "none"
 
 
+class Audit(Enum):
+    """What happens where the audit finds something on both sides of a split."""
+
+    warn = "warn"
+    strict = "strict"
+
+
 @dataclass
 class Corpus:
     name: str = MISSING
@@ -63,37 +78,55 @@ class Corpus:
 
 @dataclass
 class Protocol:
-    """How a corpus is divided. Either clips are drawn at random (`test_fraction`) or speakers (`test_speakers`)."""
+    """How a corpus is divided: clips at random (`test_fraction`), whole speakers (`test_speakers`) or a table."""
 
     name: str = MISSING
-    slug: str = MISSING
-    """The protocol and, where it has folds, the fold, as the name of a run folder holds it."""
     seed: int = MISSING
     """Draws the clips (`test_fraction`) or the validation speakers; independent of the seed of training."""
     fold: int | None = None
+    """One of the folds; null: all of them, one after the other."""
     test_fraction: float | None = None
     """Share of clips that are tested, drawn at random with the emotions in proportion."""
-    test_speakers: dict[int, list[int]] = field(default_factory=dict)
+    test_speakers: dict[int, list[Any]] = field(default_factory=dict)
     """For each fold the speakers that are tested; nobody else's recordings of them are trained on."""
+    test_statements: dict[int, str] = field(default_factory=dict)
+    """For each fold the one sentence that is tested; it is not trained on. Empty: every sentence is on both sides."""
+    folds_csv: str | None = None
+    """A CSV with the columns `path` and `fold`: a recording is tested in its fold and trained on in the others; an
+    empty fold leaves it out."""
     validation_speakers: int = MISSING
-    """How many whole training speakers choose the checkpoint; 0: it is chosen on the test list itself."""
+    """How many whole training speakers, drawn at random, choose the checkpoint; 0: it is chosen on the test list."""
+    named_validation_speakers: dict[int, list[Any]] = field(default_factory=dict)
+    """For each fold the speakers that choose the checkpoint, where they are not to be drawn."""
     reference: str = MISSING
     """Where the protocol is published."""
 
     def __post_init__(self) -> None:
-        """Refuse a protocol that is neither of the two kinds, and a fold that it does not have."""
-        if (self.test_fraction is None) == (not self.test_speakers):
-            raise UserError(f"protocol '{self.name}': give either protocol.test_fraction or protocol.test_speakers")
-        folds = sorted(self.test_speakers)
-        if self.fold not in (folds if folds else [None]):
-            choices = f"one of {', '.join(map(str, folds))}" if folds else "null: it has no folds"
-            raise UserError(f"protocol.fold={self.fold}: for protocol '{self.name}' it must be {choices}")
+        """Refuse a protocol that is not one of the three kinds, and a fold that it does not have."""
+        for key in ("test_speakers", "named_validation_speakers"):
+            # Speakers are texts, also where YAML reads a number.
+            setattr(self, key, {fold: [str(speaker) for speaker in row] for fold, row in getattr(self, key).items()})
+        kinds = {"test_fraction": self.test_fraction, "test_speakers": self.test_speakers, "folds_csv": self.folds_csv}
+        if len(given := [key for key, value in kinds.items() if value]) != 1:
+            raise UserError(
+                f"protocol '{self.name}': give one of {', '.join(f'protocol.{key}' for key in kinds)}; "
+                f"it has {' and '.join(given) or 'none'}"
+            )
+        if self.fold is not None and self.folds_csv is None and self.fold not in self.test_speakers:
+            choices = ", ".join(map(str, sorted(self.test_speakers)))
+            raise UserError(
+                f"protocol.fold={self.fold}: protocol '{self.name}' has "
+                + (f"the folds {choices}; null runs all of them" if choices else "no folds: it must be null")
+            )
         if self.test_fraction is not None and not 0 < self.test_fraction < 1:
             raise UserError(f"protocol.test_fraction={self.test_fraction}: it must lie between 0 and 1")
         if self.validation_speakers < 0 or (self.test_fraction is not None and self.validation_speakers > 0):
             raise UserError(
                 f"protocol.validation_speakers={self.validation_speakers}: it must be 0 where clips are drawn at random"
             )
+        for key in ("test_statements", "named_validation_speakers"):
+            if unknown := sorted(set(getattr(self, key)) - set(self.test_speakers)):
+                raise UserError(f"protocol.{key}: protocol.test_speakers has no fold {unknown[0]}")
 
 
 @dataclass
@@ -167,16 +200,35 @@ class Trainer:
     """`loss` (least) or one of `ser.results.metrics.SUMMARY` (greatest), on the validation list."""
     early_stopping_patience: int | None = None
     """Stop after so many evaluations without improvement; null: never."""
+    class_weights: ClassWeights = MISSING
+    """`balanced`: a clip counts `N / (C n_c)` in the loss of training, the rarer its emotion the more (N clips, n_c of
+    its emotion, C emotions in the training list), so that the emotions count alike and a clip 1 on average. The
+    evaluation loss stays the plain cross-entropy whatever this and the keys below say: it means the same in every
+    run, and is not to be compared with their training loss."""
+    balanced_sampling: bool = MISSING
+    """Each epoch draws as many clips as the training list has, with replacement, every emotion equally likely: clips
+    of a rare one are heard several times, some of a frequent one not at all. It takes the place of any other order of
+    clips (`hf.train_sampling_strategy`); with balanced class weights a rare emotion is favoured twice over."""
+    focal_gamma: float = MISSING
+    """The loss of a clip is multiplied by `(1 - p)^focal_gamma`, p the probability given to its emotion (focal loss,
+    arXiv 1708.02002): the higher, the less training cares about what is recognised already; 0: all clips alike."""
+    label_smoothing: float = MISSING
+    """Share of the target that is spread over all emotions (arXiv 1512.00567): the higher, the less sure of itself the
+    model is made; 0: all of it on the emotion of the clip."""
     precision: Precision = MISSING
     hf: dict[str, Any] = field(default_factory=dict)
     """Any other field of TrainingArguments."""
 
     def __post_init__(self) -> None:
-        """Refuse checkpoints that no evaluation judges: the best one could not be found among them."""
+        """Refuse a loss that is none, and checkpoints that no evaluation judges: the best could not be found there."""
         if self.eval_strategy is Interval.steps and self.save_steps % self.eval_steps:
             raise UserError(
                 f"trainer.save_steps={self.save_steps}: it must be a multiple of trainer.eval_steps={self.eval_steps}"
             )
+        if not 0 <= self.focal_gamma < math.inf:
+            raise UserError(f"trainer.focal_gamma={self.focal_gamma}: it must be 0 or more")
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f"trainer.label_smoothing={self.label_smoothing}: it must be at least 0 and below 1")
 
 
 @dataclass
@@ -193,6 +245,7 @@ class PrepareData:
     protocol: Protocol = MISSING
     root: str | None = None
     data_dir: str = MISSING
+    audit: Audit = MISSING
 
 
 @dataclass
@@ -207,8 +260,12 @@ class Train:
     root: str | None = None
     """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str = MISSING
+    audit: Audit = MISSING
     seed: int = MISSING
+    seeds: list[int] = MISSING
+    """Everything is run with each of these seeds; `seed` alone by default."""
     output_dir: str = MISSING
+    """The run folder; where there are folds or several seeds, each run has its own below it."""
     overwrite: bool = MISSING
     resume: bool = MISSING
 
@@ -216,6 +273,22 @@ class Train:
         """Refuse two orders that contradict each other."""
         if self.overwrite and self.resume:
             raise UserError("overwrite=true and resume=true contradict each other: give one of them")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds={self.seeds}: give at least one seed, and each once")
+
+
+@dataclass
+class Compare:
+    """Values of `ser compare`."""
+
+    runs: Any = MISSING
+    """Folders or patterns: one, or a list of them."""
+    output_dir: str = MISSING
+    published: bool = MISSING
+
+    def __post_init__(self) -> None:
+        """One is a list of one."""
+        self.runs = [str(entry) for entry in (self.runs if isinstance(self.runs, list) else [self.runs])]
 
 
 @dataclass

@@ -12,8 +12,8 @@ from ser.errors import UserError
 @pytest.fixture(scope="module")
 def finished(data_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    run(data_dir, folder, "protocol=emobox")
-    return folder
+    run(data_dir, folder, "protocol=emobox", "protocol.fold=1")
+    return folder / "fold1"
 
 
 def score(checkpoint, data_dir, *overrides):

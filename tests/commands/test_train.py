@@ -38,7 +38,8 @@ def test_the_run_folder_holds_what_the_contract_says(finished):
     assert names >= {
         "checkpoint", "config.yaml", "history.csv", "predictions.csv", "classification_report.txt",
         "classification_report.json", "confusion_matrix.csv", "confusion_matrix.png", "training_graph.png",
-        "report.html", "run.log", "environment.json", "train.csv", "test.csv",
+        "report.html", "run.log", "environment.json", "train.csv", "test.csv", "breakdown.csv", "speakers.png",
+        "reliability.png", "confusion_matrix.pdf", "training_graph.pdf", "speakers.pdf", "reliability.pdf",
     }  # fmt: skip
     assert 1 <= len([name for name in names if name.startswith("checkpoint-")]) <= 2
     assert not [name for name in names if name.startswith(".") or name.endswith(".tmp")]
@@ -59,6 +60,14 @@ def test_the_checkpoint_says_what_it_was_trained_on(finished):
     assert stamp["protocol"]["name"] == "paper"
     assert stamp["identity"] == report["protocol"]
     assert stamp["step"] == report["step"]
+
+
+def test_the_run_says_what_it_cost(finished):
+    used = json.loads((finished / "environment.json").read_text())
+    assert 0 < used["training"]["seconds_to_step"] <= used["training"]["seconds"] <= used["seconds"]
+    assert used["training"]["clips_per_second"] > 0
+    assert used["parameters"] == {"all": 425_752, "trained": 425_752}
+    assert used["checkpoint_bytes"] == (finished / "checkpoint" / "model.safetensors").stat().st_size
 
 
 def test_the_kept_checkpoint_is_the_best_of_its_history(finished):
@@ -112,14 +121,15 @@ def test_overwriting_starts_again(finished, data_dir, tmp_path):
 
 def test_a_speaker_independent_run_is_chosen_on_its_validation_list(data_dir, tmp_path):
     run(data_dir, tmp_path / "run", "protocol=emobox", "protocol.fold=2")
+    folder = tmp_path / "run" / "fold2"
     speakers = {
-        side: {row["speaker"] for row in csv.DictReader((tmp_path / "run" / f"{side}.csv").open())}
+        side: {row["speaker"] for row in csv.DictReader((folder / f"{side}.csv").open())}
         for side in ("train", "validation", "test")
     }
     assert speakers["test"] == {"4", "10", "12", "14"}
     assert not speakers["train"] & (speakers["validation"] | speakers["test"])
-    assert "None of these speakers is heard in training." in (tmp_path / "run" / "report.html").read_text()
-    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
+    assert "None of these speakers is heard in training." in (folder / "report.html").read_text()
+    rows = list(csv.DictReader((folder / "history.csv").open()))
     assert {row["evaluated_on"] for row in rows} == {"validation"}
 
 

@@ -1,15 +1,20 @@
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import pytest
 from conftest import composed
 
+from ser.cli import CONFIGS
 from ser.config import Side
 from ser.corpora import ravdess
 from ser.data.manifest import Utterance
-from ser.data.protocols import draw_speakers, identity, in_words, split
+from ser.data.protocols import draw_speakers, folds, identity, split
+from ser.data.wording import in_words
 from ser.errors import UserError
 
 
+@cache
 def whole_corpus(layout="Actor_{actor}/{name}.wav"):
     """The 1440 names of RAVDESS."""
     rows = []
@@ -59,31 +64,6 @@ def test_the_lists_do_not_depend_on_where_the_files_lie(layout, protocol):
     assert identity(protocol, here) == identity(protocol, there)
 
 
-def test_emobox_tests_every_clip_once_and_never_a_speaker_it_has_heard():
-    tested = []
-    for fold in range(1, 7):
-        lists = split(whole_corpus(), emobox(fold))
-        speakers = [{row.speaker for row in lists.side(side)} for side in Side]
-        assert len(set().union(*speakers)) == sum(map(len, speakers))
-        assert [len(group) for group in speakers] == [18, 2, 4]
-        assert lists.chosen_on is Side.validation
-        tested += [row.path for row in lists.test]
-    assert sorted(tested) == sorted(row.path for row in whole_corpus())
-
-
-def test_emobox_tests_the_published_actors():
-    published = {
-        1: {1, 11, 20, 21},
-        2: {4, 10, 12, 14},
-        3: {8, 9, 19, 23},
-        4: {3, 5, 7, 24},
-        5: {2, 15, 16, 18},
-        6: {6, 13, 17, 22},
-    }
-    for fold, actors in published.items():
-        assert {int(row.speaker) for row in split(whole_corpus(), emobox(fold)).test} == actors
-
-
 def test_validation_speakers_are_drawn_from_each_gender_in_turn():
     genders = {str(actor): "male" if actor % 2 else "female" for actor in range(1, 25)}
     drawn = draw_speakers(genders, 4, seed="0-1")
@@ -109,22 +89,152 @@ def test_more_validation_speakers_than_there_are_is_refused():
         split(whole_corpus(), protocol)
 
 
-def test_the_words_say_who_was_heard_and_where_the_checkpoint_was_chosen():
-    rows = whole_corpus()
-    shared = in_words(paper(), split(rows, paper()), Side.test)
-    assert "24 of these 24 speakers also speak in the training list" in shared
-    assert "chosen on this very list" in shared
-    independent = in_words(emobox(1), split(rows, emobox(1)), Side.test)
-    assert "None of these speakers is heard in training" in independent
-    assert "chosen on 2 other held-out speakers" in independent
-    assert "chosen on this very list" in in_words(emobox(1), split(rows, emobox(1)), Side.validation)
-    assert "trained on" in in_words(emobox(1), split(rows, emobox(1)), Side.train)
+PUBLISHED = {
+    "emobox": [{1, 11, 20, 21}, {4, 10, 12, 14}, {8, 9, 19, 23}, {3, 5, 7, 24}, {2, 15, 16, 18}, {6, 13, 17, 22}],
+    "luna_jimenez": [
+        {2, 5, 14, 15, 16}, {3, 6, 7, 13, 18}, {10, 11, 12, 19, 20}, {8, 17, 21, 23, 24}, {1, 4, 9, 22},
+    ],
+    "actors_kfold": [set(range(start, min(start + 5, 25))) for start in range(1, 25, 5)],
+    "leave_one_actor_out": [{actor} for actor in range(1, 25)],
+}  # fmt: skip
+PUBLISHED["luna_jimenez_held_out"] = PUBLISHED["luna_jimenez"]
+PARTITIONS = [*PUBLISHED, "statement"]
+
+
+def every_fold(name, *overrides):
+    """The protocol of each fold, and its lists."""
+    whole = composed("train", f"protocol={name}", *overrides).protocol
+    return [(one, split(whole_corpus(), one)) for one in (replace(whole, fold=fold) for fold in folds(whole))]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_folds_test_the_published_speakers(name):
+    tested = [{int(row.speaker) for row in lists.test} for _, lists in every_fold(name)]
+    assert tested == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", PARTITIONS)
+def test_every_clip_is_tested_exactly_once_over_the_folds(name):
+    tested = [row.path for _, lists in every_fold(name) for row in lists.test]
+    assert sorted(tested) == sorted(row.path for row in whole_corpus())
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (Path(CONFIGS) / "protocol").glob("*.yaml")))
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_protocol_puts_a_speaker_on_both_sides_unless_it_draws_clips(name, seed):
+    given = ["+protocol.test_speakers={1: [21, 22], 2: [3]}"] if name == "custom" else []
+    for protocol, lists in every_fold(name, f"protocol.seed={seed}", *given):
+        speakers = [{row.speaker for row in lists.side(side)} for side in Side]
+        apart = len(set().union(*speakers)) == sum(map(len, speakers))
+        assert apart == (protocol.test_fraction is None)
+        paths = [row.path for side in Side for row in lists.side(side)]
+        assert len(paths) == len(set(paths))
+        assert lists.train
+        assert lists.test
+
+
+@pytest.mark.parametrize("name", [name for name in PARTITIONS if name != "luna_jimenez"])
+def test_the_checkpoint_is_chosen_on_two_speakers_who_are_neither_trained_on_nor_tested(name):
+    for _, lists in every_fold(name):
+        assert len({row.speaker for row in lists.validation}) == 2
+        assert lists.chosen_on is Side.validation
+
+
+def test_luna_jimenez_is_offered_as_published_with_the_checkpoint_chosen_on_the_tested_speakers():
+    for protocol, lists in every_fold("luna_jimenez"):
+        assert lists.chosen_on is Side.test
+        assert "So it was published: Luna-Jimenez" in in_words(protocol, [lists], Side.test)
+
+
+def test_the_statement_protocol_trains_on_neither_the_tested_speakers_nor_the_tested_sentence():
+    for protocol, lists in every_fold("statement"):
+        tested = {row.statement for row in lists.test}
+        assert len(tested) == 1
+        assert tested.isdisjoint(row.statement for row in lists.train + lists.validation)
+        assert "Neither are the sentences that they speak." in in_words(protocol, [lists], Side.test)
+
+
+def written(path, rows):
+    path.write_text("path,fold\n" + "".join(f"{name},{fold}\n" for name, fold in rows))
+    return composed("train", "protocol=custom", f"protocol.folds_csv='{path}'").protocol
+
+
+def test_a_table_of_folds_tests_each_recording_in_its_own(tmp_path):
+    rows = [(row.path, int(row.speaker) % 3 + 1) for row in whole_corpus()]
+    protocol = written(tmp_path / "folds.csv", rows)
+    assert folds(protocol) == [1, 2, 3]
+    lists = split(whole_corpus(), replace(protocol, fold=2))
+    assert {int(row.speaker) % 3 for row in lists.test} == {1}
+    assert {int(row.speaker) % 3 for row in lists.train + lists.validation} == {0, 2}
+
+
+def test_a_recording_without_a_fold_in_the_table_is_in_no_list(tmp_path):
+    rows = [(row.path, "" if row.emotion == "calm" else int(row.speaker) % 2) for row in whole_corpus()]
+    lists = split(whole_corpus(), written(tmp_path / "folds.csv", rows))
+    assert "calm" not in {row.emotion for side in Side for row in lists.side(side)}
 
 
 @pytest.mark.parametrize(
-    "overrides",
-    [["protocol.test_fraction=0.2"], ["protocol.fold=null"], ["protocol.validation_speakers=-1"]],
+    ("change", "message"),
+    [
+        (lambda rows: rows[1:], "1 recordings of the corpus are not in it"),
+        (lambda rows: [*rows, ("other.wav", 1)], r"the corpus has no other\.wav"),
+        (lambda rows: [(rows[0][0], "one"), *rows[1:]], "fold 'one' of .* must be a whole number"),
+    ],
 )
-def test_a_protocol_that_contradicts_itself_is_refused(overrides):
-    with pytest.raises(UserError, match="protocol"):
+def test_a_table_that_does_not_fit_the_corpus_is_refused(change, message, tmp_path):
+    rows = [(row.path, int(row.speaker) % 2) for row in whole_corpus()]
+    with pytest.raises(UserError, match=message):
+        split(whole_corpus(), written(tmp_path / "folds.csv", change(rows)))
+
+
+def test_a_table_that_is_none_is_refused(tmp_path):
+    protocol = written(tmp_path / "folds.csv", [])
+    (tmp_path / "folds.csv").write_text("file,fold\n")
+    with pytest.raises(UserError, match="the column path missing"):
+        folds(protocol)
+    (tmp_path / "folds.csv").unlink()
+    with pytest.raises(UserError, match="there is no such file"):
+        folds(protocol)
+    rows = [(row.path, int(row.speaker) % 2) for row in whole_corpus()]
+    protocol = written(tmp_path / "folds.csv", rows)
+    with pytest.raises(UserError, match=r"protocol\.fold=7: .* has the folds \[0, 1\]"):
+        folds(replace(protocol, fold=7))
+
+
+def test_lists_of_speakers_make_a_protocol():
+    lists = every_fold(
+        "custom", "+protocol.test_speakers={1: [21, 22, 23, 24]}",
+        "+protocol.named_validation_speakers={1: [16, 17, 19, 20]}",
+    )[0][1]  # fmt: skip
+    assert {row.speaker for row in lists.test} == {"21", "22", "23", "24"}
+    assert {row.speaker for row in lists.validation} == {"16", "17", "19", "20"}
+    assert len({row.speaker for row in lists.train}) == 16
+
+
+def test_a_tested_speaker_cannot_choose_the_checkpoint():
+    with pytest.raises(UserError, match="21 not among the speakers left to train on"):
+        every_fold(
+            "custom", "+protocol.test_speakers={1: [21, 22]}", "+protocol.named_validation_speakers={1: [21]}",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["protocol.test_fraction=0.2"], "it has test_fraction and test_speakers"),
+        (["protocol.fold=7"], "has the folds 1, 2, 3, 4, 5, 6; null runs all of them"),
+        (["protocol.validation_speakers=-1"], "validation_speakers=-1"),
+        (["+protocol.test_statements={7: 1}"], "test_speakers has no fold 7"),
+    ],
+)
+def test_a_protocol_that_contradicts_itself_is_refused(overrides, message):
+    with pytest.raises(UserError, match=message):
         composed("train", "protocol=emobox", *overrides)
+
+
+def test_a_protocol_without_folds_has_no_third_one():
+    with pytest.raises(UserError, match="protocol 'paper' has no folds: it must be null"):
+        composed("train", "protocol.fold=3")
+    with pytest.raises(UserError, match="it has none"):
+        composed("train", "protocol=custom")

@@ -1,18 +1,21 @@
 import doctest
 
+import audmetric
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 
 from ser.corpora import ravdess
-from ser.data import audio
-from ser.results import metrics
+from ser.data import audio, audit, wording
+from ser.results import comparison_files, metrics, significance
 from ser.training import run_folder
 
 LABELS = ["angry", "calm", "sad"]
 
 
-@pytest.mark.parametrize("module", [metrics, ravdess, audio, run_folder])
+@pytest.mark.parametrize(
+    "module", [metrics, significance, comparison_files, ravdess, audio, audit, wording, run_folder]
+)
 def test_the_examples_in_the_docstrings_hold(module):
     result = doctest.testmod(module)
     assert result.attempted
@@ -44,3 +47,59 @@ def test_the_confusion_matrix_keeps_the_order_of_the_labels():
 
 def test_probabilities_survive_large_logits():
     assert metrics.probabilities(np.array([[1000.0, 0.0], [-1000.0, -1000.0]])).tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+@pytest.fixture
+def answers():
+    """300 unevenly distributed truths with the probabilities of a mediocre model."""
+    generator = np.random.default_rng(1)
+    truth = generator.choice(LABELS, 300, p=[0.6, 0.3, 0.1])
+    logits = generator.normal(size=(300, 3)) + 1.5 * metrics.of_truth(truth, LABELS)
+    return truth, metrics.probabilities(logits)
+
+
+def test_the_metrics_are_those_of_audmetric(answers):
+    truth, shares = answers
+    prediction = np.array(LABELS)[shares.argmax(axis=1)]
+    ours = metrics.summary(truth, prediction, LABELS)
+    assert ours["accuracy"] == pytest.approx(audmetric.accuracy(truth, prediction))
+    assert ours["unweighted_average_recall"] == pytest.approx(
+        audmetric.unweighted_average_recall(truth, prediction, labels=LABELS)
+    )
+    assert ours["macro_f1"] == pytest.approx(audmetric.unweighted_average_fscore(truth, prediction, labels=LABELS))
+    assert ours["weighted_f1"] == pytest.approx(f1_score(truth, prediction, labels=LABELS, average="weighted"))
+
+
+def test_cross_entropy_is_scikit_learns_log_loss(answers):
+    truth, shares = answers
+    assert metrics.cross_entropy(truth, shares, LABELS) == pytest.approx(log_loss(truth, shares, labels=LABELS))
+
+
+def test_a_certain_mistake_costs_much_but_not_infinitely():
+    assert 30 < metrics.cross_entropy(["sad"], np.array([[1.0, 0.0, 0.0]]), LABELS) < 40
+
+
+def test_the_brier_score_of_two_labels_is_twice_the_binary_one():
+    from sklearn.metrics import brier_score_loss
+
+    generator = np.random.default_rng(2)
+    truth, share = generator.choice(["calm", "sad"], 50), generator.random(50)
+    shares = np.stack([1 - share, share], axis=1)
+    expected = brier_score_loss(truth, share, pos_label="sad")
+    assert metrics.brier_score(truth, shares, ["calm", "sad"]) == pytest.approx(2 * expected)
+
+
+def test_the_bins_of_the_reliability_diagram_hold_every_clip_once(answers):
+    truth, shares = answers
+    bins = metrics.reliability(truth, shares, LABELS)
+    assert sum(b.clips for b in bins) == 300
+    assert all(b.low < b.confidence <= b.high for b in bins)
+    right = sum(b.clips * b.accuracy for b in bins)
+    assert right == pytest.approx((np.array(LABELS)[shares.argmax(axis=1)] == truth).sum())
+
+
+def test_a_model_that_is_as_often_right_as_it_is_sure_has_no_calibration_error():
+    truth = ["sad"] * 8 + ["calm"] * 2
+    shares = np.tile([0.1, 0.1, 0.8], (10, 1))
+    assert metrics.expected_calibration_error(truth, shares, LABELS) == pytest.approx(0)
+    assert metrics.expected_calibration_error(truth[::-1][:2], shares[:2], LABELS) == pytest.approx(0.8)

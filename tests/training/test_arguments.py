@@ -48,6 +48,7 @@ def test_a_key_of_the_config_reaches_the_trainer(override, field, value, tmp_pat
     ("override", "message"),
     [
         ("+trainer.hf.adam_beta3=0.5", r"trainer\.hf\.adam_beta3: TrainingArguments has no such field"),
+        ("+trainer.hf.label_smoothing_factor=0.1", r"label_smoothing_factor: give trainer\.label_smoothing instead"),
         ("trainer.lr_scheduler_type=zigzag", "zigzag"),
         ("trainer.optim=nonsense", "nonsense"),
         ("trainer.metric_for_best_model=f2", "choices: loss, accuracy, unweighted_average_recall, macro_f1"),
@@ -56,6 +57,20 @@ def test_a_key_of_the_config_reaches_the_trainer(override, field, value, tmp_pat
 def test_a_value_that_the_trainer_refuses_is_one_line(override, message, tmp_path):
     with pytest.raises(UserError, match=message):
         arguments(tmp_path, override)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.label_smoothing=1", r"trainer\.label_smoothing=1\.0: it must be at least 0 and below 1"),
+        ("trainer.label_smoothing=-0.1", r"trainer\.label_smoothing=-0\.1: it must be at least 0 and below 1"),
+        ("trainer.focal_gamma=-1", r"trainer\.focal_gamma=-1\.0: it must be 0 or more"),
+        ("trainer.focal_gamma=nan", r"trainer\.focal_gamma=nan: it must be 0 or more"),
+    ],
+)
+def test_an_impossible_loss_is_one_line(override, message):
+    with pytest.raises(UserError, match=message):
+        composed("train", override)
 
 
 def test_an_optimizer_whose_package_is_not_installed_is_told_before_anything_is_loaded(tmp_path):

@@ -8,6 +8,7 @@ from conftest import composed
 
 from ser.errors import UserError
 from ser.training import run_folder
+from ser.training.plan import planned
 
 
 @pytest.fixture
@@ -98,3 +99,54 @@ def test_the_config_is_written_as_plain_values(tmp_path, cfg):
     assert written["model"]["freeze"] == "cnn"
     assert written["trainer"]["learning_rate"] == 1e-4
     assert json.dumps(written["protocol"])
+
+
+def folds(tmp_path, *overrides):
+    cfg = composed("train", "protocol=emobox", f"output_dir='{tmp_path / 'run'}'", *overrides)
+    return tmp_path / "run", planned(cfg)
+
+
+def test_folds_may_join_one_that_was_run_by_itself(tmp_path):
+    folder, runs = folds(tmp_path, "resume=true")
+    begun_fold = begun_below(folder, runs[2])
+    run_folder.claim_all(folder, runs)
+    assert (begun_fold / run_folder.CONFIG).is_file()
+
+
+def begun_below(folder, cfg):
+    place = folder / f"fold{cfg.protocol.fold}"
+    place.mkdir(parents=True)
+    return begun(place, cfg)
+
+
+def test_a_fold_that_is_there_is_not_overwritten_unasked(tmp_path):
+    folder, runs = folds(tmp_path)
+    begun_below(folder, runs[2])
+    with pytest.raises(UserError, match="fold3: an unfinished run is here"):
+        run_folder.claim_all(folder, runs)
+
+
+def test_an_earlier_report_on_all_folds_goes_and_other_files_stay(tmp_path):
+    folder, runs = folds(tmp_path, "resume=true")
+    fold = begun_below(folder, runs[0])
+    for name in (run_folder.CONFIG, "predictions.csv", "mine.txt"):
+        (folder / name).write_text("x")
+    run_folder.claim_all(folder, runs)
+    assert {path.name for path in folder.iterdir()} == {"fold1", "mine.txt"}
+    assert (fold / run_folder.CONFIG).is_file()
+
+
+def test_folds_are_not_written_into_a_folder_of_something_else(tmp_path):
+    folder, runs = folds(tmp_path)
+    folder.mkdir()
+    (folder / "thesis.csv").write_text("x")
+    with pytest.raises(UserError, match="holds no run"):
+        run_folder.claim_all(folder, runs)
+    assert (folder / "thesis.csv").is_file()
+
+
+def test_of_a_finished_fold_only_the_best_checkpoint_stays(tmp_path):
+    for name in ("checkpoint", "checkpoint-10", "checkpoint-20"):
+        (tmp_path / name).mkdir()
+    run_folder.drop_checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

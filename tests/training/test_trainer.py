@@ -34,8 +34,12 @@ SHAPE = dict(
 )
 
 
-def trained(prepared, tmp_path, *overrides, head_learning_rate=None, frozen=False):
-    """A trainer that has run over equally long clips, in order, so that only what a test changes can differ."""
+# Every option for rare emotions that changes the loss.
+OBJECTIVE = ("trainer.class_weights=balanced", "trainer.focal_gamma=2", "trainer.label_smoothing=0.1")
+
+
+def ready(prepared, tmp_path, *overrides, repetitions=(2,) * 8):
+    """A trainer before its run, over so many repetitions of an equally long clip of each emotion."""
     cfg = composed(
         "train",
         "tracking=none",
@@ -47,30 +51,44 @@ def trained(prepared, tmp_path, *overrides, head_learning_rate=None, frozen=Fals
         *overrides,
     )
     set_seed(0)
-    model = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE))
-    if frozen:
-        model.freeze_feature_encoder()
-    rows = [row for row in prepared.utterances if row.statement == "1" and row.speaker == "3"] * 4
-    trainer = EmotionTrainer(
-        model=model,
+    rows = [row for row in prepared.utterances if row.statement == "1" and row.speaker == "3"]
+    rows.sort(key=lambda row: prepared.emotions.index(row.emotion))
+    return EmotionTrainer(
+        model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
         args=training_arguments(cfg, tmp_path / "run"),
         data_collator=Collator(True),
-        train_dataset=Clips(prepared, rows[:16]),
-        eval_dataset=Clips(prepared, rows[:8]),
+        train_dataset=Clips(
+            prepared, [row for row, times in zip(rows, repetitions, strict=True) for _ in range(times)]
+        ),
+        eval_dataset=Clips(prepared, rows),
         compute_metrics=validation_metrics,
-        head_learning_rate=head_learning_rate,
+        options=cfg.trainer,
     )
+
+
+def trained(prepared, tmp_path, *overrides, frozen=False, **kwargs):
+    """A trainer that has run over equally long clips, so that only what a test changes can differ."""
+    trainer = ready(prepared, tmp_path, *overrides, **kwargs)
+    model = trainer.model
+    if frozen:
+        model.freeze_feature_encoder()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     trainer.train()
     return SimpleNamespace(trainer=trainer, model=model, before=before, log=trainer.state.log_history)
 
 
-def test_accumulation_gives_the_loss_and_the_gradient_of_the_larger_batch(prepared, tmp_path):
-    large = trained(
-        prepared, tmp_path / "a", "trainer.per_device_train_batch_size=8", "trainer.gradient_accumulation_steps=1"
-    )
-    small = trained(
-        prepared, tmp_path / "b", "trainer.per_device_train_batch_size=4", "trainer.gradient_accumulation_steps=2"
+@pytest.mark.parametrize("objective", [(), OBJECTIVE], ids=["cross-entropy", "weights, focal, smoothing"])
+def test_accumulation_gives_the_loss_and_the_gradient_of_the_larger_batch(objective, prepared, tmp_path):
+    large, small = (
+        trained(
+            prepared,
+            tmp_path / str(accumulated),
+            f"trainer.per_device_train_batch_size={8 // accumulated}",
+            f"trainer.gradient_accumulation_steps={accumulated}",
+            *objective,
+            repetitions=(7, 1, 1, 1, 1, 1, 2, 2),  # so that the weights of two micro-batches differ in sum
+        )
+        for accumulated in (1, 2)
     )
     for one, two in zip(large.log[:2], small.log[:2], strict=True):
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
@@ -90,7 +108,7 @@ def test_one_step_changes_every_trained_tensor_and_no_frozen_one(prepared, tmp_p
 
 
 def test_the_head_has_its_own_learning_rate(prepared, tmp_path):
-    run = trained(prepared, tmp_path, "trainer.learning_rate=1e-4", head_learning_rate=1e-2)
+    run = trained(prepared, tmp_path, "trainer.learning_rate=1e-4", "trainer.head_learning_rate=1e-2")
     rates = {}
     names = {id(parameter): name for name, parameter in run.model.named_parameters()}
     for group in run.trainer.optimizer.param_groups:
@@ -101,23 +119,119 @@ def test_the_head_has_its_own_learning_rate(prepared, tmp_path):
     assert len(rates) == len(names)
 
 
-def test_training_accuracy_is_logged_beside_the_loss(prepared, tmp_path):
-    run = trained(prepared, tmp_path)
+@pytest.mark.parametrize("objective", [(), OBJECTIVE], ids=["cross-entropy", "weights, focal, smoothing"])
+def test_training_accuracy_is_logged_beside_the_loss(objective, prepared, tmp_path):
+    run = trained(prepared, tmp_path, *objective)
     steps = [entry for entry in run.log if "loss" in entry]
     assert len(steps) == 2
     assert all(0 <= entry["accuracy"] <= 1 for entry in steps)
     assert all(entry["accuracy"] * 8 == pytest.approx(round(entry["accuracy"] * 8)) for entry in steps)
 
 
+# Eleven clips of the first emotion, one of the second, two of the third; w = 14 / (3 n).
+UNEVEN = (11, 1, 2, 0, 0, 0, 0, 0)
+WEIGHTS = torch.tensor([14 / 33, 14 / 3, 14 / 6, 0, 0, 0, 0, 0])
+
+
+def one_batch(trainer):
+    """One clip of each of the three emotions, on the trainer's device."""
+    return trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[index] for index in (0, 11, 12)]))
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("trainer.class_weights=balanced", lambda p, y: (WEIGHTS[y] * -p.log()[range(3), y]).mean()),
+        ("trainer.focal_gamma=2", lambda p, y: ((1 - p[range(3), y]) ** 2 * -p.log()[range(3), y]).mean()),
+        ("trainer.label_smoothing=0.3", lambda p, y: -(0.7 * p.log()[range(3), y] + 0.3 * p.log().mean(dim=1)).mean()),
+    ],
+)
+def test_an_option_changes_the_loss_of_training_as_its_formula_says(override, expected, prepared, tmp_path):
+    trainer = ready(prepared, tmp_path, override, repetitions=UNEVEN)
+    trainer.model.classifier.bias.data.copy_(torch.arange(8.0) / 2)  # a new head gives every emotion alike
+    trainer.model.train()
+    loss, outputs = trainer.compute_loss(trainer.model, one_batch(trainer), return_outputs=True)
+    probability, labels = outputs.logits.detach().cpu().softmax(dim=-1), torch.tensor([0, 1, 2])
+    assert loss.item() == pytest.approx(expected(probability, labels).item(), rel=1e-5)
+    assert loss.item() != pytest.approx(torch.nn.functional.nll_loss(probability.log(), labels).item(), rel=0.02)
+    assert outputs.loss is None  # no second loss is computed beside it
+
+
+def test_without_options_training_minimises_the_models_own_loss(prepared, tmp_path):
+    trainer = ready(prepared, tmp_path)
+    trainer.model.train()
+    loss, outputs = trainer.compute_loss(trainer.model, one_batch(trainer), return_outputs=True)
+    assert loss is outputs.loss
+
+
+def test_evaluation_measures_the_plain_cross_entropy_whatever_training_minimises(prepared, tmp_path):
+    plain, other = (
+        ready(prepared, tmp_path / name, *objective, repetitions=UNEVEN).evaluate()["eval_loss"]
+        for name, objective in {"plain": (), "other": OBJECTIVE}.items()
+    )
+    assert plain == other
+
+
+def epochs(trainer, count):
+    """The labels of the clips that are trained on, epoch by epoch."""
+    loader, found = trainer.get_train_dataloader(), []
+    for epoch in range(count):
+        trainer.state.epoch = epoch
+        found.append([label for batch in loader for label in batch["labels"].tolist()])
+    return found
+
+
+def test_balanced_sampling_fills_an_epoch_with_every_emotion_alike(prepared, tmp_path):
+    few = (110, 10, 20, 0, 0, 0, 0, 0)
+    plain, balanced = (
+        epochs(ready(prepared, tmp_path, f"trainer.balanced_sampling={choice}", repetitions=few), 3)
+        for choice in ("false", "true")
+    )
+    assert [sorted(epoch) for epoch in plain] == [[0] * 110 + [1] * 10 + [2] * 20] * 3
+    drawn = [label for epoch in balanced for label in epoch]
+    # 420 draws, 140 expected of each emotion: a standard deviation of 10.
+    assert [drawn.count(emotion) for emotion in range(8)] == pytest.approx([140] * 3 + [0] * 5, abs=40)
+    assert {len(epoch) for epoch in balanced} == {140}
+    assert balanced[0] != balanced[1] != balanced[2]
+
+
+def test_balanced_sampling_follows_the_seed_of_the_run(prepared, tmp_path):
+    first, again, other = (
+        epochs(ready(prepared, tmp_path, "trainer.balanced_sampling=true", f"seed={seed}"), 2) for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+# With batches of 4 an epoch of 16 clips has 4 steps: 4 ends the first, 6 is in the middle of the second.
+@pytest.mark.parametrize("step", [4, 6])
+def test_a_resumed_run_draws_what_an_uninterrupted_one_draws(step, prepared, tmp_path):
+    overrides = (
+        "trainer=laptop",
+        "trainer.balanced_sampling=true",
+        "trainer.precision=fp32",
+        "trainer.max_steps=12",
+        "trainer.per_device_train_batch_size=4",
+        "trainer.eval_strategy=steps",
+        "trainer.save_total_limit=12",
+    )
+    whole = trained(prepared, tmp_path, *overrides)
+    resumed = ready(prepared, tmp_path, *overrides)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "run" / f"checkpoint-{step}"))
+    losses = [[entry["loss"] for entry in log if "loss" in entry] for log in (whole.log, resumed.state.log_history)]
+    assert len(losses[0]) == 12
+    assert losses[0] == losses[1]
+
+
 def test_a_group_norm_encoder_is_evaluated_without_padding(prepared, tmp_path):
     shape = {**SHAPE, "feat_extract_norm": "group", "do_stable_layer_norm": False}
     model = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**shape))
+    cfg = composed("train", "tracking=none")
     trainer = EmotionTrainer(
         model=model,
-        args=training_arguments(composed("train", "tracking=none"), tmp_path),
+        args=training_arguments(cfg, tmp_path),
         data_collator=Collator(True),
         eval_dataset=Clips(prepared, prepared.utterances[:48]),
-        head_learning_rate=None,
+        options=cfg.trainer,
     )
     batches = list(trainer.get_eval_dataloader())
     assert all(batch["attention_mask"].all() for batch in batches)

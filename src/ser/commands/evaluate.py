@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from ser import config, console
-from ser.commands.scoring import provenance, score
+from ser.commands.scoring import mistakes, provenance, score
 from ser.data.batches import collator_for
 from ser.data.prepared import ready
 from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
 from ser.files import replacing
 from ser.models import checkpoint
-from ser.results import report
+from ser.results import page, report
+from ser.results.environment import environment
 
 
 def evaluate(cfg: config.Evaluate) -> None:
@@ -33,7 +34,9 @@ def evaluate(cfg: config.Evaluate) -> None:
     target = output_folder(cfg, folder)
     with replacing(target) as temporary:
         temporary.mkdir()
-        report.write(temporary, scored, provenance(protocol, lists, cfg.split, stamp))
+        measured = report.measured(scored, provenance(protocol, lists, cfg.split, stamp, prepared))
+        report.write(temporary, measured)
+        page.write(temporary, measured, environment("evaluate"), mistakes(scored, prepared))
     console.print_report(target)
 
 
@@ -41,11 +44,13 @@ def checkpoint_folder(given: str) -> Path:
     """The checkpoint in a run folder, or the folder itself.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: there is no such folder, or it holds several runs.
     """
     folder = Path(given).expanduser()
     if not folder.is_dir():
         raise UserError(f"checkpoint={given}: there is no such folder")
+    if several := sorted(path.parent.name for path in folder.glob("*/checkpoint")):
+        raise UserError(f"checkpoint={given}: it holds several runs; choices: {', '.join(several)} below it")
     return folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder
 
 
@@ -60,7 +65,8 @@ def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
 def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
     """The protocol that a checkpoint was trained under."""
     values = dict(stamp["protocol"])
-    values["test_speakers"] = {int(fold): speakers for fold, speakers in values["test_speakers"].items()}
+    for key in ("test_speakers", "test_statements", "named_validation_speakers"):
+        values[key] = {int(fold): value for fold, value in values[key].items()}  # JSON has made texts of them
     return config.Protocol(**values)
 
 

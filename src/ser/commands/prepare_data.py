@@ -28,11 +28,11 @@ def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
     lines += [f"left out: {entry['count']} {reason}" for reason, entry in sorted(report["left_out"].items())]
     if report["not_mono"]:
         lines.append(f"{len(report['not_mono'])} not mono, averaged: {', '.join(report['not_mono'])}")
-    fold = f" fold {cfg.protocol.fold}" if cfg.protocol.fold is not None else ""
+    fold = f" fold {report['protocol']['fold']}" if report["protocol"]["fold"] is not None else ""
     lines += [
         f"protocol {cfg.protocol.name}{fold}: {sides['train']} train, {sides['validation']} validation, "
         f"{sides['test']} test clips; {len(sides['speakers_on_both_sides'])} speakers and "
-        f"{len(sides['identical_on_both_sides'])} identical clips on both sides",
+        f"{len(sides['copies_on_both_sides'])} copies of recordings on both sides",
         f"{report['decoded']} decoded, {report['recordings'] - report['decoded']} unchanged; written to {cfg.data_dir}",
     ]
     return "\n".join(lines)

@@ -7,13 +7,16 @@ from transformers import PreTrainedModel
 
 from ser.config import Protocol, Side
 from ser.corpora import CORPORA
+from ser.data.audit import leaks
 from ser.data.batches import Clips, Collator, FeatureCollator, collated, scoring_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared import Prepared
-from ser.data.protocols import Split, in_words
+from ser.data.protocols import Split
+from ser.data.wording import heard, in_words
 from ser.models.families import depends_on_padding
 from ser.models.inference import logits
 from ser.results.metrics import probabilities
+from ser.results.mistakes import Mistake, most_confident
 from ser.results.report import Provenance, Scored
 
 
@@ -34,7 +37,8 @@ def score(
     return Scored(rows, prepared.emotions, in_rows)
 
 
-def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, Any]) -> Provenance:
+def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, Any], prepared: Prepared) -> Provenance:
+    """Where the number of one run comes from."""
     corpus = CORPORA[stamp["corpus"]]
     return Provenance(
         corpus=stamp["corpus"],
@@ -42,8 +46,25 @@ def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, An
         synthetic=corpus.SYNTHETIC,
         protocol=stamp["identity"],
         scored_on=side.value,
-        in_words=in_words(protocol, lists, side),
+        in_words=in_words(protocol, [lists], side),
+        leaks=leaks(lists, side, prepared.copies),
+        speakers_are_new=not heard(lists, side),
         model=stamp["model"],
         seed=stamp["seed"],
         step=stamp["step"],
     )
+
+
+def mistakes(scored: Scored, prepared: Prepared) -> list[Mistake]:
+    """The most confident wrong answers, with their audio."""
+    chosen = most_confident(scored)
+    rows = prepared.of([scored.utterances[index] for index in chosen])
+    return [
+        Mistake(
+            scored.utterances[index],
+            scored.prediction[index],
+            float(scored.probabilities[index].max()),
+            prepared.audio.samples(row),
+        )
+        for index, row in zip(chosen, rows, strict=True)
+    ]

@@ -1,6 +1,5 @@
 """ser train model=hubert_large"""  # noqa: D415
 
-import json
 import logging
 import shutil
 import time
@@ -9,70 +8,96 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
 from ser import config, console
-from ser.commands.scoring import provenance, score
+from ser.commands import pooling
+from ser.commands.scoring import mistakes, provenance, score
 from ser.corpora import CORPORA
-from ser.data import manifest
+from ser.data import audit, manifest
 from ser.data.batches import Clips, collator_for
 from ser.data.prepared import Prepared, ready
-from ser.data.protocols import Split, identity, in_words, split
+from ser.data.protocols import Split, identity, split
+from ser.data.wording import in_words
 from ser.errors import UserError
 from ser.files import write_json
 from ser.models import adaptations, checkpoint
-from ser.results import figures, history, page, report
+from ser.results import figures, history, page, report, runs
 from ser.results.environment import environment
 from ser.training import run_folder, tracking
 from ser.training.arguments import training_arguments
 from ser.training.callbacks import Terminal
+from ser.training.clock import Clock
+from ser.training.plan import planned
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 log = logging.getLogger("ser")
 
 
 def train(cfg: config.Train) -> float:
-    """Fine-tune an encoder, keep its best checkpoint, and report on the test list.
+    """Fine-tune an encoder for each seed and fold that is asked for, and report on the test lists.
 
     Returns:
-        Unweighted average recall on the test list.
+        Unweighted average recall on the test list, of all folds and seeds together.
     """
     console.start_logging()
     console.quiet_transformers()
-    folder = Path(cfg.output_dir)
-    run_folder.claim(folder, cfg)
-    if run_folder.is_finished(folder) and cfg.resume:
-        log.info("%s is finished already; nothing to do", folder)
-        return finished_score(folder)
-    arguments = training_arguments(cfg, folder)
+    plan = planned(cfg)
+    if len(plan) > 1:
+        run_folder.claim_all(Path(cfg.output_dir), plan)
+    else:
+        run_folder.claim(Path(plan[0].output_dir), plan[0])
+    training_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
     prepared = ready(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
-    lists = split(prepared.utterances, cfg.protocol)
+    lists = [split(prepared.utterances, run.protocol) for run in plan]
+    for of_run in lists:
+        audit.check(of_run, prepared.copies, cfg.audit)
+    for number, (run, of_run) in enumerate(zip(plan, lists, strict=True), start=1):
+        if len(plan) > 1:
+            log.info("run %d of %d: %s", number, len(plan), run.output_dir)
+        train_one(run, prepared, of_run, only_one=len(plan) == 1)
+    if len(plan) > 1:
+        pooling.write(cfg, plan, prepared, lists)
+    done = Path(cfg.output_dir if len(plan) > 1 else plan[0].output_dir)
+    console.print_report(done)
+    return float(runs.read(done).report["unweighted_average_recall"])
+
+
+def train_one(cfg: config.Train, prepared: Prepared, lists: Split, only_one: bool) -> None:
+    """One run in its folder, unless it is finished already."""
+    folder = Path(cfg.output_dir)
+    if run_folder.is_finished(folder) and cfg.resume:
+        log.info("%s is finished already", folder)
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with run_folder.opened(folder, cfg):
-        return run(cfg, folder, arguments, prepared, lists)
+        fine_tune(cfg, folder, prepared, lists)
+    if not only_one:
+        run_folder.drop_checkpoints(folder)
 
 
-def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared: Prepared, lists: Split) -> float:
+def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split) -> None:
     """The run itself, inside its folder."""
     started = time.time()
-    log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, lists, config.Side.test))
+    log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, [lists], config.Side.test))
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
     adaptation = adaptations.adapt(classifier, cfg.model)
     trained = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
-    log.info("%s of %s parameters are trained", f"{trained:,}", f"{classifier.num_parameters():,}")
-    run_folder.check_space(folder, classifier.num_parameters(), trained, cfg.trainer.save_total_limit)
+    parameters = {"all": classifier.num_parameters(), "trained": trained}
+    log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
+    run_folder.check_space(folder, parameters["all"], trained, cfg.trainer.save_total_limit)
     collator = collator_for(extractor)
     with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
             model=classifier,
-            args=arguments,
+            args=training_arguments(cfg, folder),
             data_collator=collator,
             train_dataset=Clips(prepared, lists.train),
             eval_dataset=Clips(prepared, lists.side(lists.chosen_on)),
             compute_metrics=validation_metrics,
-            callbacks=[Terminal(bar), *early_stopping(cfg.trainer)],
-            head_learning_rate=cfg.trainer.head_learning_rate,
+            callbacks=[Clock(), Terminal(bar), *early_stopping(cfg.trainer)],
+            options=cfg.trainer,
         )
         trainer.remove_callback(PrinterCallback)
         fit(trainer, folder, cfg)
@@ -81,20 +106,26 @@ def run(cfg: config.Train, folder: Path, arguments: TrainingArguments, prepared:
     trained_on = stamp(cfg, lists, step)
     checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
     scored = score(classifier, collator, prepared, lists.test, cfg.trainer.per_device_eval_batch_size)
-    source = provenance(cfg.protocol, lists, config.Side.test, trained_on)
-    numbers = report.write(folder, scored, source)
+    source = provenance(cfg.protocol, lists, config.Side.test, trained_on, prepared)
+    measured = report.measured(scored, source)
+    report.write(folder, measured)
     for side in config.Side:
         if lists.side(side):
             manifest.write(folder / f"{side.value}.csv", lists.side(side))
     rows = history.history(trainer.state.log_history)
-    history.write(folder / "history.csv", rows, cfg.corpus.name, cfg.protocol.slug, lists.chosen_on.value)
-    graph = figures.training_figure(rows, step, lists.chosen_on.value, source.run_title)
-    figures.save(graph, folder / "training_graph.png")
-    used = {**environment("train"), "seconds": round(time.time() - started, 1), "provenance": vars(source)}
-    page.write(folder, source, numbers, used)
+    history.write(folder / "history.csv", rows, cfg.corpus.name, source.protocol, lists.chosen_on.value)
+    graph = figures.training_figure([rows], [step], lists.chosen_on.value, source.run_title)
+    figures.save(graph, folder / "training_graph")
+    used = {
+        **environment("train"),
+        "seconds": round(time.time() - started, 1),
+        "training": effort(rows, step, len(lists.train)),
+        "parameters": parameters,
+        "checkpoint_bytes": sum(path.stat().st_size for path in (folder / "checkpoint").glob("*.safetensors")),
+        "provenance": vars(source),
+    }
+    page.write(folder, measured, used, mistakes(scored, prepared))
     write_json(folder / run_folder.FINISHED, used)
-    console.print_report(folder)
-    return numbers["unweighted_average_recall"]
 
 
 def early_stopping(trainer: config.Trainer) -> list[EarlyStoppingCallback]:
@@ -130,6 +161,11 @@ def stamp(cfg: config.Train, lists: Split, step: int) -> dict[str, Any]:
     }
 
 
-def finished_score(folder: Path) -> float:
-    content = json.loads((folder / "classification_report.json").read_text(encoding="utf-8"))
-    return float(content["unweighted_average_recall"])
+def effort(rows: list[history.Row], step: int, clips: int) -> dict[str, float]:
+    """Seconds of training (evaluations and saving included) to the kept step and in all, and clips trained a second."""
+    last = rows[-1]
+    return {
+        "seconds_to_step": next(row["seconds"] for row in rows if row["step"] == step),
+        "seconds": last["seconds"],
+        "clips_per_second": round(last["epoch"] * clips / last["seconds"], 2),
+    }

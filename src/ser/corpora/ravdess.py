@@ -15,11 +15,12 @@ The speech part has 1440 recordings, 60 of each actor. https://doi.org/10.5281/z
 import re
 from pathlib import Path, PurePosixPath
 
-from ser.corpora.recordings import AUDIO_SUFFIXES, Recording, Scan, files_below
+from ser.corpora.recordings import AUDIO_SUFFIXES, Format, Recording, Scan, files_below
 from ser.errors import UserError
 
 DESCRIPTION = "RAVDESS, speech part (CC BY-NC-SA 4.0)"
 SYNTHETIC = False
+FORMAT = Format(sample_rate=48_000, shortest=2.5, longest=6.0)  # 2.94-5.27 s as published
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 """The order of the labels, everywhere."""

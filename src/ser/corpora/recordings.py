@@ -21,6 +21,18 @@ class Recording:
     repetition: str = ""
 
 
+@dataclass(frozen=True)
+class Format:
+    """What the audio of a corpus is like as it is published; another rate or length shows that files were changed."""
+
+    sample_rate: int
+    """Hertz."""
+    shortest: float
+    """Seconds."""
+    longest: float
+    """Seconds."""
+
+
 @dataclass
 class Scan:
     """The recordings below a root, sorted by path, and the files that were left out, by reason."""

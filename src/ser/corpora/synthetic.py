@@ -15,12 +15,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from ser.corpora.ravdess import EMOTIONS, scan
+from ser.corpora.recordings import Format
 from ser.files import replacing
 
-__all__ = ["DESCRIPTION", "EMOTIONS", "SYNTHETIC", "generate", "scan", "waveform"]
+__all__ = ["DESCRIPTION", "EMOTIONS", "FORMAT", "SYNTHETIC", "generate", "scan", "waveform"]
 
 DESCRIPTION = "SYNTHETIC corpus made by the package: RAVDESS-shaped names, no human speech"
 SYNTHETIC = True
+FORMAT = Format(sample_rate=16_000, shortest=0.2, longest=4.0)
 
 SAMPLE_RATE = 16_000  # Hz
 ACTORS = tuple(f"{actor:02d}" for actor in range(1, 25))  # odd male, even female

@@ -3,26 +3,35 @@
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
-from ser.corpora.recordings import Scan
+from ser.config import Audit, Side
+from ser.corpora.recordings import Format, Scan
 from ser.data.audio import SHORTEST, SILENCE
-from ser.data.cache import Facts
+from ser.data.cache import Cache
+from ser.data.copies import find_copies
 from ser.data.manifest import Utterance
-from ser.data.protocols import Split
+from ser.data.protocols import Split, natural
+from ser.errors import UserError
 
 log = logging.getLogger("ser")
 
 FILE = "audit.json"
 
+Pair = tuple[str, str]
+"""Paths of two recordings that are one."""
 
-def audit(scan: Scan, utterances: Sequence[Utterance], facts: Sequence[Facts], lists: Split) -> dict[str, Any]:
+
+def audit(scan: Scan, utterances: Sequence[Utterance], cache: Cache, lists: Split, format: Format) -> dict[str, Any]:
     """Count a corpus and list its oddities.
 
     Returns:
         What audit.json holds, without the stamp of corpus and protocol.
     """
     durations = [row.duration for row in utterances]
+    groups = identical(utterances)
+    found = {"identical": groups, "copies": near_identical(cache, groups)}
     return {
         "recordings": len(utterances),
         "speakers": len({row.speaker for row in utterances}),
@@ -39,11 +48,12 @@ def audit(scan: Scan, utterances: Sequence[Utterance], facts: Sequence[Facts], l
         "sample_rates": count(str(row.sample_rate) for row in utterances),
         "left_out": {reason: {"count": len(paths), "files": paths[:20]} for reason, paths in scan.left_out.items()},
         "not_mono": [row.path for row in utterances if row.channels != 1],
-        "identical": identical(utterances),
-        "silent": [row["path"] for row in facts if row["peak"] < SILENCE],
-        "clipped": [row["path"] for row in facts if row["clipped"]],
-        "too_short": [row["path"] for row in facts if row["duration"] < SHORTEST],
-        "split": shared(lists),
+        **found,
+        "contradicting": contradicting(utterances, format),
+        "silent": [row["path"] for row in cache.facts if row["peak"] < SILENCE],
+        "clipped": [row["path"] for row in cache.facts if row["clipped"]],
+        "too_short": [row["path"] for row in cache.facts if row["duration"] < SHORTEST],
+        "split": shared(lists, pairs_of(found)),
     }
 
 
@@ -55,31 +65,105 @@ def identical(utterances: Sequence[Utterance]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def shared(lists: Split) -> dict[str, Any]:
-    """Sizes of the lists, the tested emotions, and the speakers and samples that stand on both sides."""
-    scored = lists.test + lists.validation
+def near_identical(cache: Cache, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """Recordings that are one another's copy although their samples differ, with the correlation of their waveforms."""
+    known = {frozenset(pair) for group in groups for pair in combinations(group, 2)}
+    paths = [facts["path"] for facts in cache.facts]
+    found = []
+    for copy in find_copies([cache.samples(index) for index in range(len(cache))]):
+        pair = [paths[copy.first], paths[copy.second]]
+        if frozenset(pair) not in known:
+            found.append({"files": pair, "correlation": round(copy.correlation, 4)})
+    return found
+
+
+def contradicting(utterances: Sequence[Utterance], format: Format) -> list[str]:
+    """Recordings whose sample rate or length is not that of the corpus whose name they bear."""
+    return [
+        row.path
+        for row in utterances
+        if row.sample_rate != format.sample_rate or not format.shortest <= row.duration <= format.longest
+    ]
+
+
+def shared(lists: Split, copies: Sequence[Pair]) -> dict[str, Any]:
+    """Sizes of the lists, the tested emotions, and the speakers and recordings that stand on both sides."""
     trained_speakers = {row.speaker for row in lists.train}
-    trained_samples = {row.sha256 for row in lists.train}
     return {
         "train": len(lists.train),
         "validation": len(lists.validation),
         "test": len(lists.test),
         "test_per_emotion": count(row.emotion for row in lists.test),
-        "speakers_on_both_sides": sorted({row.speaker for row in scored} & trained_speakers, key=natural),
-        "identical_on_both_sides": sorted(row.path for row in scored if row.sha256 in trained_samples),
+        "speakers_on_both_sides": sorted(
+            {row.speaker for row in lists.test + lists.validation} & trained_speakers, key=natural
+        ),
+        "copies_on_both_sides": [list(pair) for pair, _ in crossing(lists, copies)],
     }
 
 
+def crossing(lists: Split, copies: Sequence[Pair]) -> list[tuple[Pair, tuple[Side, Side]]]:
+    """The pairs of copies that stand in different lists, and those lists."""
+    place = {row.path: side for side in Side for row in lists.side(side)}
+    found = []
+    for first, second in copies:
+        if first in place and second in place and place[first] is not place[second]:
+            found.append(((first, second), (place[first], place[second])))
+    return found
+
+
+def leaks(lists: Split, scored: Side, copies: Sequence[Pair]) -> list[str]:
+    """What must stand beside a number: the scored clips of which another list holds a copy."""
+    return [
+        f"Leak: {first} ({sides[0].value}) and {second} ({sides[1].value}) are the same recording."
+        for (first, second), sides in crossing(lists, copies)
+        if scored in sides
+    ]
+
+
+def check(lists: Split, copies: Sequence[Pair], audit: Audit) -> None:
+    """Say what stands on both sides of a split, or refuse the split for it.
+
+    Raises:
+        UserError: `audit` is strict, and speakers or copies of recordings are in the training list and in another.
+    """
+    found = shared(lists, copies)
+    pairs = [" = ".join(pair) for pair in found["copies_on_both_sides"]]
+    if audit is Audit.strict and (pairs or found["speakers_on_both_sides"]):
+        named = [f"speakers {', '.join(found['speakers_on_both_sides'])}"] * bool(found["speakers_on_both_sides"])
+        raise UserError(f"audit=strict: on both sides of the split: {'; '.join(named + shortened(pairs))}")
+    if pairs:
+        log.warning("warning: on both sides of the split: %s", "; ".join(shortened(pairs)))
+
+
 def warnings(report: dict[str, Any]) -> list[str]:
-    """One line for each oddity that a user should look at, naming every file."""
+    """One line for each oddity that a user should look at; audit.json has every name."""
     texts = {
         "silent": "silent (nothing above -60 dB of full scale)",
         "clipped": "clipped",
         "too_short": f"shorter than {SHORTEST * 1000:.0f} ms",
+        "contradicting": "not of the rate or length of the corpus whose names they bear",
     }
-    lines = [f"{len(report[key])} {text}: {', '.join(report[key])}" for key, text in texts.items() if report[key]]
+    lines = [f"{len(report[key])} {text}: {', '.join(shortened(report[key]))}" for key, text in texts.items()]
     pairs = [" = ".join(group) for group in report["identical"]]
-    return lines + ([f"{len(pairs)} identical: {'; '.join(pairs)}"] if pairs else [])
+    alike = [f"{' ~ '.join(copy['files'])} ({copy['correlation']:.3f})" for copy in report["copies"]]
+    lines.append(f"{len(pairs)} identical: {'; '.join(shortened(pairs))}")
+    lines.append(f"{len(alike)} the same recording, changed: {'; '.join(shortened(alike))}")
+    return [line for line in lines if not line.startswith("0 ")]
+
+
+def shortened(names: list[str], most: int = 20) -> list[str]:
+    """The first names of a long list, and how many more there are.
+
+    >>> shortened(["a", "b", "c"], most=2)
+    ['a', 'b', 'and 1 more']
+    """
+    return names if len(names) <= most else [*names[:most], f"and {len(names) - most} more"]
+
+
+def pairs_of(report: dict[str, Any]) -> list[Pair]:
+    """All pairs of copies, identical or changed, that an audit found."""
+    same = [pair for group in report["identical"] for pair in combinations(group, 2)]
+    return [(first, second) for first, second in [*same, *(copy["files"] for copy in report["copies"])]]
 
 
 def warn(report: dict[str, Any]) -> None:
@@ -90,8 +174,3 @@ def warn(report: dict[str, Any]) -> None:
 def count(values: Iterable[str]) -> dict[str, int]:
     numbers = Counter(values)
     return {value: numbers[value] for value in sorted(numbers, key=natural)}
-
-
-def natural(value: str) -> str:
-    """Sort key that puts 2 before 10."""
-    return value.zfill(8) if value.isdigit() else value

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from ser.corpora import CORPORA
 from ser.data import audit, cache, manifest
 from ser.data.cache import Cache
 from ser.data.manifest import Utterance
-from ser.data.protocols import identity, split
+from ser.data.protocols import folds, identity, split
 from ser.errors import UserError
 from ser.files import remove, write_json
 
@@ -27,6 +27,8 @@ class Prepared:
     audio: Cache
     rows: dict[str, int]
     """Path of a recording -> its row in `audio`."""
+    copies: list[audit.Pair]
+    """Recordings that the audit found to be one another's copy."""
 
     def of(self, utterances: Sequence[Utterance]) -> list[int]:
         """The rows of some recordings in `audio`."""
@@ -53,13 +55,14 @@ def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str)
     split([manifest.Utterance(**vars(recording)) for recording in found.recordings], protocol)
     facts, decoded = cache.build(source, found.recordings, target / cache.FILE)
     utterances = [manifest.utterance(*pair) for pair in zip(found.recordings, facts, strict=True)]
+    protocol = replace(protocol, fold=folds(protocol)[0])
     lists = split(utterances, protocol)
     report = {
         "corpus": corpus.name,
         "description": module.DESCRIPTION,
         "synthetic": module.SYNTHETIC,
         "protocol": identity(protocol, lists),
-        **audit.audit(found, utterances, facts, lists),
+        **audit.audit(found, utterances, Cache(target / cache.FILE), lists, module.FORMAT),
     }
     for side in Side:
         path = target / f"{side.value}.csv"
@@ -93,9 +96,9 @@ def open_prepared(data_dir: str, corpus: str) -> Prepared:
     """
     folder, module = Path(data_dir), CORPORA[corpus]
     utterances = manifest.read(folder / manifest.FILE)
-    held = json.loads((folder / audit.FILE).read_text(encoding="utf-8"))["corpus"]
-    if held != corpus:
-        raise UserError(f"data_dir={folder}: it holds the corpus {held}, not {corpus}")
+    report = json.loads((folder / audit.FILE).read_text(encoding="utf-8"))
+    if report["corpus"] != corpus:
+        raise UserError(f"data_dir={folder}: it holds the corpus {report['corpus']}, not {corpus}")
     audio = Cache(folder / cache.FILE)
     rows = {facts["path"]: index for index, facts in enumerate(audio.facts)}
     if stale := [row.path for row in utterances if row.path not in rows]:
@@ -104,4 +107,4 @@ def open_prepared(data_dir: str, corpus: str) -> Prepared:
         )
     if unknown := sorted({row.emotion for row in utterances} - set(module.EMOTIONS)):
         raise UserError(f"{folder / manifest.FILE}: unknown emotions {', '.join(unknown)}; choices: {module.EMOTIONS}")
-    return Prepared(corpus, module.EMOTIONS, utterances, audio, rows)
+    return Prepared(corpus, module.EMOTIONS, utterances, audio, rows, audit.pairs_of(report))

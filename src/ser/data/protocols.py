@@ -1,9 +1,11 @@
 """Protocols: who and what is trained on, chosen on and tested. Pure functions of the manifest and the protocol."""
 
+import csv
 import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sklearn.model_selection import train_test_split
@@ -30,8 +32,23 @@ class Split:
         return Side.validation if self.validation else Side.test
 
 
+def folds(protocol: Protocol) -> list[int | None]:
+    """The folds that a protocol asks for: one, all of them, or [None] where it has none.
+
+    Raises:
+        UserError: the table of folds cannot be read, or lacks the fold.
+    """
+    places = table(protocol).values() if protocol.folds_csv else protocol.test_speakers
+    known = sorted({fold for fold in places if fold is not None})
+    if protocol.fold is None:
+        return [*known] or [None]
+    if protocol.fold not in known:
+        raise UserError(f"protocol.fold={protocol.fold}: {protocol.folds_csv} has the folds {known}")
+    return [protocol.fold]
+
+
 def split(utterances: Sequence[Utterance], protocol: Protocol) -> Split:
-    """Divide a corpus by a protocol.
+    """Divide a corpus by one fold of a protocol, the first where it names none.
 
     The lists do not depend on where the files lie: recordings are ordered by speaker and name, which for RAVDESS as it
     is published is the order of their paths.
@@ -39,10 +56,14 @@ def split(utterances: Sequence[Utterance], protocol: Protocol) -> Split:
     Raises:
         UserError: the corpus lacks what the protocol names, or a list would be empty.
     """
-    ordered = sorted(utterances, key=lambda row: (row.speaker.zfill(8), row.name))
+    ordered = sorted(utterances, key=lambda row: (natural(row.speaker), row.name))
     if protocol.test_fraction is not None:
         return by_clips(ordered, protocol)
-    return by_speakers(ordered, protocol)
+    fold = folds(protocol)[0]
+    assert fold is not None  # only drawn clips have no folds
+    if protocol.folds_csv is not None:
+        return by_table(ordered, protocol, fold)
+    return by_speakers(ordered, protocol, fold)
 
 
 def by_clips(ordered: list[Utterance], protocol: Protocol) -> Split:
@@ -57,25 +78,73 @@ def by_clips(ordered: list[Utterance], protocol: Protocol) -> Split:
     return Split(train=in_order(train), validation=[], test=in_order(test))
 
 
-def by_speakers(ordered: list[Utterance], protocol: Protocol) -> Split:
-    """Test the speakers of the fold; hold out whole training speakers for choosing the checkpoint."""
-    assert protocol.fold is not None  # Protocol.__post_init__
-    tested = {str(speaker) for speaker in protocol.test_speakers[protocol.fold]}
-    genders = {row.speaker: row.gender for row in ordered}
-    if missing := sorted(tested - genders.keys(), key=int):
+def by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Split:
+    """Test the speakers of the fold, and of their recordings the fold's sentence where it has one."""
+    tested = set(protocol.test_speakers[fold])
+    if missing := sorted(tested - {row.speaker for row in ordered}, key=natural):
         raise UserError(
-            f"protocol '{protocol.name}', fold {protocol.fold}: no recordings of the test speakers {', '.join(missing)}"
+            f"protocol '{protocol.name}', fold {fold}: no recordings of the test speakers {', '.join(missing)}"
         )
-    others = {speaker: gender for speaker, gender in genders.items() if speaker not in tested}
-    if len(others) <= protocol.validation_speakers:
+    statement = protocol.test_statements.get(fold)
+    if statement is not None and statement not in {row.statement for row in ordered}:
+        raise UserError(f"protocol '{protocol.name}', fold {fold}: no recordings of the statement {statement}")
+    test = [row for row in ordered if row.speaker in tested and statement in (None, row.statement)]
+    others = [row for row in ordered if row.speaker not in tested and (statement is None or row.statement != statement)]
+    return hold_out(others, test, protocol, fold)
+
+
+def by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> Split:
+    """Test the recordings that the table puts into the fold; train on those of the other folds."""
+    places = table(protocol)
+    if unlisted := [row.path for row in ordered if row.path not in places]:
         raise UserError(
-            f"protocol.validation_speakers={protocol.validation_speakers}: only {len(others)} speakers are not tested"
+            f"{protocol.folds_csv}: {len(unlisted)} recordings of the corpus are not in it, such as {unlisted[0]}; "
+            "leave the fold of a recording empty to leave the recording out"
         )
-    validating = draw_speakers(others, protocol.validation_speakers, seed=f"{protocol.seed}-{protocol.fold}")
+    if absent := sorted(places.keys() - {row.path for row in ordered}):
+        raise UserError(f"{protocol.folds_csv}: the corpus has no {absent[0]}")
+    test = [row for row in ordered if places[row.path] == fold]
+    others = [row for row in ordered if places[row.path] not in (None, fold)]
+    return hold_out(others, test, protocol, fold)
+
+
+def table(protocol: Protocol) -> dict[str, int | None]:
+    """The fold of each path in `protocol.folds_csv`.
+
+    Raises:
+        UserError: there is no such file, it lacks a column, or a fold is no whole number.
+    """
+    path = Path(protocol.folds_csv or "").expanduser()
+    if not path.is_file():
+        raise UserError(f"protocol.folds_csv={protocol.folds_csv}: there is no such file")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if missing := {"path", "fold"} - set(reader.fieldnames or ()):
+            raise UserError(f"{path}: the column {' and '.join(sorted(missing))} missing")
+        rows = list(reader)
+    if wrong := [row for row in rows if row["fold"] and not row["fold"].isdigit()]:
+        raise UserError(f"{path}: fold '{wrong[0]['fold']}' of {wrong[0]['path']}: it must be a whole number, or empty")
+    return {row["path"]: int(row["fold"]) if row["fold"] else None for row in rows}
+
+
+def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol, fold: int) -> Split:
+    """Hold whole speakers out of those that are not tested, for choosing the checkpoint."""
+    genders = {row.speaker: row.gender for row in others}
+    named = set(protocol.named_validation_speakers.get(fold, ()))
+    if unknown := sorted(named - genders.keys(), key=natural):
+        raise UserError(
+            f"protocol.named_validation_speakers, fold {fold}: {', '.join(unknown)} not among the speakers "
+            "left to train on"
+        )
+    if len(genders) <= max(protocol.validation_speakers, len(named)):
+        raise UserError(
+            f"protocol.validation_speakers={protocol.validation_speakers}: only {len(genders)} speakers are not tested"
+        )
+    drawn = named or draw_speakers(genders, protocol.validation_speakers, seed=f"{protocol.seed}-{fold}")
     return Split(
-        train=[row for row in ordered if row.speaker not in tested | validating],
-        validation=[row for row in ordered if row.speaker in validating],
-        test=[row for row in ordered if row.speaker in tested],
+        train=[row for row in others if row.speaker not in drawn],
+        validation=[row for row in others if row.speaker in drawn],
+        test=test,
     )
 
 
@@ -94,6 +163,11 @@ def in_order(rows: list[Utterance]) -> list[Utterance]:
     return sorted(rows, key=lambda row: row.path)
 
 
+def natural(speaker: str) -> str:
+    """Sort key that puts speaker 2 before speaker 10."""
+    return speaker.zfill(8) if speaker.isdigit() else speaker
+
+
 def list_sha256(rows: Sequence[Utterance]) -> str:
     """Identity of a list: its recordings by name and emotion, wherever and in whatever container they are stored."""
     lines = sorted(f"{row.speaker},{row.name},{row.emotion}" for row in rows)
@@ -110,32 +184,3 @@ def identity(protocol: Protocol, lists: Split) -> dict[str, Any]:
         "validation_sha256": list_sha256(lists.validation),
         "test_sha256": list_sha256(lists.test),
     }
-
-
-def in_words(protocol: Protocol, lists: Split, scored: Side) -> str:
-    """What a reader must know to judge a number of this protocol: sentences computed from the lists themselves."""
-    rows = lists.side(scored)
-    trained_speakers = {row.speaker for row in lists.train}
-    speakers = {row.speaker for row in rows}
-    heard = len(speakers & trained_speakers)
-    fold = f", fold {protocol.fold}" if protocol.fold is not None else ""
-    sentences = [
-        f"Protocol {protocol.name}{fold}: {len(lists.train)} training clips, "
-        f"{len(lists.validation)} validation clips, {len(lists.test)} test clips; "
-        f"scored on the {scored.value} list ({len(rows)} clips, {len(speakers)} speakers)."
-    ]
-    if scored is Side.train:
-        sentences.append("These clips were trained on: the number says how well they were learned, nothing else.")
-    elif heard:
-        sentences.append(
-            f"{heard} of these {len(speakers)} speakers also speak in the training list: "
-            "the number says little about speakers the model has not heard."
-        )
-    else:
-        sentences.append("None of these speakers is heard in training.")
-    if scored is lists.chosen_on:
-        sentences.append("The checkpoint was chosen on this very list, which makes the number optimistic.")
-    elif scored is Side.test:
-        chosen = len({row.speaker for row in lists.validation})
-        sentences.append(f"The checkpoint was chosen on {chosen} other held-out speakers.")
-    return " ".join(sentences)

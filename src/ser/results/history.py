@@ -1,5 +1,6 @@
 """The course of training: what the Trainer logged, as a table."""
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from ser.files import write_csv
 
 COLUMNS = {
+    "seconds": "seconds",
     "loss": "train_loss",
     "accuracy": "train_accuracy",
     "learning_rate": "learning_rate",
@@ -33,7 +35,19 @@ def history(log: Sequence[dict[str, Any]]) -> list[Row]:
     return [{**empty, **rows[step]} for step in sorted(rows)]
 
 
-def write(path: Path, rows: Sequence[Row], corpus: str, protocol: str, evaluated_on: str) -> None:
+def write(path: Path, rows: Sequence[Row], corpus: str, protocol: dict[str, Any], evaluated_on: str) -> None:
     """Write history.csv; every row says whose figures these are."""
-    header = ["corpus", "protocol", "evaluated_on", "step", "epoch", *COLUMNS.values()]
-    write_csv(path, header, ([corpus, protocol, evaluated_on, *(row[name] for name in header[3:])] for row in rows))
+    whose = {"corpus": corpus, "protocol": protocol["name"], "fold": protocol["fold"], "evaluated_on": evaluated_on}
+    figures = ["step", "epoch", *COLUMNS.values()]
+    write_csv(path, [*whose, *figures], ([*whose.values(), *(row[name] for name in figures)] for row in rows))
+
+
+def read(path: Path) -> list[Row]:
+    """Read what `write` wrote, numbers as numbers."""
+    with path.open(newline="", encoding="utf-8") as file:
+        names = ("step", "epoch", *COLUMNS.values())
+        return [{name: number(row[name]) for name in names} for row in csv.DictReader(file)]
+
+
+def number(text: str) -> float | None:
+    return float(text) if text else None

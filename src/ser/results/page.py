@@ -1,50 +1,215 @@
-"""report.html: one self-contained file with the number, what it is worth, and the two figures."""
+"""report.html: one file with the number, what it is worth, and all that was measured; it asks nobody for anything.
 
-import base64
-from html import escape
-from pathlib import Path
-from typing import Any
-
-from ser.files import write_text
-from ser.results.report import Provenance
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1a1a1a }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-.numbers { display: flex; flex-wrap: wrap; gap: 2rem; margin: 1rem 0 }
-.numbers b { display: block; font-size: 2.2rem; line-height: 1.1 }
-.synthetic { background: #fff3cd; border-left: 4px solid #d08700; padding: .5rem 1rem }
-img { max-width: 100%; height: auto } pre { overflow-x: auto; background: #f5f5f5; padding: 1rem }
+Beside this module, `page.html` says what stands where and `page.css` how it looks; here the numbers become tables.
 """
 
+import base64
+import io
+import json
+import math
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-def write(folder: Path, provenance: Provenance, numbers: dict[str, float], used: dict[str, Any]) -> None:
-    """Write the page of a finished run from the files that are already in its folder."""
-    table = (folder / "classification_report.txt").read_text(encoding="utf-8")
-    notice = f'<p class="synthetic">{escape(provenance.description)}</p>' if provenance.synthetic else ""
-    headline = "".join(
-        f"<div><b>{100 * value:.1f} %</b>{escape(name.replace('_', ' '))}</div>" for name, value in numbers.items()
+import soundfile
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ser.data.audio import SAMPLE_RATE, Int16
+from ser.files import write_text
+from ser.results import metrics, page_words
+from ser.results.breakdown import Group, breakdown
+from ser.results.metrics import Bin
+from ser.results.mistakes import Mistake
+from ser.results.page_words import NAMES, duration, percent, reach
+from ser.results.report import Report, report_text
+from ser.results.spread import Spread
+
+FEW_RUNS = 12
+"""So many runs at most are shown unfolded."""
+
+
+class Table(NamedTuple):
+    """A table whose cells are texts; the first of each row names the row."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Picture(NamedTuple):
+    source: str
+    width: int
+    height: int
+    description: str
+
+
+def write(folder: Path, report: Report, used: dict[str, Any], mistakes: Sequence[Mistake]) -> None:
+    """Write the page of a measured list.
+
+    Args:
+        folder: of the report; its figures are already there, training_graph.png where something was trained.
+        report: what was measured.
+        used: what it was computed with (`ser.results.environment`), and the `seconds` it took where they are known.
+        mistakes: those to be listened to; the page then holds recordings of the corpus.
+    """
+    found = measured(report)
+    content = {**texts(report, found), **tables(report, found), **pictures(folder, report, found)}
+    page = environment().get_template("page.html").render(content, used=used, mistakes=mistakes)
+    write_text(folder / "report.html", page)
+
+
+def environment() -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,  # names of files, speakers and models may hold anything
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    machine = f"{used['processor']}, {used['cores']} cores" + "".join(f", {gpu}" for gpu in used["gpu"])
-    packages = ", ".join(f"{name} {version}" for name, version in used["packages"].items())
-    write_text(
-        folder / "report.html",
-        f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(provenance.title)}</title><style>{STYLE}</style></head><body>
-<h1>{escape(provenance.title)}</h1>{notice}
-<div class="numbers">{headline}</div>
-<p>{escape(provenance.in_words)}</p>
-<h2>Confusion matrix</h2>{picture(folder / "confusion_matrix.png", "Confusion matrix, counts by true emotion")}
-<h2>Training</h2>{picture(folder / "training_graph.png", "Loss and accuracy against optimizer steps")}
-<h2>Classification report</h2><pre>{escape(table)}</pre>
-<h2>How it was made</h2><pre>{escape(used["command"])}</pre>
-<p>{used["seconds"]} s on {escape(machine)}. Python {used["python"]}, {escape(packages)}.</p>
-</body></html>
-""",
+    templates.filters.update(percent=percent, reach=reach, duration=duration, flac=flac)
+    return templates
+
+
+class Measured(NamedTuple):
+    """What both the tables and the descriptions of the figures are made of."""
+
+    counts: list[list[int]]
+    groups: dict[str, list[Group]]
+    bins: list[Bin]
+
+
+def measured(report: Report) -> Measured:
+    scored, emotions = report.scored, list(report.scored.emotions)
+    return Measured(
+        metrics.confusion_matrix(scored.truth, scored.prediction, emotions),
+        breakdown(scored.utterances, scored.prediction),
+        metrics.reliability(scored.truth, scored.probabilities, emotions),
     )
 
 
-def picture(path: Path, description: str) -> str:
-    content = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{escape(description)}" src="data:image/png;base64,{content}">'
+def texts(report: Report, found: Measured) -> dict[str, Any]:
+    """What `page.html` says of a report in words and numbers, by the names it has there."""
+    emotions = report.scored.emotions
+    return {
+        "report": report,
+        "provenance": report.provenance,
+        "identity": json.dumps(report.provenance.protocol, indent=2, ensure_ascii=False),
+        "resampling": page_words.resampling(report),
+        "clips": len(report.scored.truth),
+        "right": sum(found.counts[place][place] for place in range(len(emotions))),
+        "labels": len(emotions),
+        "knowing_nothing": {"cross_entropy": math.log(len(emotions)), "brier_score": 1 - 1 / len(emotions)},
+        "text": report_text(report),
+    }
+
+
+def tables(report: Report, found: Measured) -> dict[str, Any]:
+    return {
+        "spread": spread_table(report.spread) if report.spread else None,
+        "runs": runs_table(report.spread) if report.spread else None,
+        "few_runs": FEW_RUNS,
+        "counts": counts_table(found.counts, report.scored.emotions),
+        "speakers": groups_table("speaker", found.groups["speaker"]),
+        "groups": [groups_table(field, rows) for field, rows in found.groups.items() if field != "speaker"],
+        "bins": bins_table(found.bins),
+        "metrics": metrics_table(report),
+    }
+
+
+def pictures(folder: Path, report: Report, found: Measured) -> dict[str, Picture | None]:
+    """The figures of the folder, with what they show in words."""
+    confusions = page_words.of_confusion(found.counts, report.scored.emotions)
+    graph = folder / "training_graph.png"
+    return {
+        "confusion_matrix": picture(folder / "confusion_matrix.png", confusions),
+        "training_graph": picture(graph, page_words.of_training(report)) if graph.is_file() else None,
+        "speakers_figure": picture(folder / "speakers.png", page_words.of_speakers(found.groups["speaker"])),
+        "reliability": picture(folder / "reliability.png", page_words.of_reliability(found.bins)),
+    }
+
+
+def picture(path: Path, description: str) -> Picture:
+    content = path.read_bytes()
+    # With the size known (IHDR, the first chunk of any PNG) the text below does not jump while the page is laid out.
+    width, height = struct.unpack(">II", content[16:24])
+    return Picture(data_uri("image/png", content), width, height, description)
+
+
+def flac(samples: Int16) -> str:
+    """16 kHz samples as something that `<audio>` plays: lossless, in about half the bytes of WAV."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return data_uri("audio/flac", buffer.getvalue())
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def spread_table(spread: Spread) -> Table | None:
+    """Mean and standard deviation; None of a single fold and seed."""
+    columns = {
+        f"over {next(iter(over.values())).number} {what}": over
+        for what, over in (("folds", spread.folds), ("seeds", spread.seeds))
+        if over
+    }
+    if not columns:
+        return None
+    rows = [
+        [NAMES[name], *(f"{100 * over[name].mean:.1f} ± {percent(over[name].deviation)}" for over in columns.values())]
+        for name in ordered(metrics.SUMMARY)
+    ]
+    return Table("Mean ± standard deviation", ["metric", *columns], rows)
+
+
+def runs_table(spread: Spread) -> Table:
+    header = ["fold", "seed", "clips", "step", "accuracy", "UAR", "time"]
+    rows = [
+        [
+            "–" if run["fold"] is None else str(run["fold"]),
+            str(run["seed"]),
+            str(run["clips"]),
+            str(run["step"]),
+            percent(run["accuracy"]),
+            percent(run["unweighted_average_recall"]),
+            duration(run["seconds"]),
+        ]
+        for run in spread.runs
+    ]
+    return Table("Each run by itself", header, rows)
+
+
+def counts_table(counts: Sequence[Sequence[int]], emotions: Sequence[str]) -> Table:
+    rows = [[emotion, *map(str, row), str(sum(row))] for emotion, row in zip(emotions, counts, strict=True)]
+    return Table("Answers by true emotion (rows) and predicted emotion (columns)", ["true", *emotions, "all"], rows)
+
+
+def groups_table(field: str, groups: Sequence[Group]) -> Table:
+    rows = [
+        [group.value, str(group.clips), percent(group.accuracy), percent(group.unweighted_average_recall)]
+        for group in groups
+    ]
+    return Table(f"By {field}", [field, "clips", "accuracy", "UAR"], rows)
+
+
+def bins_table(bins: Sequence[Bin]) -> Table:
+    rows = [
+        [f"{100 * b.low:.0f} to {100 * b.high:.0f}\u00a0%", str(b.clips), percent(b.confidence), percent(b.accuracy)]
+        for b in bins
+    ]
+    header = ["probability", "clips", "mean probability", "right"]
+    return Table("Right answers by the probability of the predicted emotion", header, rows)
+
+
+def metrics_table(report: Report) -> Table:
+    rows = [
+        [NAMES[name], percent(report.numbers[name]), reach(report.intervals[name])] for name in ordered(metrics.SUMMARY)
+    ]
+    rows += [[NAMES[name], f"{report.numbers[name]:.3f}", "–"] for name in metrics.OF_PROBABILITIES]
+    return Table("Every metric", ["metric", "value", "95\u00a0% interval"], rows)
+
+
+def ordered(names: Sequence[str] | dict[str, Any]) -> list[str]:
+    """Metrics in the order in which the page names them."""
+    return [name for name in NAMES if name in names]

@@ -1,7 +1,7 @@
-"""Report files of a scored list: predictions, classification report, confusion matrix."""
+"""A scored list, what was measured on it, and its plain files: predictions, tables, figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from sklearn.metrics import classification_report
 
 from ser.data.manifest import Utterance
 from ser.files import write_csv, write_json, write_text
-from ser.results import figures, metrics
+from ser.results import breakdown, figures, metrics
+from ser.results.intervals import Interval, intervals
+from ser.results.spread import Spread
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Clips with the probabilities that a checkpoint gives them."""
+    """Clips with the probabilities that a checkpoint gives them; several models may have answered one clip."""
 
     utterances: Sequence[Utterance]
     emotions: Sequence[str]
@@ -40,69 +42,123 @@ class Provenance:
     description: str
     synthetic: bool
     protocol: dict[str, Any]
-    """`ser.data.protocols.identity`."""
+    """`ser.data.protocols.identity`; of several folds pooled, with the list `folds` of theirs."""
     scored_on: str
     in_words: str
+    leaks: list[str]
+    """What the audit found on both sides, in sentences."""
+    speakers_are_new: bool
+    """Whether no tested speaker was heard in training; then speakers are resampled for the intervals, else clips."""
     model: str
-    seed: int
-    step: int
+    seed: int | list[int]
+    step: int | None
+    """Optimizer steps behind the checkpoint; None where several are pooled."""
 
     @property
     def run_title(self) -> str:
         """The run in one line."""
+        folds = self.protocol.get("folds")
         fold = f" fold {self.protocol['fold']}" if self.protocol["fold"] is not None else ""
+        fold = f", {len(folds)} folds" if folds else fold
         corpus = f"{self.corpus.upper()} (no human speech)" if self.synthetic else self.corpus
-        return f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}, seed {self.seed}"
+        seeds = self.seed if isinstance(self.seed, list) else [self.seed]
+        seed = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+        return f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}, {seed}"
 
     @property
     def title(self) -> str:
         """The number in one line."""
-        return f"{self.run_title}, step {self.step}, {self.scored_on} list"
+        step = f", step {self.step}" if self.step is not None else ""
+        return f"{self.run_title}{step}, {self.scored_on} list"
+
+    @property
+    def resampled(self) -> str:
+        """What the intervals resample."""
+        return "speakers" if self.speakers_are_new else "clips"
 
 
-def write(folder: Path, scored: Scored, provenance: Provenance) -> dict[str, float]:
-    """Write the report files into `folder`.
+@dataclass(frozen=True)
+class Report:
+    """What was measured on a scored list."""
 
-    Returns:
-        The summary metrics of the list.
-    """
+    scored: Scored
+    provenance: Provenance
+    numbers: dict[str, float]
+    """`metrics.SUMMARY` and `metrics.OF_PROBABILITIES`, by name."""
+    intervals: dict[str, Interval]
+    """95 %, of those of `metrics.SUMMARY`."""
+    spread: Spread | None
+    """Over folds and seeds, where several are pooled."""
+
+
+def measured(scored: Scored, provenance: Provenance, spread: Spread | None = None) -> Report:
+    """Measure a list."""
     truth, prediction, emotions = scored.truth, scored.prediction, list(scored.emotions)
     numbers = metrics.summary(truth, prediction, emotions)
+    for name, metric in metrics.OF_PROBABILITIES.items():
+        numbers[name] = metric(truth, scored.probabilities, emotions)
+    units = [row.speaker if provenance.speakers_are_new else row.path for row in scored.utterances]
+    return Report(scored, provenance, numbers, intervals(truth, prediction, emotions, units), spread)
+
+
+def write(folder: Path, report: Report) -> None:
+    """Write the plain files into `folder`."""
+    scored, title = report.scored, report.provenance.title
+    truth, prediction, emotions = scored.truth, scored.prediction, list(scored.emotions)
     counts = metrics.confusion_matrix(truth, prediction, emotions)
     write_predictions(folder / "predictions.csv", scored)
     write_csv(
         folder / "confusion_matrix.csv",
-        [f"truth \\ prediction ({provenance.title})", *emotions],
+        [f"truth \\ prediction ({title})", *emotions],
         ([emotion, *row] for emotion, row in zip(emotions, counts, strict=True)),
     )
-    figures.save(figures.confusion_figure(counts, emotions, provenance.title), folder / "confusion_matrix.png")
-    write_text(folder / "classification_report.txt", report_text(scored, provenance, numbers))
+    groups = breakdown.breakdown(scored.utterances, prediction)
+    breakdown.write(folder / "breakdown.csv", groups)
+    figures.save(figures.confusion_figure(counts, emotions, title), folder / "confusion_matrix")
+    figures.save(figures.speakers_figure(groups["speaker"], title), folder / "speakers")
+    bins = metrics.reliability(truth, scored.probabilities, emotions)
+    figures.save(figures.reliability_figure(bins, title), folder / "reliability")
+    write_text(folder / "classification_report.txt", report_text(report))
     per_emotion = classification_report(truth, prediction, labels=emotions, zero_division=0, output_dict=True)
     write_json(
         folder / "classification_report.json",
-        {**vars(provenance), "clips": len(truth), **numbers, "classification_report": per_emotion},
+        {
+            **vars(report.provenance),
+            "clips": len(truth),
+            **report.numbers,
+            "intervals": {name: list(interval) for name, interval in report.intervals.items()},
+            "resampled": report.provenance.resampled,
+            "spread": asdict(report.spread) if report.spread else None,
+            "classification_report": per_emotion,
+        },
     )
-    return numbers
 
 
-def report_text(scored: Scored, provenance: Provenance, numbers: dict[str, float]) -> str:
+def report_text(report: Report) -> str:
     """The paper's report, and under it what the numbers are worth."""
+    scored, provenance = report.scored, report.provenance
     table = classification_report(scored.truth, scored.prediction, labels=list(scored.emotions), zero_division=0)
-    return "\n".join(
-        [
-            table,
-            f"unweighted average recall {numbers['unweighted_average_recall']:.3f}, accuracy {numbers['accuracy']:.3f}",
-            "",
-            provenance.title,
-            provenance.description,
-            provenance.in_words,
-            "",
-        ]
-    )
+    lines = [table, *numbers_in_words(report), ""]
+    if report.spread:
+        lines += [*report.spread.in_words(), ""]
+    lines += [provenance.title, provenance.description, provenance.in_words, *provenance.leaks, ""]
+    return "\n".join(lines)
+
+
+def numbers_in_words(report: Report) -> list[str]:
+    """Each number of the summary with its interval, then those of the probabilities."""
+    lines = []
+    for name, (low, high) in report.intervals.items():
+        value = report.numbers[name]
+        lines.append(f"{name.replace('_', ' ')} {value:.3f} (95 % interval {low:.3f} to {high:.3f})")
+    lines.append(", ".join(f"{name.replace('_', ' ')} {report.numbers[name]:.3f}" for name in metrics.OF_PROBABILITIES))
+    units = len({row.speaker if report.provenance.speakers_are_new else row.path for row in report.scored.utterances})
+    lines.append(f"intervals: {units} {report.provenance.resampled} resampled")
+    return lines
 
 
 def write_predictions(path: Path, scored: Scored) -> None:
-    """A row for each clip, sorted by path, with one probability column for each emotion."""
+    """A row for each answer, sorted by path, with one probability column for each emotion."""
     columns = zip(scored.utterances, scored.prediction, scored.probabilities, strict=True)
     rows = [
         [utterance.path, utterance.emotion, prediction, *(f"{share:.6f}" for share in shares)]

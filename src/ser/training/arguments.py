@@ -13,7 +13,16 @@ from ser.errors import UserError
 from ser.models.inference import device
 from ser.results.metrics import SUMMARY
 
-OWN = ("head_learning_rate", "early_stopping_patience", "precision", "hf")
+OWN = (
+    "head_learning_rate",
+    "early_stopping_patience",
+    "class_weights",
+    "balanced_sampling",
+    "focal_gamma",
+    "label_smoothing",
+    "precision",
+    "hf",
+)
 """Keys of `config.Trainer` that are not fields of TrainingArguments."""
 
 
@@ -26,6 +35,9 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     trainer = cfg.trainer
     known = {field.name for field in fields(TrainingArguments)}
     given = {field.name: getattr(trainer, field.name) for field in fields(trainer) if field.name not in OWN}
+    if "label_smoothing_factor" in trainer.hf:
+        # It would smooth the evaluation loss too, beside a smoothing of ours.
+        raise UserError("trainer.hf.label_smoothing_factor: give trainer.label_smoothing instead")
     if unknown := sorted(set(trainer.hf) - known):
         raise UserError(f"trainer.hf.{unknown[0]}: TrainingArguments has no such field")
     if metric_unknown(trainer.metric_for_best_model):
@@ -46,7 +58,6 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
         "remove_unused_columns": False,
         "use_cpu": device().type == "cpu",  # the Trainer refuses bf16 on a CPU that it was not told of
         "report_to": [] if cfg.tracking.name is Tracker.none else [cfg.tracking.name.value],
-        "run_name": folder.name,
         "disable_tqdm": True,  # our own bar
         "logging_nan_inf_filter": False,  # two host syncs for each micro-batch
         **mixed_precision(trainer.precision),

@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
@@ -31,6 +31,8 @@ CONTENTS = (
     "classification_report.*",
     "confusion_matrix.*",
     "training_graph.*",
+    "speakers.*",
+    "reliability.*",
     "report.html",
     "run.log",
     "tensorboard",
@@ -38,7 +40,7 @@ CONTENTS = (
     "evaluation-*",
 )
 """What a run writes, and so all that `overwrite=true` removes."""
-MAY_DIFFER = ("resume", "overwrite", "tracking", "root", "output_dir")
+MAY_DIFFER = ("resume", "overwrite", "tracking", "root", "output_dir", "audit", "seeds")
 """Keys that do not change what a resumed run computes."""
 
 
@@ -58,9 +60,7 @@ def claim(folder: Path, cfg: config.Train) -> None:
     if not (folder / CONFIG).is_file():
         raise UserError(f"output_dir={folder}: it exists and holds no run; give another output_dir")
     if cfg.overwrite:
-        for pattern in CONTENTS:
-            for path in folder.glob(pattern):
-                remove(path)
+        clear(folder)
     elif cfg.resume:
         same_settings(folder, cfg)
     elif is_finished(folder):
@@ -69,6 +69,29 @@ def claim(folder: Path, cfg: config.Train) -> None:
         raise UserError(
             f"output_dir={folder}: an unfinished run is here; resume=true goes on with it, overwrite=true starts again"
         )
+
+
+def claim_all(folder: Path, runs: Sequence[config.Train]) -> None:
+    """Make sure that each of several runs may write below `folder`; an earlier report on all of them goes.
+
+    Raises:
+        UserError: see `claim`; or the folder holds something, and no run.
+    """
+    places = [Path(run.output_dir) for run in runs]
+    ours = any((place / CONFIG).is_file() for place in [folder, *places])
+    if folder.exists() and any(folder.iterdir()) and not ours:
+        raise UserError(f"output_dir={folder}: it exists and holds no run; give another output_dir")
+    for place, run in zip(places, runs, strict=True):
+        claim(place, run)
+    if (folder / CONFIG).is_file():
+        clear(folder)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run wrote, and nothing else."""
+    for pattern in CONTENTS:
+        for path in folder.glob(pattern):
+            remove(path)
 
 
 def same_settings(folder: Path, cfg: config.Train) -> None:
@@ -80,11 +103,15 @@ def same_settings(folder: Path, cfg: config.Train) -> None:
             raise UserError(f"resume=true: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now")
 
 
+def write_config(folder: Path, cfg: config.Train) -> None:
+    write_text(folder / CONFIG, yaml.safe_dump(plain(asdict(cfg)), sort_keys=False, allow_unicode=True))
+
+
 @contextmanager
 def opened(folder: Path, cfg: config.Train) -> Iterator[None]:
     """Write the config and the log while the run goes on; leave nothing of a run that never began."""
     began = (folder / CONFIG).exists()
-    write_text(folder / CONFIG, yaml.safe_dump(plain(asdict(cfg)), sort_keys=False, allow_unicode=True))
+    write_config(folder, cfg)
     with logging_to(folder / "run.log"):
         try:
             yield
@@ -99,6 +126,12 @@ def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint to resume from; one whose writing was interrupted does not count."""
     steps = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[-1]), reverse=True)
     return next((path for path in steps if is_whole(path)), None)
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove what only resuming needs: the folds of a large encoder would fill a disk with it."""
+    for path in folder.glob("checkpoint-*"):
+        remove(path)
 
 
 def is_whole(checkpoint: Path) -> bool:

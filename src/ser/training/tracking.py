@@ -31,7 +31,7 @@ def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Itera
     try:
         run = wandb.init(
             project=tracking.project,
-            name=folder.name,
+            name="/".join(folder.parts[-2:]),  # a fold is named fold3 in the folder of its run
             dir=folder,
             config=settings,
             mode=mode,  # type: ignore[arg-type]

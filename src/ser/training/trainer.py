@@ -4,41 +4,84 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction, Trainer
 
+from ser import config
+from ser.config import ClassWeights
 from ser.data.batches import Clips, scoring_batches
 from ser.models.families import HEAD, depends_on_padding
 from ser.results.metrics import summary
+from ser.training.losses import balanced_weights, classification_loss
+from ser.training.sampling import BalancedSampler
 
 
 class EmotionTrainer(Trainer):
-    """Adds a learning rate of the head's own, training accuracy in the log, and scoring batches without padding."""
+    """Adds a rate for the head, an objective and an order of clips for rare emotions, accuracy, unpadded scoring."""
 
-    def __init__(self, *args: Any, head_learning_rate: float | None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, options: config.Trainer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.head_learning_rate = head_learning_rate
+        self.options = options
+        self._class_weights = (
+            balanced_weights(self.training_labels(), self.model.config.num_labels).to(self.args.device)
+            if options.class_weights is ClassWeights.balanced
+            else None
+        )
         self._right = torch.zeros((), device=self.args.device)
         self._seen = 0
 
     def create_optimizer(self, *args: Any) -> torch.optim.Optimizer:
         """Give the head its own learning rate; which parameters decay is left to the Trainer."""
         optimizer = super().create_optimizer(*args)
-        if self.head_learning_rate is not None:
+        if self.options.head_learning_rate is not None:
             names = {id(parameter): name for name, parameter in self.model.named_parameters()}
             for group in list(optimizer.param_groups):
                 head = [parameter for parameter in group["params"] if names[id(parameter)].startswith(HEAD)]
                 group["params"] = [p for p in group["params"] if not names[id(p)].startswith(HEAD)]
-                optimizer.add_param_group({**group, "params": head, "lr": self.head_learning_rate})
+                optimizer.add_param_group({**group, "params": head, "lr": self.options.head_learning_rate})
         return optimizer
 
+    def training_labels(self) -> list[int]:
+        """The class index of each clip of the training list."""
+        return [self.train_dataset[index]["label"] for index in range(len(self.train_dataset))]
+
+    def _get_train_sampler(self, *args: Any) -> Sampler[int] | None:
+        """The order of the clips of an epoch; unless they are drawn by their emotions it is left to the Trainer."""
+        if not self.options.balanced_sampling:
+            return super()._get_train_sampler(*args)
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        # The state counts epochs in fractions, and is read back before a resumed run begins.
+        return BalancedSampler(self.training_labels(), seed, lambda: int(self.state.epoch or 0))
+
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
-        """Count right answers beside the loss, on the device: nothing waits for them."""
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        """Count right answers beside the loss, on the device: nothing waits for them.
+
+        Only training minimises an objective of its own. Evaluation keeps the model's cross-entropy, so that
+        `eval_loss` means the same in every run.
+        """
+        if model.training and self.has_objective():
+            loss, outputs = self.objective(model, inputs)
+        else:
+            loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if model.training:
             self._right += (outputs.logits.detach().argmax(dim=-1) == inputs["labels"]).sum()
             self._seen += len(inputs["labels"])
         return (loss, outputs) if return_outputs else loss
+
+    def has_objective(self) -> bool:
+        """Whether training minimises anything but the model's own loss."""
+        options = self.options
+        return self._class_weights is not None or options.focal_gamma > 0 or options.label_smoothing > 0
+
+    def objective(self, model: Any, inputs: Any) -> tuple[torch.Tensor, Any]:
+        """The loss that is minimised, a mean over the clips of the batch, and the outputs of the model."""
+        # Without labels the model computes no loss beside this one.
+        outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
+        options = self.options
+        loss = classification_loss(
+            outputs.logits, inputs["labels"], self._class_weights, options.focal_gamma, options.label_smoothing
+        )
+        return loss, outputs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the accuracy on the training clips since the last line (of this process, where there are several)."""

@@ -1,0 +1,51 @@
+"""ser compare runs=runs/*"""  # noqa: D415
+
+import logging
+from glob import glob
+from pathlib import Path
+
+from ser import config, console
+from ser.errors import UserError
+from ser.files import replacing
+from ser.results import comparison, comparison_files, runs
+from ser.results.runs import Run
+
+log = logging.getLogger("ser")
+
+
+def compare(cfg: config.Compare) -> None:
+    """Put finished runs side by side: the paper's Table III, with what each number is worth."""
+    console.start_logging()
+    blocks = comparison.blocks(found(cfg.runs))
+    target = Path(cfg.output_dir)
+    with replacing(target) as temporary:
+        temporary.mkdir()
+        comparison_files.write(temporary, blocks, cfg.published)
+    print((target / "comparison.md").read_text(encoding="utf-8"))
+    print(target / "comparison.html")
+
+
+def found(given: list[str]) -> list[Run]:
+    """The runs that are meant: folders of runs, folders that hold some, or patterns of either.
+
+    Raises:
+        UserError: there is no run where one was named.
+    """
+    folders: dict[Path, None] = {}
+    for text in given:
+        matches = [Path(path) for path in sorted(glob(str(Path(text).expanduser())))]
+        inside = [folder for match in matches for folder in runs_in(match)]
+        if not inside:
+            raise UserError(f"runs={text}: no finished run {'in it' if matches else 'there'}")
+        folders.update(dict.fromkeys(inside))
+    return [runs.read(folder) for folder in folders]
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The folder itself if it is a finished run (or several that were pooled), else the finished runs below it."""
+    if runs.is_finished(folder):
+        return [folder]
+    below = sorted(path for path in folder.glob("*") if path.is_dir())
+    if unfinished := [path for path in below if (path / "config.yaml").is_file() and not runs.is_finished(path)]:
+        log.warning("warning: not finished, and left out: %s", ", ".join(map(str, unfinished)))
+    return [path for path in below if runs.is_finished(path)]

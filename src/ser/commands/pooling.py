@@ -1,0 +1,105 @@
+"""Several runs of one command, folds and seeds, as one report."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser import config
+from ser.commands.scoring import mistakes
+from ser.data import manifest
+from ser.data.prepared import Prepared
+from ser.data.protocols import Split
+from ser.data.wording import in_words
+from ser.files import write_csv, write_json
+from ser.results import figures, history, page, report, runs
+from ser.results.environment import environment
+from ser.results.metrics import SUMMARY
+from ser.results.report import Provenance, Scored
+from ser.results.runs import Run
+from ser.results.spread import spread
+from ser.training import run_folder
+
+log = logging.getLogger("ser")
+
+
+def write(cfg: config.Train, plan: Sequence[config.Train], prepared: Prepared, lists: Sequence[Split]) -> None:
+    """Write the report of all runs into the folder above theirs."""
+    folder = Path(cfg.output_dir)
+    finished = [runs.read(Path(run.output_dir)) for run in plan]
+    scored = pooled(finished)
+    source = provenance(cfg, finished, lists)
+    rows = [row_of(run, of_run) for run, of_run in zip(plan, finished, strict=True)]
+    measured = report.measured(scored, source, spread(rows))
+    report.write(folder, measured)
+    write_csv(folder / "runs.csv", rows[0].keys(), (row.values() for row in rows))
+    manifest.write(folder / "test.csv", dict.fromkeys(row for of_run in lists for row in of_run.test))
+    histories = [history.read(run.folder / "history.csv") for run in finished]
+    steps = [run.report["step"] for run in finished]
+    figures.save(
+        figures.training_figure(histories, steps, lists[0].chosen_on.value, source.run_title), folder / "training_graph"
+    )
+    used = {
+        **environment("train"),
+        "seconds": round(sum(run.used["seconds"] for run in finished), 1),
+        "training": {key: round(mean_of(finished, "training", key), 2) for key in finished[0].used["training"]},
+        "parameters": finished[0].used["parameters"],
+        "checkpoint_bytes": finished[0].used["checkpoint_bytes"],
+        "provenance": vars(source),
+    }
+    page.write(folder, measured, used, mistakes(scored, prepared))
+    run_folder.write_config(folder, cfg)
+    write_json(folder / run_folder.FINISHED, used)
+
+
+def pooled(finished: Sequence[Run]) -> Scored:
+    """All answers of some runs."""
+    return Scored(
+        [row for run in finished for row in run.scored.utterances],
+        finished[0].scored.emotions,
+        np.concatenate([run.scored.probabilities for run in finished]),
+    )
+
+
+def provenance(cfg: config.Train, finished: Sequence[Run], lists: Sequence[Split]) -> Provenance:
+    """Where the pooled number comes from; the lists of a fold are the same for every seed."""
+    reports = [run.report for run in finished]
+    folds = {content["protocol"]["fold"]: content["protocol"] for content in reports}
+    of_fold = list(dict(zip((content["protocol"]["fold"] for content in reports), lists, strict=True)).values())
+    first = reports[0]
+    return Provenance(
+        corpus=first["corpus"],
+        description=first["description"],
+        synthetic=first["synthetic"],
+        protocol=first["protocol"] if len(folds) == 1 else over_folds(first["protocol"], list(folds.values())),
+        scored_on=first["scored_on"],
+        in_words=in_words(cfg.protocol, of_fold, config.Side.test),
+        leaks=list(dict.fromkeys(leak for content in reports for leak in content["leaks"])),
+        speakers_are_new=all(content["speakers_are_new"] for content in reports),
+        model=first["model"],
+        seed=cfg.seeds[0] if len(cfg.seeds) == 1 else cfg.seeds,
+        step=None,
+    )
+
+
+def over_folds(first: dict[str, Any], folds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The identity of all folds of a protocol."""
+    return {"name": first["name"], "fold": None, "seed": first["seed"], "folds": folds}
+
+
+def row_of(cfg: config.Train, run: Run) -> dict[str, Any]:
+    """A run's line in runs.csv."""
+    return {
+        "seed": cfg.seed,
+        "fold": cfg.protocol.fold,
+        "clips": run.report["clips"],
+        "step": run.report["step"],
+        "seconds": run.used["seconds"],
+        **{name: run.report[name] for name in SUMMARY},
+    }
+
+
+def mean_of(finished: Sequence[Run], part: str, key: str) -> float:
+    return float(np.mean([run.used[part][key] for run in finished]))

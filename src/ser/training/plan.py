@@ -1,0 +1,23 @@
+"""One command, several runs: a run for each seed and fold, each in a folder of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ser.config import Train
+from ser.data.protocols import folds
+
+
+def planned(cfg: Train) -> list[Train]:
+    """The runs that a command asks for.
+
+    The runs of a protocol with folds lie below `output_dir` (`fold3`), as do those of several seeds (`seed1`,
+    `seed1-fold3`), so that one fold run by itself lies where the command that runs all of them looks for it.
+    """
+    runs = []
+    for seed in cfg.seeds:
+        for fold in folds(cfg.protocol):
+            name = "-".join([f"seed{seed}"] * (len(cfg.seeds) > 1) + [f"fold{fold}"] * (fold is not None))
+            protocol = replace(cfg.protocol, fold=fold)
+            folder = str(Path(cfg.output_dir) / name)
+            runs.append(replace(cfg, seed=seed, seeds=[seed], protocol=protocol, output_dir=folder))
+    return runs

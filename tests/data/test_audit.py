@@ -1,0 +1,55 @@
+from dataclasses import replace
+
+import pytest
+from test_protocols import emobox, paper, whole_corpus
+
+from ser.config import Audit, Side
+from ser.corpora import ravdess
+from ser.data import audit
+from ser.data.protocols import split
+from ser.errors import UserError
+
+
+def one_of(lists, side):
+    return lists.side(side)[0].path
+
+
+def test_copies_in_two_lists_are_named_with_their_sides():
+    lists = split(whole_corpus(), emobox(1))
+    test, train, validation = (one_of(lists, side) for side in (Side.test, Side.train, Side.validation))
+    inside = (lists.train[0].path, lists.train[1].path)
+    found = audit.leaks(lists, Side.test, [(test, train), inside, (validation, train)])
+    assert found == [f"Leak: {test} (test) and {train} (train) are the same recording."]
+    assert audit.shared(lists, [(test, train), inside])["copies_on_both_sides"] == [[test, train]]
+
+
+def test_the_audit_warns_of_copies_on_both_sides_and_goes_on(caplog):
+    lists = split(whole_corpus(), emobox(1))
+    pair = (one_of(lists, Side.test), one_of(lists, Side.train))
+    with caplog.at_level("WARNING", "ser"):
+        audit.check(lists, [pair], Audit.warn)
+    assert " = ".join(pair) in caplog.text
+
+
+def test_a_strict_audit_refuses_copies_on_both_sides():
+    lists = split(whole_corpus(), emobox(1))
+    pair = (one_of(lists, Side.test), one_of(lists, Side.train))
+    with pytest.raises(UserError, match=f"audit=strict: on both sides of the split: {pair[0]} = {pair[1]}"):
+        audit.check(lists, [pair], Audit.strict)
+    audit.check(lists, [], Audit.strict)
+
+
+def test_a_strict_audit_refuses_speakers_on_both_sides():
+    with pytest.raises(UserError, match="speakers 1, 2, 3, "):
+        audit.check(split(whole_corpus(), paper()), [], Audit.strict)
+
+
+def test_audio_of_another_rate_or_length_contradicts_its_name():
+    row = replace(whole_corpus()[0], sample_rate=48_000, duration=3.7)
+    odd = [replace(row, path="rate.wav", sample_rate=16_000), replace(row, path="length.wav", duration=30.0)]
+    assert audit.contradicting([row, *odd], ravdess.FORMAT) == ["rate.wav", "length.wav"]
+
+
+def test_identical_recordings_make_a_pair_of_each_two_of_them():
+    report = {"identical": [["a", "b", "c"]], "copies": [{"files": ["d", "e"], "correlation": 0.97}]}
+    assert audit.pairs_of(report) == [("a", "b"), ("a", "c"), ("b", "c"), ("d", "e")]

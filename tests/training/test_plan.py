@@ -1,0 +1,41 @@
+import pytest
+from conftest import composed
+
+from ser.errors import UserError
+from ser.training.plan import planned
+
+
+def folders(*overrides):
+    return [run.output_dir for run in planned(composed("train", "model=tiny", "output_dir=out", *overrides))]
+
+
+def test_a_protocol_without_folds_is_one_run_in_its_folder():
+    assert folders() == ["out"]
+
+
+def test_a_protocol_with_folds_is_a_run_for_each():
+    assert folders("protocol=emobox") == [f"out/fold{fold}" for fold in range(1, 7)]
+
+
+def test_one_fold_lies_where_the_run_of_all_folds_looks_for_it():
+    assert folders("protocol=emobox", "protocol.fold=3") == ["out/fold3"]
+
+
+def test_seeds_repeat_everything():
+    assert folders("seeds=[0,5]") == ["out/seed0", "out/seed5"]
+    assert folders("seeds=[0,5]", "protocol=emobox")[5:7] == ["out/seed0-fold6", "out/seed5-fold1"]
+
+
+def test_each_run_knows_its_own_seed_and_fold():
+    run = planned(composed("train", "seeds=[0,5]", "protocol=emobox"))[-1]
+    assert (run.seed, run.seeds, run.protocol.fold) == (5, [5], 6)
+
+
+@pytest.mark.parametrize("seeds", ["[]", "[1,1]"])
+def test_no_seed_and_the_same_seed_twice_are_refused(seeds):
+    with pytest.raises(UserError, match="at least one seed, and each once"):
+        composed("train", f"seeds={seeds}")
+
+
+def test_a_run_of_several_seeds_is_named_by_all_of_them():
+    assert composed("train", "model=tiny", "seeds=[0,1,2]").output_dir == "runs/ravdess-paper-tiny-seed0-1-2"
