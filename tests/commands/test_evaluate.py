@@ -28,6 +28,26 @@ def test_a_checkpoint_alone_gives_the_answers_of_its_run(finished, data_dir, tmp
     assert (alone / "classification_report.txt").read_text() == (finished / "classification_report.txt").read_text()
 
 
+def test_a_run_in_half_precision_is_scored_in_full_precision_like_its_checkpoint(data_dir, tmp_path):
+    run(data_dir, tmp_path / "run", "trainer.precision=bf16", "trainer.max_steps=1")
+    score(tmp_path / "run", data_dir, f"output_dir='{tmp_path / 'scored'}'", "batch_size=16")  # that of trainer=scratch
+    assert (tmp_path / "scored" / "predictions.csv").read_text() == (tmp_path / "run" / "predictions.csv").read_text()
+
+
+def test_a_run_folder_is_not_overwritten_by_an_evaluation(finished, data_dir):
+    before = (finished / "predictions.csv").read_bytes()
+    with pytest.raises(UserError, match=r"output_dir=.*: a run is here"):
+        score(finished, data_dir, "split=train", f"output_dir='{finished}'")
+    assert (finished / "predictions.csv").read_bytes() == before
+
+
+def test_an_evaluation_leaves_what_else_is_in_its_folder(finished, data_dir, tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    score(finished, data_dir, f"output_dir='{tmp_path}'")
+    assert (tmp_path / "mine.txt").is_file()
+    assert (tmp_path / "report.html").is_file()
+
+
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_the_answers_do_not_depend_on_the_batch(batch_size, finished, data_dir, tmp_path):
     score(finished, data_dir, f"batch_size={batch_size}", f"output_dir='{tmp_path / 'scored'}'")

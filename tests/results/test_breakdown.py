@@ -36,9 +36,10 @@ def test_an_emotion_that_a_group_cannot_have_does_not_count_in_it():
 
 
 def test_the_tables_are_one_csv(tmp_path):
-    write(tmp_path / "breakdown.csv", breakdown(rows(), ["sad"] * 4))
+    write(tmp_path / "breakdown.csv", breakdown(rows(), ["sad"] * 4), "ravdess", "emobox")
     lines = list(csv.DictReader((tmp_path / "breakdown.csv").open()))
     assert len(lines) == 6
     assert lines[0] == {
-        "field": "speaker", "value": "2", "clips": "2", "accuracy": "0.5", "unweighted_average_recall": "0.5",
+        "corpus": "ravdess", "protocol": "emobox", "field": "speaker", "value": "2", "clips": "2",
+        "accuracy": "0.5", "unweighted_average_recall": "0.5",
     }  # fmt: skip

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from ser import config, console
 from ser.errors import UserError
-from ser.files import replacing
 from ser.results import comparison, comparison_files, runs
 from ser.results.runs import Run
 
@@ -18,9 +17,7 @@ def compare(cfg: config.Compare) -> None:
     console.start_logging()
     blocks = comparison.blocks(found(cfg.runs))
     target = Path(cfg.output_dir)
-    with replacing(target) as temporary:
-        temporary.mkdir()
-        comparison_files.write(temporary, blocks, cfg.published)
+    comparison_files.write(target, blocks, cfg.published)
     print((target / "comparison.md").read_text(encoding="utf-8"))
     print(target / "comparison.html")
 
@@ -43,9 +40,8 @@ def found(given: list[str]) -> list[Run]:
 
 def runs_in(folder: Path) -> list[Path]:
     """The folder itself if it is a finished run (or several that were pooled), else the finished runs below it."""
-    if runs.is_finished(folder):
-        return [folder]
-    below = sorted(path for path in folder.glob("*") if path.is_dir())
-    if unfinished := [path for path in below if (path / "config.yaml").is_file() and not runs.is_finished(path)]:
-        log.warning("warning: not finished, and left out: %s", ", ".join(map(str, unfinished)))
-    return [path for path in below if runs.is_finished(path)]
+    candidates = [folder] if (folder / "config.yaml").is_file() else sorted(folder.glob("*/"))
+    for path in candidates:
+        if (path / "config.yaml").is_file() and not runs.is_finished(path):
+            log.warning("warning: not finished, and left out: %s", path)
+    return [path for path in candidates if runs.is_finished(path)]

@@ -9,10 +9,10 @@ from ser.data.batches import collator_for
 from ser.data.prepared import ready
 from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
-from ser.files import replacing
 from ser.models import checkpoint
 from ser.results import page, report
 from ser.results.environment import environment
+from ser.training import run_folder
 
 
 def evaluate(cfg: config.Evaluate) -> None:
@@ -29,14 +29,12 @@ def evaluate(cfg: config.Evaluate) -> None:
     rows = lists.side(cfg.split)
     if not rows:
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such list; choices: train, test")
+    target = output_folder(cfg, folder)
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
     scored = score(classifier, collator_for(extractor), prepared, rows, cfg.batch_size)
-    target = output_folder(cfg, folder)
-    with replacing(target) as temporary:
-        temporary.mkdir()
-        measured = report.measured(scored, provenance(protocol, lists, cfg.split, stamp, prepared))
-        report.write(temporary, measured)
-        page.write(temporary, measured, environment("evaluate"), mistakes(scored, prepared))
+    measured = report.measured(scored, provenance(protocol, lists, cfg.split, stamp, prepared))
+    report.write(target, measured)
+    page.write(target, measured, environment("evaluate"), mistakes(scored, prepared))
     console.print_report(target)
 
 
@@ -55,7 +53,14 @@ def checkpoint_folder(given: str) -> Path:
 
 
 def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
+    """Where the reports go.
+
+    Raises:
+        UserError: a run is there, whose own report would be lost.
+    """
     if cfg.output_dir is not None:
+        if (Path(cfg.output_dir) / run_folder.CONFIG).is_file():
+            raise UserError(f"output_dir={cfg.output_dir}: a run is here; give another output_dir")
         return Path(cfg.output_dir)
     name = checkpoint_folder.resolve().name
     prefix = "" if name == "checkpoint" else f"{name}-"

@@ -92,6 +92,8 @@ def over_folds(first: dict[str, Any], folds: list[dict[str, Any]]) -> dict[str, 
 def row_of(cfg: config.Train, run: Run) -> dict[str, Any]:
     """A run's line in runs.csv."""
     return {
+        "corpus": run.report["corpus"],
+        "protocol": run.report["protocol"]["name"],
         "seed": cfg.seed,
         "fold": cfg.protocol.fold,
         "clips": run.report["clips"],

@@ -101,6 +101,8 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
         )
         trainer.remove_callback(PrinterCallback)
         fit(trainer, folder, cfg)
+    # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
+    classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
     classifier = adaptations.merged(classifier, adaptation)
     step = int(trainer.state.best_global_step)
     trained_on = stamp(cfg, lists, step)

@@ -48,6 +48,7 @@ def group(utterances: Sequence[Utterance], prediction: Sequence[str], field: str
     )
 
 
-def write(path: Path, tables: dict[str, list[Group]]) -> None:
-    """Write one CSV with a row for each group of each field."""
-    write_csv(path, ["field", *Group._fields], ([field, *row] for field, rows in tables.items() for row in rows))
+def write(path: Path, tables: dict[str, list[Group]], corpus: str, protocol: str) -> None:
+    """Write one CSV with a row for each group of each field; every row says whose figures these are."""
+    lines = ([corpus, protocol, field, *row] for field, rows in tables.items() for row in rows)
+    write_csv(path, ["corpus", "protocol", "field", *Group._fields], lines)

@@ -102,7 +102,13 @@ def measured(scored: Scored, provenance: Provenance, spread: Spread | None = Non
 
 
 def write(folder: Path, report: Report) -> None:
-    """Write the plain files into `folder`."""
+    """Write the plain files and the figures into `folder`."""
+    write_tables(folder, report)
+    write_figures(folder, report)
+
+
+def write_tables(folder: Path, report: Report) -> None:
+    """Write the predictions, the classification report as text and as JSON, and the tables as CSV."""
     scored, title = report.scored, report.provenance.title
     truth, prediction, emotions = scored.truth, scored.prediction, list(scored.emotions)
     counts = metrics.confusion_matrix(truth, prediction, emotions)
@@ -113,11 +119,7 @@ def write(folder: Path, report: Report) -> None:
         ([emotion, *row] for emotion, row in zip(emotions, counts, strict=True)),
     )
     groups = breakdown.breakdown(scored.utterances, prediction)
-    breakdown.write(folder / "breakdown.csv", groups)
-    figures.save(figures.confusion_figure(counts, emotions, title), folder / "confusion_matrix")
-    figures.save(figures.speakers_figure(groups["speaker"], title), folder / "speakers")
-    bins = metrics.reliability(truth, scored.probabilities, emotions)
-    figures.save(figures.reliability_figure(bins, title), folder / "reliability")
+    breakdown.write(folder / "breakdown.csv", groups, report.provenance.corpus, report.provenance.protocol["name"])
     write_text(folder / "classification_report.txt", report_text(report))
     per_emotion = classification_report(truth, prediction, labels=emotions, zero_division=0, output_dict=True)
     write_json(
@@ -132,6 +134,18 @@ def write(folder: Path, report: Report) -> None:
             "classification_report": per_emotion,
         },
     )
+
+
+def write_figures(folder: Path, report: Report) -> None:
+    """Draw confusion matrix, speakers and reliability, each as PNG and as PDF."""
+    scored, title = report.scored, report.provenance.title
+    truth, prediction, emotions = scored.truth, scored.prediction, list(scored.emotions)
+    counts = metrics.confusion_matrix(truth, prediction, emotions)
+    figures.save(figures.confusion_figure(counts, emotions, title), folder / "confusion_matrix")
+    speakers = breakdown.breakdown(scored.utterances, prediction)["speaker"]
+    figures.save(figures.speakers_figure(speakers, title), folder / "speakers")
+    bins = metrics.reliability(truth, scored.probabilities, emotions)
+    figures.save(figures.reliability_figure(bins, title), folder / "reliability")
 
 
 def report_text(report: Report) -> str:

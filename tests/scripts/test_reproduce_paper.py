@@ -1,0 +1,33 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "reproduce_paper.sh"
+
+
+def reproduce(folder, *arguments):
+    environment = {
+        **os.environ, "MODELS": "tiny", "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }  # fmt: skip
+    return subprocess.run(["bash", SCRIPT, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_the_script_trains_and_puts_the_published_numbers_beside_the_measured(corpus_root, tmp_path):
+    quick = (
+        "trainer=scratch", "trainer.max_steps=1", "trainer.eval_strategy=steps", "trainer.save_steps=1",
+        "trainer.eval_steps=1", "tracking=none",
+    )  # fmt: skip
+    for attempt in ("first", "again"):
+        result = reproduce(tmp_path, corpus_root, *quick)
+        assert result.returncode == 0, (attempt, result.stderr)
+    assert "is finished already" in result.stderr
+    assert "| published" in result.stdout
+    assert "Gavali & Verma 2023, Table III" in result.stdout
+    assert (tmp_path / "comparison" / "comparison.html").is_file()
+
+
+def test_without_a_corpus_the_script_says_how_it_is_called(tmp_path):
+    result = reproduce(tmp_path)
+    assert result.returncode != 0
+    assert "usage: bash scripts/reproduce_paper.sh RAVDESS" in result.stderr
