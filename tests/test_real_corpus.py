@@ -52,6 +52,8 @@ def test_the_three_commands_run_on_a_part_of_the_corpus_with_the_real_encoder(ra
     assert "scored on the test list (48 clips" in printed
     report = json.loads((tmp_path / folder / "classification_report.json").read_text())
     again = json.loads((tmp_path / folder / "evaluation-test" / "classification_report.json").read_text())
+    for key in ("cross_entropy", "brier_score", "expected_calibration_error"):
+        assert report.pop(key) == pytest.approx(again.pop(key), abs=1e-6)
     assert report == again
 
 

@@ -4,6 +4,9 @@ import shutil
 
 import pytest
 from toy_pages import HOSTILE, write_full, write_hostile
+from toy_runs import toy_run
+
+from ser.results import comparison, comparison_files
 
 BROWSERS = ("chromium", "google-chrome")
 QUIET = [
@@ -143,3 +146,13 @@ def test_a_hostile_name_is_shown_and_does_nothing(opened, tmp_path):
     assert tab.title() != "owned"
     assert HOSTILE in tab.locator(".command").inner_text()
     assert HOSTILE in tab.locator(".file").first.inner_text()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_comparison_of_runs_fits_the_screen_and_asks_nobody_for_anything(opened, tmp_path, width):
+    runs = [toy_run(tmp_path / name, model=name, hits=hits) for name, hits in (("good", 0.9), ("poor", 0.5))]
+    comparison_files.write(tmp_path / "comparison", comparison.blocks(runs), published=False)
+    tab = opened(tmp_path / "comparison" / "comparison.html", viewport={"width": width, "height": 740})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert "good (seed 0)" in tab.locator("img").get_attribute("alt")
+    assert tab.locator("table").count() == 2
