@@ -27,7 +27,7 @@ from ser.results.environment import environment
 from ser.training import run_folder, tracking
 from ser.training.arguments import training_arguments
 from ser.training.callbacks import Terminal
-from ser.training.clock import Clock
+from ser.training.clock import Clock, peak_memory
 from ser.training.plan import planned
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
@@ -88,6 +88,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
     run_folder.check_space(folder, parameters["all"], trained, cfg.trainer.save_total_limit)
     collator = collator_for(extractor)
+    clock, audio = Clock(), sum(row.duration for row in lists.train)
     with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
             model=classifier,
@@ -96,7 +97,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
             train_dataset=Clips(prepared, lists.train),
             eval_dataset=Clips(prepared, lists.side(lists.chosen_on)),
             compute_metrics=validation_metrics,
-            callbacks=[Clock(), Terminal(bar), *early_stopping(cfg.trainer)],
+            callbacks=[clock, Terminal(bar, len(lists.train), audio), *early_stopping(cfg.trainer)],
             options=cfg.trainer,
         )
         trainer.remove_callback(PrinterCallback)
@@ -118,10 +119,20 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     history.write(folder / "history.csv", rows, cfg.corpus.name, source.protocol, lists.chosen_on.value)
     graph = figures.training_figure([rows], [step], lists.chosen_on.value, source.run_title)
     figures.save(graph, folder / "training_graph")
+    spent = effort(rows, step, len(lists.train), audio)
+    log.info(
+        "trained at %.1f clips/s, %.0fx real time: %s; peak memory %.2f GB",
+        spent["clips_per_second"],
+        spent["real_time_factor"],
+        clock.in_words(),
+        peak_memory() / 1e9,
+    )
     used = {
         **environment("train"),
         "seconds": round(time.time() - started, 1),
-        "training": effort(rows, step, len(lists.train)),
+        "training": spent,
+        "phases": {name: round(seconds, 2) for name, seconds in clock.phases.items()},
+        "peak_memory_bytes": peak_memory(),
         "parameters": parameters,
         "checkpoint_bytes": sum(path.stat().st_size for path in (folder / "checkpoint").glob("*.safetensors")),
         "provenance": vars(source),
@@ -163,11 +174,19 @@ def stamp(cfg: config.Train, lists: Split, step: int) -> dict[str, Any]:
     }
 
 
-def effort(rows: list[history.Row], step: int, clips: int) -> dict[str, float]:
-    """Seconds of training (evaluations and saving included) to the kept step and in all, and clips trained a second."""
+def effort(rows: list[history.Row], step: int, clips: int, audio: float) -> dict[str, float]:
+    """Seconds of training (evaluations and saving included) to the kept step and in all, and how fast that is.
+
+    Args:
+        rows: the history.
+        step: the kept one.
+        clips: of an epoch.
+        audio: seconds of the clips of an epoch.
+    """
     last = rows[-1]
     return {
         "seconds_to_step": next(row["seconds"] for row in rows if row["step"] == step),
         "seconds": last["seconds"],
         "clips_per_second": round(last["epoch"] * clips / last["seconds"], 2),
+        "real_time_factor": round(last["epoch"] * audio / last["seconds"], 1),
     }

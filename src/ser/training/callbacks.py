@@ -1,6 +1,7 @@
 """What is shown while a run trains."""
 
 import logging
+import time
 from typing import Any
 
 from rich.progress import Progress, TaskID
@@ -10,10 +11,13 @@ log = logging.getLogger("ser")
 
 
 class Terminal(TrainerCallback):
-    """A bar over the optimizer steps, and a line for each evaluation."""
+    """A bar over the optimizer steps with the speed of this sitting, and a line for each evaluation."""
 
-    def __init__(self, bar: Progress) -> None:
+    def __init__(self, bar: Progress, clips: int, seconds: float) -> None:
+        """Take what is to be trained on: so many clips, of so many seconds of audio together."""
         self.bar = bar
+        self.clips, self.seconds_of_audio = clips, seconds
+        self.loss = ""
         self.task: TaskID | None = None
         self.training: dict[str, float] = {}
 
@@ -21,10 +25,17 @@ class Terminal(TrainerCallback):
         """Start the bar where the run starts, which is not zero for one that is resumed."""
         if state.is_world_process_zero:
             self.task = self.bar.add_task("Training", total=state.max_steps, completed=state.global_step, note="")
+            self.started, self.first_epoch = time.monotonic(), state.epoch or 0.0
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.task is not None:
-            self.bar.update(self.task, completed=state.global_step)
+            epochs, seconds = (state.epoch or 0.0) - self.first_epoch, time.monotonic() - self.started
+            speed = self.speed(epochs, seconds)
+            self.bar.update(self.task, completed=state.global_step, note=f"{self.loss}{speed}")
+
+    def speed(self, epochs: float, seconds: float) -> str:
+        """Clips a second and how many times faster than real time that is."""
+        return f"{epochs * self.clips / seconds:.1f} clips/s, {epochs * self.seconds_of_audio / seconds:.0f}x real time"
 
     def on_log(
         self,
@@ -37,7 +48,7 @@ class Terminal(TrainerCallback):
         """Keep the training figures; the line comes with the evaluation that follows them."""
         if self.task is not None and logs and "loss" in logs:
             self.training = dict(logs)
-            self.bar.update(self.task, note=f"loss {logs['loss']:.3f}")
+            self.loss = f"loss {logs['loss']:.3f}, "
 
     def on_evaluate(
         self,
