@@ -39,10 +39,6 @@ def test_the_time_between_two_calls_belongs_to_what_has_ended(monkeypatch):
     assert callback.in_words() == "training 60 %, evaluation 20 %, data 10 %, checkpoints 10 %"
 
 
-def test_peak_memory_is_in_bytes():
-    assert 50e6 < clock.peak_memory() < 1e12
-
-
 def test_the_phases_of_a_real_run_add_up_to_its_training_time(prepared, tmp_path):
     callback, trainer = clock.Clock(), ready(prepared, tmp_path)
     trainer.add_callback(callback)

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from ser import config, console
-from ser.commands.scoring import mistakes, provenance, score
+from ser.commands.scoring import provenance, score, write_report
 from ser.data.batches import collator_for
 from ser.data.prepared import ready
 from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
 from ser.models import checkpoint
-from ser.results import page, report
+from ser.results import report
 from ser.results.environment import environment
 from ser.training import run_folder
 
@@ -33,8 +33,7 @@ def evaluate(cfg: config.Evaluate) -> None:
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
     scored = score(classifier, collator_for(extractor), prepared, rows, cfg.batch_size)
     measured = report.measured(scored, provenance(protocol, lists, cfg.split, stamp, prepared))
-    report.write(target, measured)
-    page.write(target, measured, environment("evaluate"), mistakes(scored, prepared))
+    write_report(target, measured, environment("evaluate"), prepared)
     console.print_report(target)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ser import config
-from ser.commands.scoring import mistakes
+from ser.commands.scoring import write_report
 from ser.data import manifest
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split
 from ser.data.wording import in_words
 from ser.files import write_csv, write_json
-from ser.results import figures, history, page, report, runs
+from ser.results import figures, history, report, runs
 from ser.results.environment import environment
 from ser.results.metrics import SUMMARY
 from ser.results.report import Provenance, Scored
@@ -32,8 +32,6 @@ def write(cfg: config.Train, plan: Sequence[config.Train], prepared: Prepared, l
     scored = pooled(finished)
     source = provenance(cfg, finished, lists)
     rows = [row_of(run, of_run) for run, of_run in zip(plan, finished, strict=True)]
-    measured = report.measured(scored, source, spread(rows))
-    report.write(folder, measured)
     write_csv(folder / "runs.csv", rows[0].keys(), (row.values() for row in rows))
     manifest.write(folder / "test.csv", dict.fromkeys(row for of_run in lists for row in of_run.test))
     histories = [history.read(run.folder / "history.csv") for run in finished]
@@ -41,15 +39,14 @@ def write(cfg: config.Train, plan: Sequence[config.Train], prepared: Prepared, l
     figures.save(
         figures.training_figure(histories, steps, lists[0].chosen_on.value, source.run_title), folder / "training_graph"
     )
-    used = {
-        **environment("train"),
+    spent = {
         "seconds": round(sum(run.used["seconds"] for run in finished), 1),
         "training": {key: round(mean_of(finished, "training", key), 2) for key in finished[0].used["training"]},
         "parameters": finished[0].used["parameters"],
         "checkpoint_bytes": finished[0].used["checkpoint_bytes"],
-        "provenance": vars(source),
     }
-    page.write(folder, measured, used, mistakes(scored, prepared))
+    measured = report.measured(scored, source, spread(rows))
+    used = write_report(folder, measured, {**environment("train"), **spent}, prepared)
     run_folder.write_config(folder, cfg)
     write_json(folder / run_folder.FINISHED, used)
 

@@ -1,6 +1,7 @@
 """What `train` does at its end and `evaluate` by itself: score a list and say what the number is."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -15,9 +16,10 @@ from ser.data.protocols import Split
 from ser.data.wording import heard, in_words
 from ser.models.families import depends_on_padding
 from ser.models.inference import logits
+from ser.results import page, report
 from ser.results.metrics import probabilities
 from ser.results.mistakes import Mistake, most_confident
-from ser.results.report import Provenance, Scored
+from ser.results.report import Provenance, Report, Scored
 
 
 def score(
@@ -53,6 +55,17 @@ def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, An
         seed=stamp["seed"],
         step=stamp["step"],
     )
+
+
+def write_report(folder: Path, measured: Report, used: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
+    """Write all files of a report; the figures of training, if there was any, are in `folder` already.
+
+    Returns:
+        What environment.json holds of a finished run: `used` and the provenance.
+    """
+    report.write(folder, measured)
+    page.write(folder, measured, used, mistakes(measured.scored, prepared))
+    return {**used, "provenance": vars(measured.provenance)}
 
 
 def mistakes(scored: Scored, prepared: Prepared) -> list[Mistake]:

@@ -12,7 +12,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
 from ser import config, console
 from ser.commands import pooling
-from ser.commands.scoring import mistakes, provenance, score
+from ser.commands.scoring import provenance, score, write_report
 from ser.corpora import CORPORA
 from ser.data import audit, manifest
 from ser.data.batches import Clips, collator_for
@@ -22,12 +22,14 @@ from ser.data.wording import in_words
 from ser.errors import UserError
 from ser.files import write_json
 from ser.models import adaptations, checkpoint
-from ser.results import figures, history, page, report, runs
+from ser.results import figures, history, report, runs
 from ser.results.environment import environment
+from ser.results.report import Provenance
 from ser.training import run_folder, tracking
 from ser.training.arguments import training_arguments
 from ser.training.callbacks import Terminal
-from ser.training.clock import Clock, peak_memory
+from ser.training.clock import Clock
+from ser.training.effort import Effort
 from ser.training.plan import planned
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
@@ -88,7 +90,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
     run_folder.check_space(folder, parameters["all"], trained, cfg.trainer.save_total_limit)
     collator = collator_for(extractor)
-    clock, audio = Clock(), sum(row.duration for row in lists.train)
+    effort = Effort(len(lists.train), sum(row.duration for row in lists.train), Clock(), parameters)
     with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
             model=classifier,
@@ -97,7 +99,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
             train_dataset=Clips(prepared, lists.train),
             eval_dataset=Clips(prepared, lists.side(lists.chosen_on)),
             compute_metrics=validation_metrics,
-            callbacks=[clock, Terminal(bar, len(lists.train), audio), *early_stopping(cfg.trainer)],
+            callbacks=[effort.clock, Terminal(bar, effort.clips, effort.audio), *early_stopping(cfg.trainer)],
             options=cfg.trainer,
         )
         trainer.remove_callback(PrinterCallback)
@@ -105,40 +107,28 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
     classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
     classifier = adaptations.merged(classifier, adaptation)
-    step = int(trainer.state.best_global_step)
-    trained_on = stamp(cfg, lists, step)
+    trained_on = stamp(cfg, lists, int(trainer.state.best_global_step))
     checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
     scored = score(classifier, collator, prepared, lists.test, cfg.trainer.per_device_eval_batch_size)
     source = provenance(cfg.protocol, lists, config.Side.test, trained_on, prepared)
-    measured = report.measured(scored, source)
-    report.write(folder, measured)
+    write_lists(folder, lists)
+    rows = history.history(trainer.state.log_history)
+    write_history(folder, rows, trained_on["step"], source, lists)
+    spent = {**effort.spent(rows, trained_on["step"], folder), "seconds": round(time.time() - started, 1)}
+    used = write_report(folder, report.measured(scored, source), {**environment("train"), **spent}, prepared)
+    write_json(folder / run_folder.FINISHED, used)
+
+
+def write_lists(folder: Path, lists: Split) -> None:
     for side in config.Side:
         if lists.side(side):
             manifest.write(folder / f"{side.value}.csv", lists.side(side))
-    rows = history.history(trainer.state.log_history)
-    history.write(folder / "history.csv", rows, cfg.corpus.name, source.protocol, lists.chosen_on.value)
+
+
+def write_history(folder: Path, rows: list[history.Row], step: int, source: Provenance, lists: Split) -> None:
+    history.write(folder / "history.csv", rows, source.corpus, source.protocol, lists.chosen_on.value)
     graph = figures.training_figure([rows], [step], lists.chosen_on.value, source.run_title)
     figures.save(graph, folder / "training_graph")
-    spent = effort(rows, step, len(lists.train), audio)
-    log.info(
-        "trained at %.1f clips/s, %.0fx real time: %s; peak memory %.2f GB",
-        spent["clips_per_second"],
-        spent["real_time_factor"],
-        clock.in_words(),
-        peak_memory() / 1e9,
-    )
-    used = {
-        **environment("train"),
-        "seconds": round(time.time() - started, 1),
-        "training": spent,
-        "phases": {name: round(seconds, 2) for name, seconds in clock.phases.items()},
-        "peak_memory_bytes": peak_memory(),
-        "parameters": parameters,
-        "checkpoint_bytes": sum(path.stat().st_size for path in (folder / "checkpoint").glob("*.safetensors")),
-        "provenance": vars(source),
-    }
-    page.write(folder, measured, used, mistakes(scored, prepared))
-    write_json(folder / run_folder.FINISHED, used)
 
 
 def early_stopping(trainer: config.Trainer) -> list[EarlyStoppingCallback]:
@@ -171,22 +161,4 @@ def stamp(cfg: config.Train, lists: Split, step: int) -> dict[str, Any]:
         "pretrained": cfg.model.pretrained,
         "seed": cfg.seed,
         "step": step,
-    }
-
-
-def effort(rows: list[history.Row], step: int, clips: int, audio: float) -> dict[str, float]:
-    """Seconds of training (evaluations and saving included) to the kept step and in all, and how fast that is.
-
-    Args:
-        rows: the history.
-        step: the kept one.
-        clips: of an epoch.
-        audio: seconds of the clips of an epoch.
-    """
-    last = rows[-1]
-    return {
-        "seconds_to_step": next(row["seconds"] for row in rows if row["step"] == step),
-        "seconds": last["seconds"],
-        "clips_per_second": round(last["epoch"] * clips / last["seconds"], 2),
-        "real_time_factor": round(last["epoch"] * audio / last["seconds"], 1),
     }

@@ -1,11 +1,8 @@
 """How long training has taken, and at what."""
 
-import resource
-import sys
 import time
 from typing import Any
 
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 PHASES = ("data", "training", "evaluation", "checkpoints")
@@ -56,11 +53,3 @@ class Clock(TrainerCallback):
         whole = sum(self.phases.values()) or 1.0
         ordered = sorted(self.phases.items(), key=lambda phase: -phase[1])
         return ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in ordered)
-
-
-def peak_memory() -> int:
-    """Bytes: the most that the GPU has held for us, where there is one, else the process."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most  # bytes there, kibibytes elsewhere

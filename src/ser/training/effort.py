@@ -1,0 +1,66 @@
+"""What a run cost: time, memory, parameters."""
+
+import logging
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ser.training.clock import Clock
+
+log = logging.getLogger("ser")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What the cost is reckoned from."""
+
+    clips: int
+    """Of an epoch."""
+    audio: float
+    """Seconds of these clips together."""
+    clock: Clock
+    parameters: dict[str, int]
+    """`all` and `trained`."""
+
+    def spent(self, rows: Sequence[dict[str, Any]], step: int, folder: Path) -> dict[str, Any]:
+        """Put the cost of a run into the log, and into the form that environment.json has.
+
+        Args:
+            rows: the history.
+            step: the kept one.
+            folder: of the run, with its checkpoint.
+        """
+        last, peak = rows[-1], peak_memory()
+        training = {
+            "seconds_to_step": next(row["seconds"] for row in rows if row["step"] == step),
+            "seconds": last["seconds"],
+            "clips_per_second": round(last["epoch"] * self.clips / last["seconds"], 2),
+            "real_time_factor": round(last["epoch"] * self.audio / last["seconds"], 1),
+        }
+        log.info(
+            "trained at %.1f clips/s, %.0fx real time: %s; peak memory %.2f GB",
+            training["clips_per_second"],
+            training["real_time_factor"],
+            self.clock.in_words(),
+            peak / 1e9,
+        )
+        return {
+            "training": training,
+            "phases": {name: round(seconds, 3) for name, seconds in self.clock.phases.items()},
+            "peak_memory_bytes": peak,
+            "parameters": self.parameters,
+            "checkpoint_bytes": sum(path.stat().st_size for path in (folder / "checkpoint").glob("*.safetensors")),
+        }
+
+
+def peak_memory() -> int:
+    """Bytes: the most that the GPU has held for us, where there is one, else the process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most  # bytes there, kibibytes elsewhere
