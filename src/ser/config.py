@@ -209,6 +209,11 @@ class Trainer:
     """Each epoch draws as many clips as the training list has, with replacement, every emotion equally likely: clips
     of a rare one are heard several times, some of a frequent one not at all. It takes the place of any other order of
     clips (`hf.train_sampling_strategy`); with balanced class weights a rare emotion is favoured twice over."""
+    bucket_by_length: bool = MISSING
+    """Each epoch draws an order that puts clips of like length into one batch: nearly nothing is computed on padding.
+    It takes the place of any other order of clips (`hf.train_sampling_strategy`), but for balanced sampling, whose
+    clips are then put together so. What the clips of a batch share besides, an emotion that is spoken slowly or a slow
+    speaker, is no longer spread over all batches."""
     focal_gamma: float = MISSING
     """The loss of a clip is multiplied by `(1 - p)^focal_gamma`, p the probability given to its emotion (focal loss,
     arXiv 1708.02002): the higher, the less training cares about what is recognised already; 0: all clips alike."""

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +40,18 @@ def test_a_silent_clip_stays_finite():
 def test_the_labels_are_the_order_of_the_corpus(prepared):
     clips = Clips(prepared, prepared.utterances)
     assert all(prepared.emotions[clips[index]["label"]] == row.emotion for index, row in enumerate(prepared.utterances))
+
+
+def test_trimmed_clips_are_views_of_their_speech(prepared):
+    rows = prepared.utterances[:1]
+    silence = np.zeros(16_000, np.int16)
+    clip = prepared.audio.samples(prepared.of(rows)[0])
+    audio = SimpleNamespace(samples=lambda row: recording)
+    recording = np.concatenate([silence, clip, silence])
+    clips = Clips(replace(prepared, audio=audio), rows, trim=True)
+    assert clips.lengths() == [len(clips[0]["samples"])] == pytest.approx([len(clip) + 3200], abs=640)
+    assert np.shares_memory(clips[0]["samples"], recording)
+    assert Clips(replace(prepared, audio=audio), rows).lengths() == [len(recording)]
 
 
 @pytest.mark.parametrize("equal_lengths", [True, False])

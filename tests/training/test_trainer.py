@@ -1,9 +1,10 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from conftest import composed
-from transformers import Wav2Vec2Config, set_seed
+from transformers import TrainingArguments, Wav2Vec2Config, set_seed
 
 from ser.data.batches import Clips, Collator
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
@@ -202,12 +203,49 @@ def test_balanced_sampling_follows_the_seed_of_the_run(prepared, tmp_path):
     assert first == again != other
 
 
+def of_all_lengths(prepared, tmp_path, *overrides):
+    """A trainer over the whole toy corpus: 8 emotions in each of 48 lengths."""
+    cfg = composed("train", "tracking=none", "trainer.precision=fp32", *overrides)
+    return EmotionTrainer(
+        model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
+        args=training_arguments(cfg, tmp_path / "run"),
+        data_collator=Collator(True),
+        train_dataset=Clips(prepared, prepared.utterances),
+        eval_dataset=Clips(prepared, prepared.utterances),
+        options=cfg.trainer,
+    )
+
+
+@pytest.mark.parametrize("balanced", ["false", "true"])
+def test_bucketed_batches_hold_clips_of_like_length(balanced, prepared, tmp_path):
+    plain, bucketed = (
+        list(of_all_lengths(prepared, tmp_path, *overrides).get_train_dataloader())
+        for overrides in ((), ("trainer.bucket_by_length=true", f"trainer.balanced_sampling={balanced}"))
+    )
+    kept = [sum(batch["attention_mask"].sum() for batch in epoch) for epoch in (plain, bucketed)]
+    padded = [sum(batch["attention_mask"].numel() for batch in epoch) for epoch in (plain, bucketed)]
+    assert [len(batch["labels"]) for batch in bucketed] == [4] * 96
+    assert kept[0] / padded[0] < 0.97
+    assert kept[1] / padded[1] > 0.998
+    heard_once = kept[0] == kept[1]
+    assert heard_once == (balanced == "false")
+
+
+def test_the_processes_of_a_step_compute_clips_of_like_length(prepared, tmp_path, monkeypatch):
+    trainer = of_all_lengths(prepared, tmp_path, "trainer.bucket_by_length=true")
+    monkeypatch.setattr(TrainingArguments, "world_size", 4)
+    order, lengths = list(trainer._get_train_sampler()), trainer.train_dataset.lengths()
+    spans = [np.ptp([lengths[clip] for clip in order[at : at + 16]]) for at in range(0, 384, 16)]
+    assert max(spans) < 0.2 * np.ptp(lengths)
+
+
 # With batches of 4 an epoch of 16 clips has 4 steps: 4 ends the first, 6 is in the middle of the second.
+@pytest.mark.parametrize("order", ["balanced_sampling", "bucket_by_length"])
 @pytest.mark.parametrize("step", [4, 6])
-def test_a_resumed_run_draws_what_an_uninterrupted_one_draws(step, prepared, tmp_path):
+def test_a_resumed_run_draws_what_an_uninterrupted_one_draws(step, order, prepared, tmp_path):
     overrides = (
         "trainer=laptop",
-        "trainer.balanced_sampling=true",
+        f"trainer.{order}=true",
         "trainer.precision=fp32",
         "trainer.max_steps=12",
         "trainer.per_device_train_batch_size=4",

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
 from ser.data.manifest import Utterance
 from ser.data.prepared import Prepared
+from ser.data.trim import boundaries
 
 MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
 """Samples to which a batch is padded at least: one frame of the encoder with the longest receptive field (Moonshine's,
@@ -26,20 +27,25 @@ class Example(TypedDict):
 class Clips(Dataset[Example]):
     """Some recordings of a prepared corpus: int16 views of the cache and class indices."""
 
-    def __init__(self, prepared: Prepared, utterances: Sequence[Utterance]) -> None:
+    def __init__(self, prepared: Prepared, utterances: Sequence[Utterance], trim: bool = False) -> None:
+        """Take the recordings; `trim` leaves out the silence before and after the speech of each.
+
+        A clip's speech is looked for once, here: 25 us a clip, so that no epoch pays for it again.
+        """
         self.utterances = list(utterances)
-        self._audio, self._rows = prepared.audio, prepared.of(utterances)
+        samples = [prepared.audio.samples(row) for row in prepared.of(utterances)]
+        self._samples = [clip[slice(*boundaries(clip))] for clip in samples] if trim else samples
         self._labels = [prepared.emotions.index(utterance.emotion) for utterance in utterances]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._samples)
 
     def __getitem__(self, index: int) -> Example:
-        return {"samples": self._audio.samples(self._rows[index]), "label": self._labels[index]}
+        return {"samples": self._samples[index], "label": self._labels[index]}
 
     def lengths(self) -> list[int]:
-        """Samples of each clip at 16 kHz."""
-        return [len(self[index]["samples"]) for index in range(len(self))]
+        """Samples of each clip at 16 kHz, without what is trimmed."""
+        return [len(clip) for clip in self._samples]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ OWN = (
     "early_stopping_patience",
     "class_weights",
     "balanced_sampling",
+    "bucket_by_length",
     "focal_gamma",
     "label_smoothing",
     "precision",

@@ -1,9 +1,20 @@
-"""The clips of an epoch where every emotion is to be heard equally often."""
+"""Which clips an epoch hears and in what order: every emotion equally often, clips of like length together."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
+
+POOLED = 100
+"""Batches of a pool, the clips among which those of like length are looked for. More of them pad less but leave a clip
+fewer to share its batch with. On the training list of RAVDESS (1152 clips, 72 lengths), the share of samples that is
+padding, mean of 20 epochs:
+
+    batch   random   25 batches   50      100      100, silence trimmed (random: 20, 28, 34 %)
+    4       8.9 %    0.8 %        0.4 %   0.2 %    0.6 %
+    8       12.6 %   1.0 %        0.5 %   0.2 %    0.5 %
+    16      15.9 %   1.2 %        0.5 %   0.5 %    1.1 %
+"""
 
 
 def balanced_draw(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
@@ -25,19 +36,71 @@ def balanced_draw(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
     return drawn
 
 
-class BalancedSampler(Sampler[int]):
-    """A balanced draw for each epoch.
+def bucketed_draw(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[int]:
+    """Draw an order in which every `batch_size` clips that follow one another are of like length.
+
+    The clips are dealt at random into pools of about `POOLED` batches; each pool is sorted by length, equal lengths
+    staying in random order, and cut into batches; the batches of all pools are shuffled.
+
+    Args:
+        lengths: `(clips,)` samples of each clip.
+        batch_size: clips that are computed at the same time.
+        seed: that of the run.
+        epoch: from 0; see `balanced_draw`.
+
+    Returns:
+        `(clips,)` every index into `lengths` once.
+    """
+    # The third number keeps these random bits apart from those of a balanced draw of the same epoch.
+    generator = np.random.default_rng((seed, epoch, 1))
+    samples, order = np.asarray(lengths), generator.permutation(len(lengths))
+    pools = max(1, round(len(order) / (POOLED * batch_size)))
+    pool_size = -(-len(order) // (pools * batch_size)) * batch_size
+    batches = []
+    for start in range(0, len(order), pool_size):
+        pool = order[start : start + pool_size]
+        whole, rest = divmod(len(pool), batch_size)
+        # A batch that cannot be filled may be of any length: it is not always the longest clips that miss one.
+        sizes = generator.permutation([batch_size] * whole + [rest] * (rest > 0))
+        batches += np.split(pool[np.argsort(samples[pool], kind="stable")], np.cumsum(sizes)[:-1])
+    shuffled = [batches[place] for place in generator.permutation(len(batches))]
+    shuffled.sort(key=len, reverse=True)  # that batch comes last: elsewhere it would shift the cuts of all that follow
+    return [int(clip) for batch in shuffled for clip in batch]
+
+
+def epoch_draw(
+    labels: Sequence[int] | None, lengths: Sequence[int] | None, batch_size: int, seed: int, epoch: int
+) -> list[int]:
+    """Draw the clips of an epoch: balanced where `labels` are given, put together by `lengths` where those are.
+
+    At least one of the two must be given. `batch_size`, `seed` and `epoch` are those of the draws themselves.
+
+    Returns:
+        `(clips,)` indices of clips.
+    """
+    if lengths is None:
+        assert labels is not None
+        return balanced_draw(labels, seed, epoch)
+    if labels is None:
+        return bucketed_draw(lengths, batch_size, seed, epoch)
+    drawn = balanced_draw(labels, seed, epoch)
+    return [drawn[place] for place in bucketed_draw([lengths[clip] for clip in drawn], batch_size, seed, epoch)]
+
+
+class EpochSampler(Sampler[int]):
+    """A draw of its own for each epoch, the same in every process.
 
     The epoch is asked for at its beginning rather than counted here or set from outside: a resumed run begins with a
     later one, and accelerate's `set_epoch` does not reach a sampler behind the batches that such a run skips where
     there are several processes.
     """
 
-    def __init__(self, labels: Sequence[int], seed: int, epoch: Callable[[], int]) -> None:
-        self.labels, self.seed, self.epoch = labels, seed, epoch
+    def __init__(self, clips: int, draw: Callable[[int], list[int]], epoch: Callable[[], int]) -> None:
+        """Take how many `clips` an epoch has, what draws them, given the epoch, and what tells the epoch, from 0."""
+        self.clips, self.draw, self.epoch = clips, draw, epoch
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self.clips
 
     def __iter__(self) -> Iterator[int]:
-        return iter(balanced_draw(self.labels, self.seed, self.epoch()))
+        return iter(self.draw(self.epoch()))
