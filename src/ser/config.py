@@ -237,6 +237,15 @@ class Trainer:
 
 
 @dataclass
+class Audio:
+    """What is done to a clip before the encoder hears it; a checkpoint keeps it, and is scored on such clips."""
+
+    trim: bool = MISSING
+    """Cut off the silence before and after the speech, but for 0.1 s: of RAVDESS 58 % remains. The model then cannot
+    learn from how long an actor waits; whoever uses its checkpoint must trim alike (`ser.data.trim.boundaries`)."""
+
+
+@dataclass
 class Tracking:
     name: Tracker = MISSING
     project: str | None = None
@@ -260,6 +269,7 @@ class Train:
     corpus: Corpus = MISSING
     protocol: Protocol = MISSING
     model: Model = MISSING
+    audio: Audio = MISSING
     trainer: Trainer = MISSING
     tracking: Tracking = MISSING
     root: str | None = None

@@ -1,11 +1,15 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
-from conftest import composed
+import soundfile
+from conftest import composed, write_corpus
 from test_train import run
 
+from ser import config
 from ser.commands.evaluate import evaluate
+from ser.data.prepared import prepare
 from ser.errors import UserError
 
 
@@ -14,6 +18,18 @@ def finished(data_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
     run(data_dir, folder, "protocol=emobox", "protocol.fold=1")
     return folder / "fold1"
+
+
+@pytest.fixture(scope="module")
+def quiet_data_dir(tmp_path_factory):
+    """The toy corpus with half a second of silence before and after each tone, prepared."""
+    root = write_corpus(tmp_path_factory.mktemp("quiet"))
+    for path in root.rglob("*.wav"):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, np.pad(samples, rate // 2), rate, subtype="PCM_16")
+    folder = tmp_path_factory.mktemp("data") / "ravdess"
+    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(folder))
+    return folder
 
 
 def score(checkpoint, data_dir, *overrides):
@@ -102,3 +118,26 @@ def test_what_is_no_checkpoint_is_named(make, message, data_dir, tmp_path):
     with pytest.raises(UserError, match=message):
         score(tmp_path / "given", data_dir)
     assert not (tmp_path / "given-evaluation-test").exists()
+
+
+def test_a_checkpoint_of_trimmed_clips_is_scored_on_trimmed_clips(quiet_data_dir, tmp_path):
+    folders = {}
+    for trim in ("true", "false"):
+        folders[trim] = tmp_path / trim
+        run(quiet_data_dir, folders[trim], f"audio.trim={trim}")
+        score(folders[trim], quiet_data_dir, f"output_dir='{tmp_path / 'scored'}'", "batch_size=16")
+        for name in ("predictions.csv", "classification_report.txt"):
+            assert (tmp_path / "scored" / name).read_text() == (folders[trim] / name).read_text()
+        said = "silence before and after the speech of each clip is cut off" in (tmp_path / "scored" / name).read_text()
+        assert said == (trim == "true")
+    answers = [(folder / "predictions.csv").read_text() for folder in folders.values()]
+    assert answers[0] != answers[1]
+
+
+def test_a_checkpoint_from_before_there_was_trimming_is_scored_on_whole_clips(finished, data_dir, tmp_path):
+    shutil.copytree(finished / "checkpoint", tmp_path / "old")
+    settings = json.loads((tmp_path / "old" / "config.json").read_text())
+    assert settings["ser"].pop("audio") == {"trim": False}
+    (tmp_path / "old" / "config.json").write_text(json.dumps(settings))
+    score(tmp_path / "old", data_dir, f"output_dir='{tmp_path / 'scored'}'")
+    assert (tmp_path / "scored" / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()

@@ -10,7 +10,7 @@ from ser.data.batches import MINIMUM, Clips, Collator, scoring_batches
 
 
 def examples(prepared, count=4):
-    clips = Clips(prepared, prepared.utterances[::37][:count])
+    clips = Clips(prepared, prepared.utterances[::37][:count], trim=False)
     return [clips[index] for index in range(count)]
 
 
@@ -38,7 +38,7 @@ def test_a_silent_clip_stays_finite():
 
 
 def test_the_labels_are_the_order_of_the_corpus(prepared):
-    clips = Clips(prepared, prepared.utterances)
+    clips = Clips(prepared, prepared.utterances, trim=False)
     assert all(prepared.emotions[clips[index]["label"]] == row.emotion for index, row in enumerate(prepared.utterances))
 
 
@@ -51,7 +51,7 @@ def test_trimmed_clips_are_views_of_their_speech(prepared):
     clips = Clips(replace(prepared, audio=audio), rows, trim=True)
     assert clips.lengths() == [len(clips[0]["samples"])] == pytest.approx([len(clip) + 3200], abs=640)
     assert np.shares_memory(clips[0]["samples"], recording)
-    assert Clips(replace(prepared, audio=audio), rows).lengths() == [len(recording)]
+    assert Clips(replace(prepared, audio=audio), rows, trim=False).lengths() == [len(recording)]
 
 
 @pytest.mark.parametrize("equal_lengths", [True, False])

@@ -59,9 +59,9 @@ def ready(prepared, tmp_path, *overrides, repetitions=(2,) * 8):
         args=training_arguments(cfg, tmp_path / "run"),
         data_collator=Collator(True),
         train_dataset=Clips(
-            prepared, [row for row, times in zip(rows, repetitions, strict=True) for _ in range(times)]
+            prepared, [row for row, times in zip(rows, repetitions, strict=True) for _ in range(times)], trim=False
         ),
-        eval_dataset=Clips(prepared, rows),
+        eval_dataset=Clips(prepared, rows, trim=False),
         compute_metrics=validation_metrics,
         options=cfg.trainer,
     )
@@ -210,8 +210,8 @@ def of_all_lengths(prepared, tmp_path, *overrides):
         model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
         args=training_arguments(cfg, tmp_path / "run"),
         data_collator=Collator(True),
-        train_dataset=Clips(prepared, prepared.utterances),
-        eval_dataset=Clips(prepared, prepared.utterances),
+        train_dataset=Clips(prepared, prepared.utterances, trim=False),
+        eval_dataset=Clips(prepared, prepared.utterances, trim=False),
         options=cfg.trainer,
     )
 
@@ -268,7 +268,7 @@ def test_a_group_norm_encoder_is_evaluated_without_padding(prepared, tmp_path):
         model=model,
         args=training_arguments(cfg, tmp_path),
         data_collator=Collator(True),
-        eval_dataset=Clips(prepared, prepared.utterances[:48]),
+        eval_dataset=Clips(prepared, prepared.utterances[:48], trim=False),
         options=cfg.trainer,
     )
     batches = list(trainer.get_eval_dataloader())

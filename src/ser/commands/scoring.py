@@ -6,14 +6,14 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from ser.config import Protocol, Side
+from ser.config import Audio, Protocol, Side
 from ser.corpora import CORPORA
 from ser.data.audit import leaks
 from ser.data.batches import Clips, Collator, FeatureCollator, collated, scoring_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split
-from ser.data.wording import heard, in_words
+from ser.data.wording import heard, in_words, silence
 from ser.models.families import depends_on_padding
 from ser.models.inference import logits
 from ser.results import page, report
@@ -27,16 +27,22 @@ def score(
     collator: Collator | FeatureCollator,
     prepared: Prepared,
     rows: Sequence[Utterance],
+    audio: Audio,
     batch_size: int,
 ) -> Scored:
     """The probabilities of each clip of a list, in the order of `rows`."""
-    clips = Clips(prepared, rows)
+    clips = Clips(prepared, rows, audio.trim)
     batches = scoring_batches(clips.lengths(), batch_size, equal_lengths=depends_on_padding(classifier.config))
     answers = probabilities(logits(classifier, collated(clips, batches, collator)))
     order = [index for batch in batches for index in batch]
     in_rows = answers.copy()
     in_rows[order] = answers
     return Scored(rows, prepared.emotions, in_rows)
+
+
+def audio_of(stamp: dict[str, Any]) -> Audio:
+    """What a checkpoint expects to have been done to its clips."""
+    return Audio(**stamp["audio"]) if "audio" in stamp else Audio(trim=False)  # none, before there was a choice
 
 
 def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, Any], prepared: Prepared) -> Provenance:
@@ -48,7 +54,7 @@ def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, An
         synthetic=corpus.SYNTHETIC,
         protocol=stamp["identity"],
         scored_on=side.value,
-        in_words=in_words(protocol, [lists], side),
+        in_words=" ".join([in_words(protocol, [lists], side), *silence(audio_of(stamp).trim)]),
         leaks=leaks(lists, side, prepared.copies),
         speakers_are_new=not heard(lists, side),
         model=stamp["model"],

@@ -96,8 +96,8 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
             model=classifier,
             args=training_arguments(cfg, folder),
             data_collator=collator,
-            train_dataset=Clips(prepared, lists.train),
-            eval_dataset=Clips(prepared, lists.side(lists.chosen_on)),
+            train_dataset=Clips(prepared, lists.train, cfg.audio.trim),
+            eval_dataset=Clips(prepared, lists.side(lists.chosen_on), cfg.audio.trim),
             compute_metrics=validation_metrics,
             callbacks=[effort.clock, Terminal(bar, effort.clips, effort.audio), *early_stopping(cfg.trainer)],
             options=cfg.trainer,
@@ -109,7 +109,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     classifier = adaptations.merged(classifier, adaptation)
     trained_on = stamp(cfg, lists, int(trainer.state.best_global_step))
     checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
-    scored = score(classifier, collator, prepared, lists.test, cfg.trainer.per_device_eval_batch_size)
+    scored = score(classifier, collator, prepared, lists.test, cfg.audio, cfg.trainer.per_device_eval_batch_size)
     source = provenance(cfg.protocol, lists, config.Side.test, trained_on, prepared)
     write_lists(folder, lists)
     rows = history.history(trainer.state.log_history)
@@ -157,6 +157,7 @@ def stamp(cfg: config.Train, lists: Split, step: int) -> dict[str, Any]:
         "protocol": run_folder.plain(asdict(cfg.protocol)),
         "identity": identity(cfg.protocol, lists),
         "chosen_on": lists.chosen_on.value,
+        "audio": asdict(cfg.audio),
         "model": cfg.model.name,
         "pretrained": cfg.model.pretrained,
         "seed": cfg.seed,

@@ -27,7 +27,7 @@ class Example(TypedDict):
 class Clips(Dataset[Example]):
     """Some recordings of a prepared corpus: int16 views of the cache and class indices."""
 
-    def __init__(self, prepared: Prepared, utterances: Sequence[Utterance], trim: bool = False) -> None:
+    def __init__(self, prepared: Prepared, utterances: Sequence[Utterance], trim: bool) -> None:
         """Take the recordings; `trim` leaves out the silence before and after the speech of each.
 
         A clip's speech is looked for once, here: 25 us a clip, so that no epoch pays for it again.

@@ -22,6 +22,11 @@ def in_words(protocol: Protocol, lists: Sequence[Split], scored: Side) -> str:
     return " ".join([*sentences, *where_chosen(protocol, lists, scored)])
 
 
+def silence(trim: bool) -> list[str]:
+    """Says so where clips are not heard as they were recorded."""
+    return ["The silence before and after the speech of each clip is cut off."] if trim else []
+
+
 def one_fold(protocol: Protocol, lists: Split, scored: Side) -> str:
     rows = lists.side(scored)
     fold = f", fold {protocol.fold}" if protocol.fold is not None else ""
