@@ -33,6 +33,7 @@ def test_every_known_config_is_found():
         "tracking/none",
         "tracking/tensorboard",
         "tracking/wandb",
+        "trainer/fast",
         "trainer/paper",
     } <= set(OPTIONS)
 

@@ -48,6 +48,14 @@ class ClassWeights(Enum):
     balanced = "balanced"
 
 
+class Attention(Enum):
+    """Which code computes attention in training; all compute the same. `auto` takes the faster one for the device."""
+
+    auto = "auto"
+    eager = "eager"
+    sdpa = "sdpa"
+
+
 class Interval(Enum):
     """When training is interrupted to evaluate, save and log."""
 
@@ -214,6 +222,13 @@ class Trainer:
     It takes the place of any other order of clips (`hf.train_sampling_strategy`), but for balanced sampling, whose
     clips are then put together so. What the clips of a batch share besides, an emotion that is spoken slowly or a slow
     speaker, is no longer spread over all batches."""
+    attention: Attention = MISSING
+    """`sdpa` is PyTorch's own; in bfloat16 on a CPU with dropout the plain code (`eager`) is faster."""
+    cache_features: bool = MISSING
+    """Where the CNN in front of the encoder is frozen, compute its output once for the whole corpus and keep it
+    (`data_dir/features`, 272 MB for RAVDESS in bfloat16): every epoch, fold and seed reads it there. Exact for encoders
+    with a layer norm in their CNN; for those with a group norm it is the answer for the clip alone, without padding.
+    The test list is scored from the audio whatever this says."""
     focal_gamma: float = MISSING
     """The loss of a clip is multiplied by `(1 - p)^focal_gamma`, p the probability given to its emotion (focal loss,
     arXiv 1708.02002): the higher, the less training cares about what is recognised already; 0: all clips alike."""

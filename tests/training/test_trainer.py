@@ -274,3 +274,13 @@ def test_a_group_norm_encoder_is_evaluated_without_padding(prepared, tmp_path):
     batches = list(trainer.get_eval_dataloader())
     assert all(batch["attention_mask"].all() for batch in batches)
     assert sum(len(batch["labels"]) for batch in batches) == 48
+
+
+def test_the_evaluation_loss_is_a_mean_over_clips_however_they_are_batched(prepared, tmp_path):
+    few = ("trainer.max_steps=1", "trainer.eval_steps=1", "trainer.save_steps=1")
+    whole, uneven = (
+        trained(prepared, tmp_path / str(size), *few, f"trainer.per_device_eval_batch_size={size}").log
+        for size in (8, 3)
+    )
+    losses = [entry["eval_loss"] for log in (whole, uneven) for entry in log if "eval_loss" in entry]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

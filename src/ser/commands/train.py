@@ -15,7 +15,7 @@ from ser.commands import pooling
 from ser.commands.scoring import provenance, score, write_report
 from ser.corpora import CORPORA
 from ser.data import audit, manifest
-from ser.data.batches import Clips, collator_for
+from ser.data.batches import collator_for
 from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, split
 from ser.data.wording import in_words
@@ -27,9 +27,11 @@ from ser.results.environment import environment
 from ser.results.report import Provenance
 from ser.training import run_folder, tracking
 from ser.training.arguments import training_arguments
+from ser.training.attention import attending
 from ser.training.callbacks import Terminal
 from ser.training.clock import Clock
 from ser.training.effort import Effort
+from ser.training.inputs import inputs
 from ser.training.plan import planned
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
@@ -89,27 +91,30 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     parameters = {"all": classifier.num_parameters(), "trained": trained}
     log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
     run_folder.check_space(folder, parameters["all"], trained, cfg.trainer.save_total_limit)
-    collator = collator_for(extractor)
+    arguments = training_arguments(cfg, folder)
     effort = Effort(len(lists.train), sum(row.duration for row in lists.train), Clock(), parameters)
+    read = inputs(cfg, classifier, extractor, prepared, lists, arguments, effort.clock)
     with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
             model=classifier,
-            args=training_arguments(cfg, folder),
-            data_collator=collator,
-            train_dataset=Clips(prepared, lists.train, cfg.audio.trim),
-            eval_dataset=Clips(prepared, lists.side(lists.chosen_on), cfg.audio.trim),
+            args=arguments,
+            data_collator=read.collator,
+            train_dataset=read.train,
+            eval_dataset=read.chosen_on,
             compute_metrics=validation_metrics,
             callbacks=[effort.clock, Terminal(bar, effort.clips, effort.audio), *early_stopping(cfg.trainer)],
             options=cfg.trainer,
         )
         trainer.remove_callback(PrinterCallback)
-        fit(trainer, folder, cfg)
+        with attending(classifier, cfg.trainer.attention, arguments.bf16):
+            fit(trainer, folder, cfg)
     # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
     classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
     classifier = adaptations.merged(classifier, adaptation)
     trained_on = stamp(cfg, lists, int(trainer.state.best_global_step))
     checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
-    scored = score(classifier, collator, prepared, lists.test, cfg.audio, cfg.trainer.per_device_eval_batch_size)
+    batch_size = cfg.trainer.per_device_eval_batch_size
+    scored = score(classifier, collator_for(extractor), prepared, lists.test, cfg.audio, batch_size)
     source = provenance(cfg.protocol, lists, config.Side.test, trained_on, prepared)
     write_lists(folder, lists)
     rows = history.history(trainer.state.log_history)

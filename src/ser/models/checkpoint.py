@@ -129,6 +129,9 @@ def load_exactly(
         # The library starts new modules by their type and forgets bare parameters: this one would hold whatever was
         # in the memory (transformers 5.23, its own Wav2Vec2ForSequenceClassification included).
         torch.nn.init.constant_(classifier.layer_weights, 1 / len(classifier.layer_weights))
+    for name, tensor in classifier.named_parameters():
+        if name in new and name.endswith("masked_spec_embed"):
+            torch.nn.init.uniform_(tensor)  # forgotten likewise by transformers 5.0, remembered by 5.23
     return classifier, new
 
 

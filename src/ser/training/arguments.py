@@ -19,6 +19,8 @@ OWN = (
     "class_weights",
     "balanced_sampling",
     "bucket_by_length",
+    "cache_features",
+    "attention",
     "focal_gamma",
     "label_smoothing",
     "precision",

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction, Trainer
+from transformers.trainer_utils import EvalLoopOutput
 
 from ser import config
 from ser.config import ClassWeights
 from ser.data.batches import Clips, scoring_batches
 from ser.models.families import HEAD, depends_on_padding
-from ser.results.metrics import summary
+from ser.results.metrics import cross_entropy, probabilities, summary
 from ser.training.losses import balanced_weights, classification_loss
 from ser.training.sampling import EpochSampler, epoch_draw
 
@@ -101,6 +102,16 @@ class EmotionTrainer(Trainer):
             self._right.zero_()
             self._seen = 0
         super().log(logs, start_time)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """Make the evaluation loss a mean over clips; the library's is one over batches, whatever their size.
+
+        Batches of equally long clips are often small, and each would count as much as a full one.
+        """
+        output = super().evaluation_loop(*args, **kwargs)
+        shares, truth = probabilities(np.asarray(output.predictions)), np.asarray(output.label_ids).tolist()
+        output.metrics["eval_loss"] = cross_entropy(truth, shares, range(shares.shape[1]))
+        return output
 
     def get_eval_dataloader(self, eval_dataset: Clips | None = None) -> DataLoader[Any]:
         """Clips in order of length; of one length where the encoder's answers depend on padding."""

@@ -1,0 +1,231 @@
+"""What a frozen CNN makes of every clip: computed once, kept in a memory-mapped file, read instead of the audio.
+
+Each clip is computed by itself, unpadded and in float32, and rounded once to the type in which it is kept. Where the
+CNN normalises each frame (XLS-R, HuBERT-large, WavLM-large, data2vec, ...), that is what training computes anyway.
+Where it normalises over time (a group norm: wav2vec2-base, HuBERT-base, Moonshine), the padding of a batch changes
+every frame of a clip; here a clip has the frames that it has alone, as in evaluation and in use, and training without
+this file pads. A run with it is then another run than one without it, the better defined one.
+
+A folder below `data_dir/features` holds one such file, and is named by all that the file depends on. Any of them may
+be removed while no run uses it.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset
+from transformers import PreTrainedModel, SequenceFeatureExtractor
+
+from ser.console import progress
+from ser.data.audio import SAMPLE_RATE
+from ser.data.batches import MINIMUM, Clips, Collator, collator_for
+from ser.errors import UserError
+from ser.files import replacing, write_json
+from ser.models import frontend
+from ser.models.inference import device
+
+log = logging.getLogger("ser")
+
+FOLDER = "features"
+"""Below `data_dir`."""
+FRAMES = "frames.bin"
+"""`(1 + frames of all clips, channels)`, one clip after the other; the first row is a frame of silence."""
+MADE_FROM = "made_from.json"
+LAYOUT = 1
+"""Another number for another way to compute or store; files of earlier ones are then left alone."""
+
+STORED: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype("f4"), torch.bfloat16: np.dtype("i2")}
+"""numpy has no bfloat16: its bits are kept as int16."""
+
+Stored = npt.NDArray[Any]
+MadeFrom = dict[str, Any]
+
+
+class FeatureCache:
+    """The CNN's output for some recordings: `of(path)` `(frames, channels)`, and `silence` `(channels,)`."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, frames: dict[str, int], channels: int) -> None:
+        """Map the file of a folder; `frames` says how many each recording has, in the order of the file."""
+        self.dtype = dtype
+        ends = list(accumulate(frames.values(), initial=1))
+        self._rows: dict[str, tuple[int, int]] = dict(zip(frames, pairwise(ends), strict=True))
+        # As a bare array: a slice of np.memmap takes ten times as long.
+        self._frames: Stored = np.asarray(
+            np.memmap(folder / FRAMES, dtype=STORED[dtype], mode="r", shape=(ends[-1], channels))
+        )
+
+    @property
+    def silence(self) -> Stored:
+        """What the CNN makes of digital silence: nearly what it makes of the padding of a batch."""
+        silence: Stored = self._frames[0]
+        return silence
+
+    def of(self, path: str) -> Stored:
+        """A read-only view of the mapped file."""
+        first, end = self._rows[path]
+        return self._frames[first:end]
+
+
+class FeatureExample(TypedDict):
+    frames: Stored
+    samples: int
+    """Length of the clip at 16 kHz."""
+    label: int
+
+
+class FeatureClips(Dataset[FeatureExample]):
+    """`Clips` whose audio went through the CNN already."""
+
+    def __init__(self, cache: FeatureCache, clips: Clips) -> None:
+        """Take clips that are among those of the cache, and cut as those were."""
+        self._clips, self._lengths = clips, clips.lengths()
+        self._frames = [cache.of(utterance.path) for utterance in clips.utterances]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> FeatureExample:
+        label = self._clips[index]["label"]
+        return {"frames": self._frames[index], "samples": self._lengths[index], "label": label}
+
+    def lengths(self) -> list[int]:
+        """Samples of each clip at 16 kHz."""
+        return self._lengths
+
+
+@dataclass(frozen=True)
+class FrameCollator:
+    """Pad frames to the longest clip of the batch, for a classifier with `frontend.install`.
+
+    Returns:
+        `input_values` `(batch, channels, frames)` in the type of the file, `attention_mask` `(batch, samples)` int64
+        and `labels` `(batch,)`: in shapes and mask what `Collator` and the CNN make of the same clips. Padded with
+        silence, because an encoder without a mask (a group norm in its CNN) attends to the padding.
+    """
+
+    cache: FeatureCache
+
+    def __call__(self, examples: Sequence[FeatureExample]) -> dict[str, torch.Tensor]:
+        silence = self.cache.silence
+        time = max(len(example["frames"]) for example in examples)
+        values = np.empty((len(examples), time, len(silence)), dtype=silence.dtype)
+        for row, example in zip(values, examples, strict=True):
+            row[: len(example["frames"])] = example["frames"]
+            row[len(example["frames"]) :] = silence
+        lengths = torch.tensor([example["samples"] for example in examples])
+        steps = torch.arange(max(MINIMUM, int(lengths.max())))
+        return {
+            "input_values": torch.from_numpy(values).view(self.cache.dtype).transpose(1, 2),
+            "attention_mask": (steps[None, :] < lengths[:, None]).long(),
+            "labels": torch.tensor([example["label"] for example in examples]),
+        }
+
+
+def build(
+    classifier: PreTrainedModel,
+    extractor: SequenceFeatureExtractor,
+    clips: Clips,
+    folder: Path,
+    dtype: torch.dtype,
+) -> FeatureCache:
+    """Open the CNN's output for some clips; compute it first where it is not there yet.
+
+    Args:
+        classifier: one with a frozen CNN that takes waveforms (`frontend.can_cache`); to compute, it is moved to the
+            device on which it will be trained.
+        extractor: its preprocessing.
+        clips: all of the corpus, and every fold and seed of a run reads the same file.
+        folder: where such files are kept, `data_dir/features`.
+        dtype: float32 or bfloat16, the type in which training computes.
+
+    Raises:
+        UserError: the disk is too full; nothing is left there.
+    """
+    assert frontend.is_frozen(classifier)
+    collator = collator_for(extractor)
+    assert isinstance(collator, Collator)
+    lengths = torch.tensor([max(MINIMUM, length) for length in clips.lengths()])
+    counts: list[int] = classifier.frames(lengths).tolist()
+    frames = dict(zip((utterance.path for utterance in clips.utterances), counts, strict=True))
+    channels = frontend.channels(classifier.config)
+    made_from: MadeFrom = {
+        "layout": LAYOUT,
+        "cnn": frontend.fingerprint(classifier),
+        "sample_rate": SAMPLE_RATE,
+        "do_normalize": collator.do_normalize,
+        "dtype": str(dtype).removeprefix("torch."),
+        "audio": audio_identity(clips),
+        "bytes": (1 + sum(counts)) * channels * STORED[dtype].itemsize,
+    }
+    place = folder / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
+    if is_whole(place, made_from):
+        log.info("output of the frozen CNN: read from %s", place)
+    else:
+        check_space(place, made_from["bytes"])
+        write(place, made_from, classifier.to(device()), collator, clips, dtype)
+        log.info("output of the frozen CNN: %.0f MB in %s", made_from["bytes"] / 1e6, place)
+    return FeatureCache(place, dtype, frames, channels)
+
+
+def audio_identity(clips: Clips) -> str:
+    """Sha256 of the clips, name by name and sample by sample: a change in decoding or trimming is one of the samples.
+
+    Two gigabytes a second, 0.1 s for RAVDESS.
+    """
+    identity = hashlib.sha256()
+    for index, utterance in enumerate(clips.utterances):
+        samples = clips[index]["samples"]
+        identity.update(f"{utterance.path}\n{len(samples)}\n".encode())
+        identity.update(np.ascontiguousarray(samples).data)
+    return identity.hexdigest()
+
+
+def is_whole(place: Path, made_from: MadeFrom) -> bool:
+    """Whether the file is there, made from the same and of the right size."""
+    if not (place / MADE_FROM).is_file() or not (place / FRAMES).is_file():
+        return False
+    same: bool = json.loads((place / MADE_FROM).read_text(encoding="utf-8")) == made_from
+    return same and (place / FRAMES).stat().st_size == int(made_from["bytes"])
+
+
+def check_space(place: Path, needed: int) -> None:
+    """Refuse before the work what would fill the disk at its end."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(place.parent).free
+    if free < needed:
+        raise UserError(
+            f"no space left: {place.parent} needs {needed / 1e9:.2f} GB for the output of the CNN, {free / 1e9:.2f} GB "
+            "are free; make room or give trainer.cache_features=false"
+        )
+
+
+def write(
+    place: Path, made_from: MadeFrom, classifier: PreTrainedModel, collator: Collator, clips: Clips, dtype: torch.dtype
+) -> None:
+    """Run the CNN over every clip; written in order rather than through a map, which a full disk would crash."""
+    with replacing(place) as temporary:
+        temporary.mkdir()
+        with (temporary / FRAMES).open("wb") as file:
+            silence = frontend.run(classifier, torch.zeros(1, MINIMUM, device=device()))
+            file.write(stored(silence[..., :1], dtype))
+            for index in progress(range(len(clips)), "Running the frozen CNN", total=len(clips)):
+                waveform = collator([clips[index]])["input_values"].to(device())
+                file.write(stored(frontend.run(classifier, waveform), dtype))
+        assert (temporary / FRAMES).stat().st_size == made_from["bytes"]
+        write_json(temporary / MADE_FROM, made_from)
+
+
+def stored(features: torch.Tensor, dtype: torch.dtype) -> bytes:
+    """One clip `(1, channels, frames)` as it is kept, frame after frame."""
+    frames = features[0].T.to(dtype).contiguous().cpu()
+    return (frames.view(torch.int16) if dtype is torch.bfloat16 else frames).numpy().tobytes()

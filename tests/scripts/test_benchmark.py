@@ -1,0 +1,48 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The benchmark of a toy shape on clips of its own."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    arguments = ("--model", "tiny", "--clips", "24", "--steps", "2", "--rounds", "1", "--json", folder / "numbers.json")
+    result = subprocess.run(
+        [sys.executable, SCRIPTS / "benchmark.py", *arguments], capture_output=True, text=True, cwd=folder
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout, json.loads((folder / "numbers.json").read_text())
+
+
+def test_both_sides_do_the_same_work_and_each_phase_is_timed(report):
+    _, numbers = report
+    assert list(numbers["sides"]) == ["naive", "fast", "fast, trimmed"]
+    for side in numbers["sides"].values():
+        (measured,) = side["rounds"]
+        for phase in ("training", "evaluation", "checkpoints", "memory"):
+            assert measured[phase] > 0, phase
+    # The same random weights and labels: both begin near ln 8.
+    losses = [side["rounds"][0]["loss"] for side in numbers["sides"].values()]
+    assert losses == pytest.approx([2.08] * 3, abs=0.1)
+
+
+def test_the_table_says_what_differs(report):
+    table, _ = report
+    assert "| training, a step |" in table
+    assert "- fast: bf16; batches of 8 of like length" in table
+    assert "- fast, trimmed: other input" in table
+
+
+def test_the_arithmetic_of_a_step_is_that_of_the_published_shapes():
+    sys.path.insert(0, str(SCRIPTS))
+    from benchmark_inputs import flops_per_step
+
+    # 8 clips of 3.7 s with the CNN frozen: 0.97 and 2.98 TFLOP.
+    assert flops_per_step("base") == pytest.approx(0.97e12, rel=0.01)
+    assert flops_per_step("large") == pytest.approx(2.98e12, rel=0.01)

@@ -1,0 +1,40 @@
+import pytest
+import torch
+from conftest import composed
+from test_trainer import SHAPE
+from transformers import Wav2Vec2Config, WavLMConfig, set_seed
+
+from ser.config import Attention
+from ser.models.classifiers import Wav2Vec2ForSequenceClassification, WavLMForSequenceClassification
+from ser.training.attention import attending
+
+
+@pytest.fixture
+def classifier():
+    set_seed(0)
+    return Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)).eval()
+
+
+@pytest.mark.parametrize(
+    ("key", "bf16", "expected"),
+    [("auto", True, "eager"), ("auto", False, "sdpa"), ("eager", False, "eager"), ("sdpa", True, "sdpa")],
+)
+def test_training_attends_with_what_is_asked_for_and_scoring_with_what_was_there(key, bf16, expected, classifier):
+    attention = composed("train", f"trainer.attention={key}").trainer.attention
+    with attending(classifier, attention, bf16):
+        assert classifier.config._attn_implementation == expected
+    assert classifier.config._attn_implementation == "sdpa"
+
+
+def test_both_codes_compute_the_same(classifier):
+    clip, answers = torch.randn(2, 6000), []
+    for attention in (Attention.sdpa, Attention.eager):
+        with attending(classifier, attention, bf16=False), torch.inference_mode():
+            answers.append(classifier(clip).logits)
+    assert torch.allclose(*answers, atol=1e-6)
+
+
+def test_an_encoder_that_has_only_its_own_code_keeps_it():
+    classifier = WavLMForSequenceClassification(WavLMConfig(**SHAPE))
+    with attending(classifier, Attention.sdpa, bf16=False):
+        assert classifier.config._attn_implementation == "eager"
