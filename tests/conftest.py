@@ -57,7 +57,7 @@ def corpus_root(tmp_path_factory):
 def data_dir(corpus_root, tmp_path_factory):
     """The toy corpus, prepared."""
     folder = tmp_path_factory.mktemp("data") / "ravdess"
-    prepare(config.Corpus("ravdess"), composed("train").protocol, str(corpus_root), str(folder))
+    prepare(config.Corpus("ravdess"), composed("train").protocol, str(corpus_root), str(folder), config.Audit.warn)
     return folder
 
 

@@ -28,7 +28,7 @@ def quiet_data_dir(tmp_path_factory):
         samples, rate = soundfile.read(path)
         soundfile.write(path, np.pad(samples, rate // 2), rate, subtype="PCM_16")
     folder = tmp_path_factory.mktemp("data") / "ravdess"
-    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(folder))
+    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(folder), config.Audit.warn)
     return folder
 
 

@@ -33,7 +33,7 @@ def leaking(tmp_path_factory):
             for code in ("01-01", "01-02", "02-01", "02-02"):
                 path = root / f"03-01-{emotion}-01-{code}-{speaker:02d}.wav"
                 soundfile.write(path, tone(0.25, 16000, pitch(speaker)), 16000)
-    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(data))
+    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(data), config.Audit.warn)
     generator = np.random.default_rng(0)
     favourites = dict(zip(range(1, 25), generator.permutation(list(EMOTIONS) * 3), strict=True))
     rows = list(csv.DictReader((data / "manifest.csv").open()))

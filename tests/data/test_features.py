@@ -264,7 +264,7 @@ def test_real_decoding_of_another_file_makes_another_cache(corpus_root, tmp_path
         path = sorted(root.rglob("*.wav"))[0]
         samples, rate = soundfile.read(path)
         soundfile.write(path, samples * level, rate, subtype="PCM_16")
-        prepare(corpus, protocol, str(root), str(tmp_path / "data"))
+        prepare(corpus, protocol, str(root), str(tmp_path / "data"), config.Audit.warn)
         prepared = open_prepared(str(tmp_path / "data"), "ravdess")
         built(Clips(prepared, prepared.utterances[:2], trim=False), tmp_path / "features")
     assert len(list((tmp_path / "features").iterdir())) == 2

@@ -11,7 +11,7 @@ from ser.data.prepared import prepare
 def prepare_data(cfg: config.PrepareData) -> None:
     """List, check, divide and cache the recordings of a corpus."""
     start_logging()
-    report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
+    report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.audit)
     warn(report)
     print(summary(report, cfg))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ser.config import Corpus, Protocol, Side
+from ser.config import Audit, Corpus, Protocol, Side
 from ser.corpora import CORPORA
 from ser.data import audit, cache, manifest
 from ser.data.cache import Cache
@@ -35,14 +35,15 @@ class Prepared:
         return [self.rows[utterance.path] for utterance in utterances]
 
 
-def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> dict[str, Any]:
-    """Read a corpus into `data_dir`: manifest, split lists, audit and the 16 kHz cache.
+def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str, strictness: Audit) -> dict[str, Any]:
+    """Read a corpus into `data_dir`: manifest, split lists (of the first fold), audit and the 16 kHz cache.
 
     Returns:
         What audit.json holds, with the number of recordings that had to be `decoded`.
 
     Raises:
-        UserError: the root or recordings below it cannot be used; `data_dir` is left as it was.
+        UserError: the root or recordings below it cannot be used, or a strict audit finds something on both sides of a
+            fold; the lists and the manifest in `data_dir` are left as they were.
     """
     module, target = CORPORA[corpus.name], Path(data_dir)
     source = Path(root).expanduser() if root else made_by_the_package(module, target)
@@ -55,15 +56,17 @@ def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str)
     split([manifest.Utterance(**vars(recording)) for recording in found.recordings], protocol)
     facts, decoded = cache.build(source, found.recordings, target / cache.FILE)
     utterances = [manifest.utterance(*pair) for pair in zip(found.recordings, facts, strict=True)]
-    protocol = replace(protocol, fold=folds(protocol)[0])
     lists = split(utterances, protocol)
     report = {
         "corpus": corpus.name,
         "description": module.DESCRIPTION,
         "synthetic": module.SYNTHETIC,
-        "protocol": identity(protocol, lists),
+        "protocol": identity(replace(protocol, fold=folds(protocol)[0]), lists),
         **audit.audit(found, utterances, Cache(target / cache.FILE), lists, module.FORMAT),
     }
+    copies = audit.pairs_of(report)
+    for fold in folds(protocol):
+        audit.check(split(utterances, replace(protocol, fold=fold)), copies, strictness)
     for side in Side:
         path = target / f"{side.value}.csv"
         manifest.write(path, lists.side(side)) if lists.side(side) else remove(path)
@@ -84,7 +87,7 @@ def made_by_the_package(module: Any, target: Path) -> Path:
 def ready(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> Prepared:
     """Open the prepared corpus; prepare it first where a root is given and nothing is there yet."""
     if root is not None and not (Path(data_dir) / manifest.FILE).is_file():
-        audit.warn(prepare(corpus, protocol, root, data_dir))
+        audit.warn(prepare(corpus, protocol, root, data_dir, Audit.warn))
     return open_prepared(data_dir, corpus.name)
 
 
