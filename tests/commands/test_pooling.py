@@ -91,6 +91,16 @@ def test_folds_run_one_by_one_end_in_the_same_report(data_dir, tmp_path, pooled)
     assert kept == {row["path"]: row["prediction"] for row in singles}
 
 
+def test_a_fold_that_is_run_anew_takes_the_report_on_all_folds_with_it(pooled, data_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(pooled, folder)
+    shutil.copytree(pooled / "seed0-fold1", folder / "fold1")
+    run(data_dir, folder, *TWO_FOLDS, "protocol.fold=1", "overwrite=true")
+    assert not (folder / "classification_report.txt").exists()
+    assert (folder / "fold1" / "classification_report.txt").is_file()
+    assert (folder / "seed0-fold1" / "classification_report.txt").is_file()
+
+
 def test_a_folder_of_several_runs_is_no_checkpoint(pooled, data_dir):
     with pytest.raises(UserError, match="it holds several runs; choices: seed0-fold1, seed0-fold2"):
         evaluate(composed("evaluate", f"checkpoint='{pooled}'", f"data_dir='{data_dir}'"))

@@ -47,10 +47,10 @@ def train(cfg: config.Train) -> float:
     console.start_logging()
     console.quiet_transformers()
     plan = planned(cfg)
-    if len(plan) > 1:
-        run_folder.claim_all(Path(cfg.output_dir), plan)
+    if plan[0].output_dir == cfg.output_dir:
+        run_folder.claim(Path(cfg.output_dir), plan[0])
     else:
-        run_folder.claim(Path(plan[0].output_dir), plan[0])
+        run_folder.claim_all(Path(cfg.output_dir), plan)
     training_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
     prepared = ready(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     lists = [split(prepared.utterances, run.protocol) for run in plan]

@@ -72,18 +72,18 @@ def claim(folder: Path, cfg: config.Train) -> None:
 
 
 def claim_all(folder: Path, runs: Sequence[config.Train]) -> None:
-    """Make sure that each of several runs may write below `folder`; an earlier report on all of them goes.
+    """Make sure that each run may write below `folder`; an earlier report on all of them goes unless all are finished.
 
     Raises:
         UserError: see `claim`; or the folder holds something, and no run.
     """
     places = [Path(run.output_dir) for run in runs]
-    ours = any((place / CONFIG).is_file() for place in [folder, *places])
+    ours = (folder / CONFIG).is_file() or any(folder.glob(f"*/{CONFIG}"))
     if folder.exists() and any(folder.iterdir()) and not ours:
         raise UserError(f"output_dir={folder}: it exists and holds no run; give another output_dir")
     for place, run in zip(places, runs, strict=True):
         claim(place, run)
-    if (folder / CONFIG).is_file():
+    if (folder / CONFIG).is_file() and not all(map(is_finished, places)):
         clear(folder)
 
 
