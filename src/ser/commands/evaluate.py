@@ -10,6 +10,7 @@ from ser.data.prepared import ready
 from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
 from ser.models import checkpoint
+from ser.models.arithmetic import faster_float32
 from ser.results import report
 from ser.results.environment import environment
 from ser.training import run_folder
@@ -19,6 +20,7 @@ def evaluate(cfg: config.Evaluate) -> None:
     """Score a checkpoint by its own protocol, from nothing but its folder and the data."""
     console.start_logging()
     console.quiet_transformers()
+    faster_float32()
     folder = checkpoint_folder(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
     protocol = trained_protocol(stamp)

@@ -22,6 +22,7 @@ from ser.data.wording import in_words
 from ser.errors import UserError
 from ser.files import write_json
 from ser.models import adaptations, checkpoint
+from ser.models.arithmetic import faster_float32
 from ser.results import figures, history, report, runs
 from ser.results.environment import environment
 from ser.results.report import Provenance
@@ -46,6 +47,7 @@ def train(cfg: config.Train) -> float:
     """
     console.start_logging()
     console.quiet_transformers()
+    faster_float32()
     plan = planned(cfg)
     if plan[0].output_dir == cfg.output_dir:
         run_folder.claim(Path(cfg.output_dir), plan[0])

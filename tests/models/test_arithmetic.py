@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from ser.models import arithmetic
+
+
+@pytest.fixture(autouse=True)
+def switch():
+    """The switch as it was, before and after."""
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    yield torch.backends.mkldnn.matmul
+    torch.backends.mkldnn.matmul.fp32_precision = before
+
+
+def test_float32_stays_float32_whichever_library_computes_it():
+    arithmetic.faster_float32()
+    assert arithmetic.error_of_a_product() <= arithmetic.EXACT
+
+
+def test_a_library_that_computes_in_less_is_not_used(switch, monkeypatch):
+    before = switch.fp32_precision
+    monkeypatch.setattr(arithmetic, "error_of_a_product", lambda: 3e-3)  # what bfloat16 would have
+    assert not arithmetic.faster_float32()
+    assert switch.fp32_precision == before
