@@ -13,7 +13,7 @@ from ser.data.batches import Clips, Collator
 from ser.models import frontend
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
-from ser.training.trainer import EmotionTrainer
+from ser.training.trainer import EmotionTrainer, validation_metrics
 
 STEPS = 20
 EVERY = [f"trainer.{name}={STEPS}" for name in ("max_steps", "eval_steps", "save_steps")]
@@ -86,6 +86,7 @@ def fast(same, tmp_path, precision):
             data_collator=features.FrameCollator(cache),
             train_dataset=made,
             eval_dataset=made,
+            compute_metrics=validation_metrics,
             options=given,
         )
     )
