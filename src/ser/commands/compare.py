@@ -8,6 +8,7 @@ from ser import config, console
 from ser.errors import UserError
 from ser.results import comparison, comparison_files, runs
 from ser.results.runs import Run
+from ser.training.run_folder import CONFIG, is_finished
 
 log = logging.getLogger("ser")
 
@@ -40,8 +41,8 @@ def found(given: list[str]) -> list[Run]:
 
 def runs_in(folder: Path) -> list[Path]:
     """The folder itself if it is a finished run (or several that were pooled), else the finished runs below it."""
-    candidates = [folder] if (folder / "config.yaml").is_file() else sorted(folder.glob("*/"))
+    candidates = [folder] if (folder / CONFIG).is_file() else sorted(folder.glob("*/"))
     for path in candidates:
-        if (path / "config.yaml").is_file() and not runs.is_finished(path):
+        if (path / CONFIG).is_file() and not is_finished(path):
             log.warning("warning: not finished, and left out: %s", path)
-    return [path for path in candidates if runs.is_finished(path)]
+    return [path for path in candidates if is_finished(path)]

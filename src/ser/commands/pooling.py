@@ -1,8 +1,8 @@
 """Several runs of one command, folds and seeds, as one report."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,6 @@ from ser.results.runs import Run
 from ser.results.spread import spread
 from ser.training import run_folder
 
-log = logging.getLogger("ser")
-
 
 def write(cfg: config.Train, plan: Sequence[config.Train], prepared: Prepared, lists: Sequence[Split]) -> None:
     """Write the report of all runs into the folder above theirs."""
@@ -39,9 +37,10 @@ def write(cfg: config.Train, plan: Sequence[config.Train], prepared: Prepared, l
     figures.save(
         figures.training_figure(histories, steps, lists[0].chosen_on.value, source.run_title), folder / "training_graph"
     )
+    training = [run.used["training"] for run in finished]
     spent = {
         "seconds": round(sum(run.used["seconds"] for run in finished), 1),
-        "training": {key: round(mean_of(finished, "training", key), 2) for key in finished[0].used["training"]},
+        "training": {key: round(mean(one[key] for one in training), 2) for key in training[0]},
         "parameters": finished[0].used["parameters"],
         "checkpoint_bytes": finished[0].used["checkpoint_bytes"],
     }
@@ -98,7 +97,3 @@ def row_of(cfg: config.Train, run: Run) -> dict[str, Any]:
         "seconds": run.used["seconds"],
         **{name: run.report[name] for name in SUMMARY},
     }
-
-
-def mean_of(finished: Sequence[Run], part: str, key: str) -> float:
-    return float(np.mean([run.used[part][key] for run in finished]))

@@ -66,7 +66,7 @@ def train(cfg: config.Train) -> float:
         pooling.write(cfg, plan, prepared, lists)
     done = Path(cfg.output_dir if len(plan) > 1 else plan[0].output_dir)
     console.print_report(done)
-    return float(runs.read(done).report["unweighted_average_recall"])
+    return float(runs.json_of(done, runs.REPORT)["unweighted_average_recall"])
 
 
 def train_one(cfg: config.Train, prepared: Prepared, lists: Split, only_one: bool) -> None:

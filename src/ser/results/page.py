@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.files import write_text
 from ser.results import metrics, page_words
-from ser.results.breakdown import Group, breakdown
+from ser.results.breakdown import Group
 from ser.results.metrics import Bin
 from ser.results.mistakes import Mistake
 from ser.results.page_words import NAMES, duration, percent, reach
@@ -53,8 +53,7 @@ def write(folder: Path, report: Report, used: dict[str, Any], mistakes: Sequence
         used: what it was computed with (`ser.results.environment`), and the `seconds` it took where they are known.
         mistakes: those to be listened to; the page then holds recordings of the corpus.
     """
-    found = measured(report)
-    content = {**texts(report, found), **tables(report, found), **pictures(folder, report, found)}
+    content = {**texts(report), **tables(report), **pictures(folder, report)}
     page = environment().get_template("page.html").render(content, used=used, mistakes=mistakes)
     write_text(folder / "report.html", page)
 
@@ -71,24 +70,7 @@ def environment() -> Environment:
     return templates
 
 
-class Measured(NamedTuple):
-    """What both the tables and the descriptions of the figures are made of."""
-
-    counts: list[list[int]]
-    groups: dict[str, list[Group]]
-    bins: list[Bin]
-
-
-def measured(report: Report) -> Measured:
-    scored, emotions = report.scored, list(report.scored.emotions)
-    return Measured(
-        metrics.confusion_matrix(scored.truth, scored.prediction, emotions),
-        breakdown(scored.utterances, scored.prediction),
-        metrics.reliability(scored.truth, scored.probabilities, emotions),
-    )
-
-
-def texts(report: Report, found: Measured) -> dict[str, Any]:
+def texts(report: Report) -> dict[str, Any]:
     """What `page.html` says of a report in words and numbers, by the names it has there."""
     emotions = report.scored.emotions
     return {
@@ -97,35 +79,35 @@ def texts(report: Report, found: Measured) -> dict[str, Any]:
         "identity": json.dumps(report.provenance.protocol, indent=2, ensure_ascii=False),
         "resampling": page_words.resampling(report),
         "clips": len(report.scored.truth),
-        "right": sum(found.counts[place][place] for place in range(len(emotions))),
+        "right": sum(report.counts[place][place] for place in range(len(emotions))),
         "labels": len(emotions),
         "knowing_nothing": {"cross_entropy": math.log(len(emotions)), "brier_score": 1 - 1 / len(emotions)},
         "text": report_text(report),
     }
 
 
-def tables(report: Report, found: Measured) -> dict[str, Any]:
+def tables(report: Report) -> dict[str, Any]:
     return {
         "spread": spread_table(report.spread) if report.spread else None,
         "runs": runs_table(report.spread) if report.spread else None,
         "few_runs": FEW_RUNS,
-        "counts": counts_table(found.counts, report.scored.emotions),
-        "speakers": groups_table("speaker", found.groups["speaker"]),
-        "groups": [groups_table(field, rows) for field, rows in found.groups.items() if field != "speaker"],
-        "bins": bins_table(found.bins),
+        "counts": counts_table(report.counts, report.scored.emotions),
+        "speakers": groups_table("speaker", report.groups["speaker"]),
+        "groups": [groups_table(field, rows) for field, rows in report.groups.items() if field != "speaker"],
+        "bins": bins_table(report.bins),
         "metrics": metrics_table(report),
     }
 
 
-def pictures(folder: Path, report: Report, found: Measured) -> dict[str, Picture | None]:
+def pictures(folder: Path, report: Report) -> dict[str, Picture | None]:
     """The figures of the folder, with what they show in words."""
-    confusions = page_words.of_confusion(found.counts, report.scored.emotions)
+    confusions = page_words.of_confusion(report.counts, report.scored.emotions)
     graph = folder / "training_graph.png"
     return {
         "confusion_matrix": picture(folder / "confusion_matrix.png", confusions),
         "training_graph": picture(graph, page_words.of_training(report)) if graph.is_file() else None,
-        "speakers_figure": picture(folder / "speakers.png", page_words.of_speakers(found.groups["speaker"])),
-        "reliability": picture(folder / "reliability.png", page_words.of_reliability(found.bins)),
+        "speakers_figure": picture(folder / "speakers.png", page_words.of_speakers(report.groups["speaker"])),
+        "reliability": picture(folder / "reliability.png", page_words.of_reliability(report.bins)),
     }
 
 

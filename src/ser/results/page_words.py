@@ -55,16 +55,14 @@ def duration(seconds: float) -> str:
 def resampling(report: Report) -> str:
     """What the intervals resample, how many of them, and so what they speak of."""
     if not report.provenance.speakers_are_new:
-        clips = len({row.path for row in report.scored.utterances})
         return (
-            f"The intervals resample the {clips} tested clips {RESAMPLES} times: they say how far the numbers may move "
-            "with further clips of the same speakers, and nothing about other speakers."
+            f"The intervals resample the {report.units} tested clips {RESAMPLES} times: they say how far the numbers may "
+            "move with further clips of the same speakers, and nothing about other speakers."
         )
-    speakers = len({row.speaker for row in report.scored.utterances})
-    if speakers == 1:
+    if report.units == 1:
         return "Only one speaker is tested, which says nothing about others: the intervals leave everything open."
     return (
-        f"The intervals resample the {speakers} tested speakers as wholes, {RESAMPLES} times: they say how far the "
+        f"The intervals resample the {report.units} tested speakers as wholes, {RESAMPLES} times: they say how far the "
         "numbers may move with other speakers of this kind."
     )
 

@@ -11,8 +11,11 @@ from sklearn.metrics import classification_report
 
 from ser.data.manifest import Utterance
 from ser.files import write_csv, write_json, write_text
-from ser.results import breakdown, figures, metrics
+from ser.results import figures, metrics
+from ser.results.breakdown import Group, breakdown
+from ser.results.breakdown import write as write_breakdown
 from ser.results.intervals import Interval, intervals
+from ser.results.metrics import Bin
 from ser.results.spread import Spread
 
 
@@ -87,6 +90,14 @@ class Report:
     """`metrics.SUMMARY` and `metrics.OF_PROBABILITIES`, by name."""
     intervals: dict[str, Interval]
     """95 %, of those of `metrics.SUMMARY`."""
+    units: int
+    """How many speakers or clips the intervals resample."""
+    counts: list[list[int]]
+    """Confusion counts `(truth, prediction)`."""
+    groups: dict[str, list[Group]]
+    """By speaker, gender, intensity and statement."""
+    bins: list[Bin]
+    """Confidence against accuracy."""
     spread: Spread | None
     """Over folds and seeds, where several are pooled."""
 
@@ -98,7 +109,17 @@ def measured(scored: Scored, provenance: Provenance, spread: Spread | None = Non
     for name, metric in metrics.OF_PROBABILITIES.items():
         numbers[name] = metric(truth, scored.probabilities, emotions)
     units = [row.speaker if provenance.speakers_are_new else row.path for row in scored.utterances]
-    return Report(scored, provenance, numbers, intervals(truth, prediction, emotions, units), spread)
+    return Report(
+        scored=scored,
+        provenance=provenance,
+        numbers=numbers,
+        intervals=intervals(truth, prediction, emotions, units),
+        units=len(set(units)),
+        counts=metrics.confusion_matrix(truth, prediction, emotions),
+        groups=breakdown(scored.utterances, prediction),
+        bins=metrics.reliability(truth, scored.probabilities, emotions),
+        spread=spread,
+    )
 
 
 def write(folder: Path, report: Report) -> None:
@@ -111,15 +132,15 @@ def write_tables(folder: Path, report: Report) -> None:
     """Write the predictions, the classification report as text and as JSON, and the tables as CSV."""
     scored, title = report.scored, report.provenance.title
     truth, prediction, emotions = scored.truth, scored.prediction, list(scored.emotions)
-    counts = metrics.confusion_matrix(truth, prediction, emotions)
     write_predictions(folder / "predictions.csv", scored)
     write_csv(
         folder / "confusion_matrix.csv",
         [f"truth \\ prediction ({title})", *emotions],
-        ([emotion, *row] for emotion, row in zip(emotions, counts, strict=True)),
+        ([emotion, *row] for emotion, row in zip(emotions, report.counts, strict=True)),
     )
-    groups = breakdown.breakdown(scored.utterances, prediction)
-    breakdown.write(folder / "breakdown.csv", groups, report.provenance.corpus, report.provenance.protocol["name"])
+    write_breakdown(
+        folder / "breakdown.csv", report.groups, report.provenance.corpus, report.provenance.protocol["name"]
+    )
     write_text(folder / "classification_report.txt", report_text(report))
     per_emotion = classification_report(truth, prediction, labels=emotions, zero_division=0, output_dict=True)
     write_json(
@@ -138,14 +159,11 @@ def write_tables(folder: Path, report: Report) -> None:
 
 def write_figures(folder: Path, report: Report) -> None:
     """Draw confusion matrix, speakers and reliability, each as PNG and as PDF."""
-    scored, title = report.scored, report.provenance.title
-    truth, prediction, emotions = scored.truth, scored.prediction, list(scored.emotions)
-    counts = metrics.confusion_matrix(truth, prediction, emotions)
-    figures.save(figures.confusion_figure(counts, emotions, title), folder / "confusion_matrix")
-    speakers = breakdown.breakdown(scored.utterances, prediction)["speaker"]
-    figures.save(figures.speakers_figure(speakers, title), folder / "speakers")
-    bins = metrics.reliability(truth, scored.probabilities, emotions)
-    figures.save(figures.reliability_figure(bins, title), folder / "reliability")
+    title = report.provenance.title
+    confusions = figures.confusion_figure(report.counts, report.scored.emotions, title)
+    figures.save(confusions, folder / "confusion_matrix")
+    figures.save(figures.speakers_figure(report.groups["speaker"], title), folder / "speakers")
+    figures.save(figures.reliability_figure(report.bins, title), folder / "reliability")
 
 
 def report_text(report: Report) -> str:
@@ -166,8 +184,7 @@ def numbers_in_words(report: Report) -> list[str]:
         value = report.numbers[name]
         lines.append(f"{name.replace('_', ' ')} {value:.3f} (95 % interval {low:.3f} to {high:.3f})")
     lines.append(", ".join(f"{name.replace('_', ' ')} {report.numbers[name]:.3f}" for name in metrics.OF_PROBABILITIES))
-    units = len({row.speaker if report.provenance.speakers_are_new else row.path for row in report.scored.utterances})
-    lines.append(f"intervals: {units} {report.provenance.resampled} resampled")
+    lines.append(f"intervals: {report.units} {report.provenance.resampled} resampled")
     return lines
 
 

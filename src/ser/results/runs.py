@@ -12,6 +12,9 @@ import yaml
 from ser.data import manifest
 from ser.errors import UserError
 from ser.results.report import Scored
+from ser.training.run_folder import CONFIG, FINISHED
+
+REPORT = "classification_report.json"
 
 
 @dataclass(frozen=True)
@@ -28,24 +31,19 @@ class Run:
     scored: Scored
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether a run, or several pooled, ended here: environment.json is written last."""
-    return (folder / "environment.json").is_file()
-
-
 def read(folder: Path) -> Run:
     """Read a finished run, or several that were pooled.
 
     Raises:
         UserError: the folder holds no finished run.
     """
-    report, used = (json_of(folder, name) for name in ("classification_report.json", "environment.json"))
+    report, used = (json_of(folder, name) for name in (REPORT, FINISHED))
     utterances = {row.path: row for row in manifest.read(folder / "test.csv")}
     with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     emotions = header[3:]
     shares = np.array([[float(share) for share in row[3:]] for row in rows])
-    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    settings = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     return Run(folder, report, used, settings, Scored([utterances[row[0]] for row in rows], emotions, shares))
 
 
