@@ -56,8 +56,8 @@ def resampling(report: Report) -> str:
     """What the intervals resample, how many of them, and so what they speak of."""
     if not report.provenance.speakers_are_new:
         return (
-            f"The intervals resample the {report.units} tested clips {RESAMPLES} times: they say how far the numbers may "
-            "move with further clips of the same speakers, and nothing about other speakers."
+            f"The intervals resample the {report.units} tested clips {RESAMPLES} times: they say how far the numbers "
+            "may move with further clips of the same speakers, and nothing about other speakers."
         )
     if report.units == 1:
         return "Only one speaker is tested, which says nothing about others: the intervals leave everything open."
