@@ -11,6 +11,7 @@ from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
 from ser.models import checkpoint
 from ser.models.arithmetic import faster_float32
+from ser.models.sources import checkpoint_folder
 from ser.results import report
 from ser.results.environment import environment
 from ser.training import run_folder
@@ -37,20 +38,6 @@ def evaluate(cfg: config.Evaluate) -> None:
     measured = report.measured(scored, provenance(protocol, lists, cfg.split, stamp, prepared))
     write_report(target, measured, environment("evaluate"), prepared)
     console.print_report(target)
-
-
-def checkpoint_folder(given: str) -> Path:
-    """The checkpoint in a run folder, or the folder itself.
-
-    Raises:
-        UserError: there is no such folder, or it holds several runs.
-    """
-    folder = Path(given).expanduser()
-    if not folder.is_dir():
-        raise UserError(f"checkpoint={given}: there is no such folder")
-    if several := sorted(path.parent.name for path in folder.glob("*/checkpoint")):
-        raise UserError(f"checkpoint={given}: it holds several runs; choices: {', '.join(several)} below it")
-    return folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder
 
 
 def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:

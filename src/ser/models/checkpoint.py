@@ -6,6 +6,7 @@ What a checkpoint lacks or brings beyond the head is an error, never a tensor th
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,31 @@ def load(folder: Path, labels: Sequence[str]) -> tuple[PreTrainedModel, Sequence
         raise UserError(f"{folder}: its labels are {', '.join(held)}, those of the corpus {', '.join(labels)}")
     classifier, _ = load_exactly(str(folder), settings, family_of(settings, str(folder)), may_be_new=())
     return classifier, extractor_of(str(folder), settings)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A fine-tuned checkpoint as its users need it."""
+
+    classifier: PreTrainedModel
+    extractor: SequenceFeatureExtractor
+    labels: list[str]
+    """Emotions, in the order of the logits."""
+    stamp: dict[str, Any]
+    """What it was trained on; empty where `ser train` did not write it."""
+
+
+def opened(folder: Path) -> Opened:
+    """Load a checkpoint for use, its labels as they are.
+
+    Raises:
+        UserError: the folder is no checkpoint of a family that the package knows.
+    """
+    check_folder(folder)
+    settings = fetched(AutoConfig.from_pretrained, str(folder))
+    labels = [str(settings.id2label[index]) for index in sorted(settings.id2label)]
+    classifier, extractor = load(folder, labels)
+    return Opened(classifier.eval(), extractor, labels, dict(getattr(settings, STAMP, {})))
 
 
 def load_exactly(

@@ -54,6 +54,31 @@ def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
         raise UserError(f"{source}: {' '.join(str(error).split()).split('. ')[0]}") from error
 
 
+def checkpoint_folder(given: str) -> Path:
+    """The checkpoint in a run folder, or the folder itself.
+
+    Raises:
+        UserError: there is no such folder, or it holds several runs.
+    """
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"checkpoint={given}: there is no such folder")
+    if several := sorted(path.parent.name for path in folder.glob("*/checkpoint")):
+        raise UserError(f"checkpoint={given}: it holds several runs; choices: {', '.join(several)} below it")
+    return folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder
+
+
+def checkpoint_anywhere(given: str) -> Path:
+    """The checkpoint in a run folder, the folder itself, or where a repository of the hub is kept locally.
+
+    Raises:
+        UserError: there is no such folder, it holds several runs, or the hub does not give it.
+    """
+    if Path(given).expanduser().is_dir() or given.startswith((".", "/", "~")) or given.count("/") != 1:
+        return checkpoint_folder(given)
+    return downloaded(given, whole=True)
+
+
 def check_folder(folder: Path) -> None:
     """Raise a UserError unless the folder has the two files that every checkpoint has."""
     check_config(folder)

@@ -1,0 +1,32 @@
+"""Types, meanings and rules of every value a config may hold; the values themselves live in configs/.
+
+A config is composed by Hydra, checked against these classes at one gate (`ser.cli.checked`), and from there on is a
+plain dataclass: what the YAML says is what the code reads, with no default in between.
+"""
+
+from ser.config.choices import Attention, Audit, ClassWeights, Interval, Pooling, Precision, Side, Tracker
+from ser.config.model import Audio, Model
+from ser.config.protocol import Corpus, Protocol
+from ser.config.stages import Compare, Evaluate, PrepareData, Train
+from ser.config.trainer import Tracking, Trainer
+
+__all__ = [
+    "Attention",
+    "Audio",
+    "Audit",
+    "ClassWeights",
+    "Compare",
+    "Corpus",
+    "Evaluate",
+    "Interval",
+    "Model",
+    "Pooling",
+    "Precision",
+    "PrepareData",
+    "Protocol",
+    "Side",
+    "Tracker",
+    "Tracking",
+    "Train",
+    "Trainer",
+]

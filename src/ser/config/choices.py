@@ -1,0 +1,66 @@
+"""What a value may be where a config offers a choice."""
+
+from enum import Enum
+
+
+class Side(Enum):
+    """The three lists a protocol makes of a corpus."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+class Pooling(Enum):
+    """How the frames of a clip become one vector."""
+
+    mean = "mean"
+    max = "max"
+    mean_std = "mean_std"
+    attentive = "attentive"
+
+
+class Precision(Enum):
+    """Arithmetic of training; `auto` takes bf16 where the device has it, else fp16 on CUDA, else fp32."""
+
+    auto = "auto"
+    bf16 = "bf16"
+    fp16 = "fp16"
+    fp32 = "fp32"
+
+
+class ClassWeights(Enum):
+    """What a clip counts in the loss of training, by its emotion."""
+
+    none = "none"
+    balanced = "balanced"
+
+
+class Attention(Enum):
+    """Which code computes attention in training; all compute the same. `auto` takes the faster one for the device."""
+
+    auto = "auto"
+    eager = "eager"
+    sdpa = "sdpa"
+
+
+class Interval(Enum):
+    """When training is interrupted to evaluate, save and log."""
+
+    steps = "steps"
+    epoch = "epoch"
+
+
+class Tracker(Enum):
+    """Where training is followed besides the run folder."""
+
+    wandb = "wandb"
+    tensorboard = "tensorboard"
+    none = "none"
+
+
+class Audit(Enum):
+    """What happens where the audit finds something on both sides of a split."""
+
+    warn = "warn"
+    strict = "strict"

@@ -1,0 +1,59 @@
+"""The encoder, its head, and what it hears."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from ser.config.choices import Pooling
+from ser.errors import UserError
+
+
+@dataclass
+class Model:
+    """An encoder and what is put on it."""
+
+    name: str = MISSING
+    pretrained: str | None = None
+    """A hub name or a local folder in the hub's layout; null: random weights of the shape that `config` gives."""
+    freeze: str = MISSING
+    """What keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the first
+    N layers and what stands between them: only the layers from the N-th on are trained)."""
+    weighted_layer_sum: bool = MISSING
+    """Pool a learned weighted sum of all layers (SUPERB, arXiv 2105.01051) rather than the last layer."""
+    classifier_proj_size: int = MISSING
+    """Width of the projection between encoder and pooling."""
+    pooling: Pooling = MISSING
+    """`mean` saves a checkpoint that stock transformers loads; the others travel with their code."""
+    lora_rank: int | None = None
+    """Train low-rank updates of the attention (LoRA, arXiv 2106.09685) instead of the encoder; null: no."""
+    lora_alpha: float = MISSING
+    """The update is scaled by `lora_alpha / lora_rank`."""
+    lora_dropout: float = MISSING
+    gradient_checkpointing: bool = MISSING
+    """Compute each layer again in the backward pass and keep no activations: less memory, a third more time."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """Settings of the encoder's own config (dropouts, SpecAugment, layerdrop; the whole shape of a random one), set
+    here so that a checkpoint cannot bring others unseen."""
+
+    def __post_init__(self) -> None:
+        """Refuse a model that has neither a checkpoint nor a shape, and what cannot be frozen."""
+        if not re.fullmatch(r"cnn|encoder|none|layers:\d+", self.freeze):
+            raise UserError(f"model.freeze={self.freeze}: choices: cnn, encoder, none, layers:N")
+        if self.lora_rank is not None and self.lora_rank < 1:
+            raise UserError(f"model.lora_rank={self.lora_rank}: it must be at least 1, or null")
+        if self.pretrained is None and "model_type" not in self.config:
+            raise UserError(
+                f"model '{self.name}': without model.pretrained its model.config must name a model_type "
+                "(random weights); give model.pretrained=PATH for a local checkpoint"
+            )
+
+
+@dataclass
+class Audio:
+    """What is done to a clip before the encoder hears it; a checkpoint keeps it, and is scored on such clips."""
+
+    trim: bool = MISSING
+    """Cut off the silence before and after the speech, but for 0.1 s: of RAVDESS 58 % remains. The model then cannot
+    learn from how long an actor waits; whoever uses its checkpoint must trim alike (`ser.data.trim.boundaries`)."""

@@ -1,0 +1,67 @@
+"""What is trained on and what is tested."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from ser.errors import UserError
+
+
+@dataclass
+class Corpus:
+    name: str = MISSING
+    """A file of `ser.corpora`."""
+
+
+@dataclass
+class Protocol:
+    """How a corpus is divided: clips at random (`test_fraction`), whole speakers (`test_speakers`) or a table."""
+
+    name: str = MISSING
+    seed: int = MISSING
+    """Draws the clips (`test_fraction`) or the validation speakers; independent of the seed of training."""
+    fold: int | None = None
+    """One of the folds; null: all of them, one after the other."""
+    test_fraction: float | None = None
+    """Share of clips that are tested, drawn at random with the emotions in proportion."""
+    test_speakers: dict[int, list[Any]] = field(default_factory=dict)
+    """For each fold the speakers that are tested; nobody else's recordings of them are trained on."""
+    test_statements: dict[int, str] = field(default_factory=dict)
+    """For each fold the one sentence that is tested; it is not trained on. Empty: every sentence is on both sides."""
+    folds_csv: str | None = None
+    """A CSV with the columns `path` and `fold`: a recording is tested in its fold and trained on in the others; an
+    empty fold leaves it out."""
+    validation_speakers: int = MISSING
+    """How many whole training speakers, drawn at random, choose the checkpoint; 0: it is chosen on the test list."""
+    named_validation_speakers: dict[int, list[Any]] = field(default_factory=dict)
+    """For each fold the speakers that choose the checkpoint, where they are not to be drawn."""
+    reference: str = MISSING
+    """Where the protocol is published."""
+
+    def __post_init__(self) -> None:
+        """Refuse a protocol that is not one of the three kinds, and a fold that it does not have."""
+        for key in ("test_speakers", "named_validation_speakers"):
+            # Speakers are texts, also where YAML reads a number.
+            setattr(self, key, {fold: [str(speaker) for speaker in row] for fold, row in getattr(self, key).items()})
+        kinds = {"test_fraction": self.test_fraction, "test_speakers": self.test_speakers, "folds_csv": self.folds_csv}
+        if len(given := [key for key, value in kinds.items() if value]) != 1:
+            raise UserError(
+                f"protocol '{self.name}': give one of {', '.join(f'protocol.{key}' for key in kinds)}; "
+                f"it has {' and '.join(given) or 'none'}"
+            )
+        if self.fold is not None and self.folds_csv is None and self.fold not in self.test_speakers:
+            choices = ", ".join(map(str, sorted(self.test_speakers)))
+            raise UserError(
+                f"protocol.fold={self.fold}: protocol '{self.name}' has "
+                + (f"the folds {choices}; null runs all of them" if choices else "no folds: it must be null")
+            )
+        if self.test_fraction is not None and not 0 < self.test_fraction < 1:
+            raise UserError(f"protocol.test_fraction={self.test_fraction}: it must lie between 0 and 1")
+        if self.validation_speakers < 0 or (self.test_fraction is not None and self.validation_speakers > 0):
+            raise UserError(
+                f"protocol.validation_speakers={self.validation_speakers}: it must be 0 where clips are drawn at random"
+            )
+        for key in ("test_statements", "named_validation_speakers"):
+            if unknown := sorted(set(getattr(self, key)) - set(self.test_speakers)):
+                raise UserError(f"protocol.{key}: protocol.test_speakers has no fold {unknown[0]}")

@@ -1,0 +1,81 @@
+"""The commands from recordings to a report."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+from ser.config.choices import Audit, Side
+from ser.config.model import Audio, Model
+from ser.config.protocol import Corpus, Protocol
+from ser.config.trainer import Tracking, Trainer
+from ser.errors import UserError
+
+
+@dataclass
+class PrepareData:
+    """Values of `ser prepare-data`."""
+
+    corpus: Corpus = MISSING
+    protocol: Protocol = MISSING
+    root: str | None = None
+    data_dir: str = MISSING
+    audit: Audit = MISSING
+
+
+@dataclass
+class Train:
+    """Values of `ser train`."""
+
+    corpus: Corpus = MISSING
+    protocol: Protocol = MISSING
+    model: Model = MISSING
+    audio: Audio = MISSING
+    trainer: Trainer = MISSING
+    tracking: Tracking = MISSING
+    root: str | None = None
+    """Prepare the data from this folder first, if `data_dir` holds none."""
+    data_dir: str = MISSING
+    audit: Audit = MISSING
+    seed: int = MISSING
+    seeds: list[int] = MISSING
+    """Everything is run with each of these seeds; `seed` alone by default."""
+    output_dir: str = MISSING
+    """The run folder; where there are folds or several seeds, each run has its own below it."""
+    overwrite: bool = MISSING
+    resume: bool = MISSING
+
+    def __post_init__(self) -> None:
+        """Refuse two orders that contradict each other."""
+        if self.overwrite and self.resume:
+            raise UserError("overwrite=true and resume=true contradict each other: give one of them")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds={self.seeds}: give at least one seed, and each once")
+
+
+@dataclass
+class Compare:
+    """Values of `ser compare`."""
+
+    runs: Any = MISSING
+    """Folders or patterns: one, or a list of them."""
+    output_dir: str = MISSING
+    published: bool = MISSING
+
+    def __post_init__(self) -> None:
+        """One is a list of one."""
+        self.runs = [str(entry) for entry in (self.runs if isinstance(self.runs, list) else [self.runs])]
+
+
+@dataclass
+class Evaluate:
+    """Values of `ser evaluate`."""
+
+    checkpoint: str = MISSING
+    split: Side = MISSING
+    batch_size: int = MISSING
+    root: str | None = None
+    data_dir: str | None = None
+    """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
+    output_dir: str | None = None
+    """Where the reports go; null: a folder beside the checkpoint, named by the split."""
