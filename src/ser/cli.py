@@ -27,6 +27,9 @@ CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "co
 
 TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
+FLAGS = ("root", "audio")
+"""Keys whose value is a path of the user's own, with whatever it has in its name."""
+
 Schema = TypeVar("Schema")
 
 # For names of folders: seeds=[0,1,2] -> seed0-1-2.
@@ -73,11 +76,22 @@ def compare(cfg: DictConfig) -> None:
         compare(checked_cfg)
 
 
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="predict")
+def predict(cfg: DictConfig) -> None:
+    """Label recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER"""  # noqa: D415
+    with mistakes_in_one_line():
+        checked_cfg = checked(cfg, config.Predict)
+        from ser.commands.predict import predict
+
+        predict(checked_cfg)
+
+
 SCHEMAS = {
     "prepare_data": config.PrepareData,
     "train": config.Train,
     "evaluate": config.Evaluate,
     "compare": config.Compare,
+    "predict": config.Predict,
 }
 for name, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
@@ -87,6 +101,7 @@ COMMANDS: dict[str, Callable[[], Any]] = {
     "train": train,
     "evaluate": evaluate,
     "compare": compare,
+    "predict": predict,
 }
 
 
@@ -120,12 +135,14 @@ def usage() -> str:
 
 
 def flags_to_overrides(arguments: list[str]) -> list[str]:
-    """Write `--root DIR` as the Hydra override it stands for, quoted so that any path works."""
+    """Write `--root DIR` and `--audio FILE` as the Hydra overrides they stand for, quoted so that any path works."""
     parser = argparse.ArgumentParser(prog="ser", add_help=False, allow_abbrev=False)
-    parser.add_argument("--root")
+    for name in FLAGS:
+        parser.add_argument(f"--{name}")
     flags, overrides = parser.parse_known_args(arguments)
-    if flags.root is not None:
-        overrides.append(f"root='{quoted(flags.root)}'")
+    for name in FLAGS:
+        if (path := getattr(flags, name)) is not None:
+            overrides.append(f"{name}='{quoted(path)}'")
     return overrides
 
 

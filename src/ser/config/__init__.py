@@ -4,17 +4,19 @@ A config is composed by Hydra, checked against these classes at one gate (`ser.c
 plain dataclass: what the YAML says is what the code reads, with no default in between.
 """
 
-from ser.config.choices import Attention, Audit, ClassWeights, Interval, Pooling, Precision, Side, Tracker
+from ser.config.choices import Attention, Audit, ClassWeights, Combine, Interval, Pooling, Precision, Side, Tracker
 from ser.config.model import Audio, Model
 from ser.config.protocol import Corpus, Protocol
 from ser.config.stages import Compare, Evaluate, PrepareData, Train
 from ser.config.trainer import Tracking, Trainer
+from ser.config.use import Predict
 
 __all__ = [
     "Attention",
     "Audio",
     "Audit",
     "ClassWeights",
+    "Combine",
     "Compare",
     "Corpus",
     "Evaluate",
@@ -22,6 +24,7 @@ __all__ = [
     "Model",
     "Pooling",
     "Precision",
+    "Predict",
     "PrepareData",
     "Protocol",
     "Side",

@@ -51,6 +51,13 @@ class Interval(Enum):
     epoch = "epoch"
 
 
+class Combine(Enum):
+    """How several checkpoints answer together."""
+
+    mean = "mean"
+    vote = "vote"
+
+
 class Tracker(Enum):
     """Where training is followed besides the run folder."""
 

@@ -123,12 +123,12 @@ def file_identity(root: Path, path: str) -> Facts:
     return {"path": path, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item], at_once: int = 256) -> Iterator[Result]:
     """Map in order with one thread a core; libsndfile, soxr and hashlib all release the interpreter's lock.
 
-    Works in blocks, so that only a few hundred decoded clips are in memory at a time.
+    Works in blocks of `at_once` items, so that only so many decoded clips are in memory at a time.
     """
     remaining = iter(items)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while block := list(islice(remaining, 256)):
+        while block := list(islice(remaining, at_once)):
             yield from pool.map(function, block)

@@ -1,0 +1,156 @@
+"""Answer clips with one checkpoint or several: probabilities by name, whatever the batch."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedModel
+
+from ser.config import Combine
+from ser.data.audio import SAMPLE_RATE, Int16
+from ser.data.batches import Collator, Example, FeatureCollator, collator_for, scoring_batches
+from ser.data.trim import boundaries
+from ser.errors import UserError
+from ser.models import checkpoint
+from ser.models.families import depends_on_padding
+from ser.models.inference import logits
+from ser.models.sources import checkpoint_anywhere
+from ser.results.metrics import probabilities
+
+log = logging.getLogger("ser")
+
+Shares = npt.NDArray[np.float64]
+
+TOGETHER = 60 * SAMPLE_RATE
+"""Samples of a batch, padding included: attention over a few long clips fills a memory that many short ones do not."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A checkpoint that answers."""
+
+    name: str
+    classifier: PreTrainedModel
+    collator: Collator | FeatureCollator
+    trim: bool
+    """Whether it was trained on clips without the silence at both ends, and so must hear such clips."""
+    labels: list[str]
+    stamp: dict[str, Any]
+    """What it was trained on; empty where `ser train` did not write it."""
+
+    @classmethod
+    def of(cls, given: str) -> "Member":
+        """Open a run folder, a checkpoint folder or a repository of the hub."""
+        opened = checkpoint.opened(checkpoint_anywhere(given))
+        trim = bool(opened.stamp.get("audio", {"trim": False})["trim"])
+        collator = collator_for(opened.extractor)
+        return cls(given, opened.classifier, collator, trim, opened.labels, opened.stamp)
+
+    def answer(self, clips: Sequence[Int16], batch_size: int) -> Shares:
+        """Probabilities `(clips, emotions)` in the order of the clips, its own emotions in its own order."""
+        heard = [clip[slice(*boundaries(clip))] for clip in clips] if self.trim else list(clips)
+        lengths = [len(clip) for clip in heard]
+        batches = list(within_memory(lengths, batch_size, depends_on_padding(self.classifier.config)))
+        examples = [Example(samples=clip, label=0) for clip in heard]  # a label that nobody reads
+        made = logits(self.classifier, (self.collator([examples[index] for index in batch]) for batch in batches))
+        answers = np.empty((len(clips), len(self.labels)))
+        answers[[index for batch in batches for index in batch]] = probabilities(made)
+        return answers
+
+
+def within_memory(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> Iterator[list[int]]:
+    """Batches of indices from the shortest clips to the longest, small ones where the clips are long."""
+    for batch in scoring_batches(lengths, batch_size, equal_lengths):
+        few = max(1, TOGETHER // max(lengths[batch[-1]], 1))
+        yield from (batch[start : start + few] for start in range(0, len(batch), few))
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of one clip."""
+
+    emotion: str
+    shares: Shares
+    """`(emotions,)`: probabilities, or the shares of the votes, in the order of the predictor's labels."""
+    members: list[Shares]
+    """The probabilities of each checkpoint, likewise."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is said of some clips; the fields are those of `Said` with an axis for the clips in front."""
+
+    emotions: list[str]
+    shares: Shares
+    members: list[Shares]
+
+    def each(self) -> list[Said]:
+        """Clip by clip."""
+        return [
+            Said(emotion, self.shares[index], [member[index] for member in self.members])
+            for index, emotion in enumerate(self.emotions)
+        ]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One checkpoint, or several that answer together."""
+
+    members: list[Member]
+    combine: Combine
+    batch_size: int
+
+    @classmethod
+    def of(cls, checkpoints: Sequence[str], combine: Combine, batch_size: int) -> "Predictor":
+        """Open checkpoints.
+
+        Raises:
+            UserError: one of them is none, or knows other emotions than the first.
+        """
+        members = [Member.of(given) for given in checkpoints]
+        first = members[0]
+        for member in members[1:]:
+            if set(member.labels) != set(first.labels):
+                raise UserError(
+                    f"checkpoint={member.name}: it knows {', '.join(member.labels)}, {first.name} knows "
+                    f"{', '.join(first.labels)}; they cannot answer together"
+                )
+        for member in members:
+            log.info("%s", described(member))
+        return cls(members, combine, batch_size)
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Emotions in the order of the answers."""
+        return self.members[0].labels
+
+    def answers(self, clips: Sequence[Int16]) -> Answers:
+        """Answer clips of 16 kHz, each `(samples,)`; the answer to one does not depend on the others.
+
+        Several checkpoints: the mean of their probabilities; or by `vote` the share of them that choose an emotion,
+        with the mean to decide between equal shares.
+        """
+        each = [self.in_order(member, member.answer(clips, self.batch_size)) for member in self.members]
+        mean = np.mean(each, axis=0)
+        if self.combine is Combine.mean:
+            return Answers([self.labels[best] for best in mean.argmax(axis=1)], mean, each)
+        votes = np.mean([np.eye(len(self.labels))[answers.argmax(axis=1)] for answers in each], axis=0)
+        best = np.where(votes == votes.max(axis=1, keepdims=True), mean, -1.0).argmax(axis=1)
+        return Answers([self.labels[index] for index in best], votes, each)
+
+    def in_order(self, member: Member, answers: Shares) -> Shares:
+        """The columns of one member in the order of the first one's emotions."""
+        ordered: Shares = answers[:, [member.labels.index(label) for label in self.labels]]
+        return ordered
+
+
+def described(member: Member) -> str:
+    """Which protocol stands behind a checkpoint."""
+    if not member.stamp:
+        return f"{member.name}: not trained by ser; nothing is known of how well it does"
+    protocol = member.stamp["identity"]["name"]
+    return f"{member.name}: {member.stamp['model']}, trained on {member.stamp['corpus']} under protocol '{protocol}'"
