@@ -25,7 +25,7 @@ def composed(command, *overrides):
 
 def ser(*arguments, **kwargs):
     """The command line as a user runs it."""
-    return subprocess.run([sys.executable, "-m", "ser", *arguments], capture_output=True, text=True, **kwargs)
+    return subprocess.run([sys.executable, "-m", "ser", *arguments], capture_output=True, **{"text": True, **kwargs})
 
 
 def tone(seconds, rate=16000, frequency=220.0, level=0.3):

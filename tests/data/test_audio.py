@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -87,3 +88,45 @@ def test_clipping_is_a_run_at_full_scale_and_not_a_loud_peak(tmp_path):
     soundfile.write(tmp_path / "clipped.wav", clipped, 16000)
     assert not audio.load(tmp_path / "loud.wav").clipped
     assert audio.load(tmp_path / "clipped.wav").clipped
+
+
+def promising(path, hours):
+    """A FLAC of a tenth of a second whose header promises hours; libsndfile believes it."""
+    soundfile.write(path, tone(0.1), 16000)
+    content = bytearray(path.read_bytes())
+    samples = int(hours * 3600 * 16000)
+    content[22:26] = struct.pack(">I", samples & 0xFFFFFFFF)  # the low 32 of 36 bits in the first block
+    content[21] = content[21] & 0xF0 | samples >> 32
+    path.write_bytes(bytes(content))
+    assert soundfile.info(path).frames == samples
+    return path
+
+
+def test_a_header_that_promises_hours_costs_no_memory(tmp_path):
+    path = promising(tmp_path / "a.flac", hours=10)
+    tracemalloc.start()
+    with pytest.raises(UnreadableAudio, match=r"cannot be decoded|truncated"):
+        audio.load(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("rate", [1, 999, 2_000_000])
+def test_an_impossible_rate_is_refused_before_it_is_brought_to_16_khz(rate, tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(0.1), rate)
+    with pytest.raises(UnreadableAudio, match="impossible"):
+        audio.load(tmp_path / "a.wav")
+
+
+def test_a_clip_to_be_answered_has_the_samples_of_training(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(0.3, 44100)] * 8, axis=1), 44100)
+    assert np.array_equal(audio.short(tmp_path / "a.wav", 30.0), audio.load(tmp_path / "a.wav").samples)
+
+
+def test_a_clip_to_be_answered_has_a_frame_and_is_not_too_long(tmp_path):
+    soundfile.write(tmp_path / "one.wav", np.ones(1), 16000)
+    soundfile.write(tmp_path / "long.wav", tone(3), 16000)
+    with pytest.raises(UnreadableAudio, match="shorter than"):
+        audio.short(tmp_path / "one.wav", 30.0)
+    with pytest.raises(UnreadableAudio, match="longer than longest=2"):
+        audio.short(tmp_path / "long.wav", 2.0)

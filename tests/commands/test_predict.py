@@ -1,0 +1,216 @@
+import csv
+import json
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import composed, ser, tone
+from toys import saved
+
+from ser.commands.predict import predict
+from ser.corpora.ravdess import EMOTIONS
+from ser.data import audio
+from ser.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("toy") / "checkpoint")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three recordings of one tone in three containers, and one of another."""
+    place = tmp_path / "recordings"
+    (place / "deep").mkdir(parents=True)
+    samples = (32767 * tone(0.5)).astype(np.int16)
+    soundfile.write(place / "a.wav", samples, 16000)
+    soundfile.write(place / "b.flac", samples, 16000)
+    soundfile.write(place / "deep" / "c.wav", np.stack([samples] * 2, axis=1), 16000)
+    soundfile.write(place / "other.wav", tone(1.0, frequency=2000), 16000)
+    return place
+
+
+def answers(toy, given, output, *overrides):
+    """Rows of the file that `ser predict` writes."""
+    checkpoint = str(toy) if not isinstance(toy, list) else [str(one) for one in toy]
+    predict(composed("predict", f"checkpoint={checkpoint}", f"audio='{given}'", f"output='{output}'", *overrides))
+    return read(output)
+
+
+def read(output):
+    if output.suffix == ".jsonl":
+        return [json.loads(line) for line in output.read_text().splitlines()]
+    with output.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_is_answered_by_name_in_order_whatever_the_container(toy, folder, tmp_path, capsys):
+    rows = answers(toy, folder, tmp_path / "a.csv")
+    assert [row["path"] for row in rows] == ["a.wav", "b.flac", "deep/c.wav", "other.wav"]
+    for row in rows:
+        shares = {emotion: float(row[emotion]) for emotion in EMOTIONS}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+        assert row["emotion"] == max(shares, key=lambda emotion: shares[emotion])
+    shown = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[:2] for line in shown] == [[row["path"], row["emotion"]] for row in rows]
+    same = [[row[emotion] for emotion in EMOTIONS] for row in rows]
+    assert same[0] == same[1] == same[2] != same[3]
+
+
+def test_json_lines_hold_what_the_csv_holds(toy, folder, tmp_path):
+    table, lines = (answers(toy, folder, tmp_path / name) for name in ("a.csv", "a.jsonl"))
+    for row, line in zip(table, lines, strict=True):
+        assert {name: float(row[name]) for name in EMOTIONS} == line["probabilities"]
+        assert (row["path"], row["emotion"], float(row["end"])) == (line["path"], line["emotion"], line["end"])
+
+
+def test_batch_single_windowed_and_live_answers_agree(toy, folder, tmp_path):
+    whole = {row["path"]: row["probabilities"] for row in answers(toy, folder, tmp_path / "whole.jsonl")}
+    (single,) = answers(toy, folder / "other.wav", tmp_path / "single.jsonl", "batch_size=1")
+    (window,) = answers(toy, folder / "other.wav", tmp_path / "window.jsonl", "window=1")
+    pcm = audio.load(folder / "other.wav").samples.astype("<i2").tobytes()
+    live = ser("predict", f"checkpoint={toy}", "--audio", "-", "window=1", input=pcm, text=False)
+    for row in (single, window, json.loads(live.stdout)):
+        assert list(row["probabilities"].values()) == pytest.approx(list(whole["other.wav"].values()), abs=2e-6)
+
+
+def test_a_live_answer_is_printed_while_the_sound_goes_on(toy):
+    command = [sys.executable, "-m", "ser", "predict", f"checkpoint={toy}", "audio=-", "window=0.5"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        for number in range(2):
+            process.stdin.write((tone(0.5) * 32767).astype("<i2").tobytes())
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["start"] == 0.5 * number
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+
+
+def test_several_checkpoints_are_shown_one_by_one_beside_their_mean(toy, folder, tmp_path):
+    other = saved(tmp_path / "other", seed=1)
+    (line,) = answers([toy, other], folder / "a.wav", tmp_path / "a.jsonl")
+    assert [member["checkpoint"] for member in line["members"]] == [str(toy), str(other)]
+    first, second = (member["probabilities"] for member in line["members"])
+    mean = {emotion: (first[emotion] + second[emotion]) / 2 for emotion in EMOTIONS}
+    assert line["probabilities"] == pytest.approx(mean, abs=1e-5)
+    (row,) = answers([toy, other], folder / "a.wav", tmp_path / "a.csv")
+    assert float(row[f"{other}: calm"]) == second["calm"]
+    (voted,) = answers([toy, other], folder / "a.wav", tmp_path / "v.jsonl", "combine=vote")
+    assert set(voted["probabilities"].values()) <= {0.0, 0.5, 1.0}
+
+
+def test_a_long_recording_needs_a_window_and_gets_a_timeline(toy, tmp_path):
+    soundfile.write(tmp_path / "long.wav", tone(3), 16000)
+    with pytest.raises(UserError, match="1 of 1 recordings"):
+        answers(toy, tmp_path / "long.wav", tmp_path / "a.csv", "longest=2")
+    assert "window=4" in read(tmp_path / "a.csv")[0]["error"]
+    rows = answers(
+        toy, tmp_path / "long.wav", tmp_path / "b.csv", "longest=2", "window=1", "hop=0.5", f"timeline={tmp_path / 't'}"
+    )
+    assert [row["start"] for row in rows] == ["0.000", "0.500", "1.000", "1.500", "2.000"]
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {"long.wav.png", "long.wav.pdf"}
+
+
+def hostile(folder):
+    """Files that nobody should be able to harm anybody with, and what is said of each."""
+    soundfile.write(folder / "good.wav", tone(0.5), 16000)
+    whole = (folder / "good.wav").read_bytes()
+    wav = {
+        "cut in the header.wav": whole[:30],
+        "cut.wav": whole[:-1000],
+        "empty.wav": b"",
+        "text.wav": b"RIFF, they say",
+    }
+    for name, content in wav.items():
+        (folder / name).write_bytes(content)
+    soundfile.write(folder / "ten hours.flac", tone(0.1), 16000)
+    content = bytearray((folder / "ten hours.flac").read_bytes())
+    content[22:26] = struct.pack(">I", 576_000_000)
+    (folder / "ten hours.flac").write_bytes(bytes(content))
+    soundfile.write(folder / "nan.wav", np.full(8000, np.nan), 16000, subtype="FLOAT")
+    soundfile.write(folder / "infinite.wav", np.full(8000, -np.inf), 16000, subtype="DOUBLE")
+    soundfile.write(folder / "one sample.wav", np.ones(1), 16000)
+    soundfile.write(folder / "line\nbreak \x1b[31m[bold].wav", tone(0.5), 16000)
+    soundfile.write(folder / "192 kHz.wav", tone(0.5, rate=192000), 192000, subtype="PCM_24")
+    soundfile.write(folder / "eight channels.wav", np.stack([tone(0.5)] * 8, axis=1), 16000)
+    return {
+        "cut in the header.wav": "decoded", "cut.wav": "truncated", "empty.wav": "empty", "text.wav": "decoded",
+        "ten hours.flac": "decoded", "nan.wav": "NaN or infinite", "infinite.wav": "NaN or infinite",
+        "one sample.wav": "shorter than", "good.wav": "", "192 kHz.wav": "", "eight channels.wav": "",
+        r"line\nbreak \x1b[31m[bold].wav": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("window", ["null", "0.25"])
+def test_a_bad_file_is_named_and_does_not_stop_the_rest(window, toy, tmp_path, capfd):
+    (tmp_path / "files").mkdir()
+    reasons = hostile(tmp_path / "files")
+    with pytest.raises(UserError, match="8 of 12 recordings"):
+        answers(toy, tmp_path / "files", tmp_path / "a.csv", f"window={window}")
+    told = {row["path"]: row for row in read(tmp_path / "a.csv") if row["error"] or not reasons[row["path"]]}
+    assert set(told) == set(reasons)
+    for name, reason in reasons.items():
+        assert reason in told[name]["error"], name
+        assert bool(told[name]["emotion"]) == (not reason), name
+    shown = capfd.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+
+
+def test_the_exit_status_says_that_a_recording_has_no_answer(toy, folder):
+    (folder / "bad.wav").write_bytes(b"nothing")
+    done = ser("predict", f"checkpoint={toy}", "--audio", str(folder))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "ser: 1 of 5 recordings could not be heard to their end"
+    assert "deep/c.wav" in done.stdout
+
+
+def test_a_path_with_any_character_is_a_path(toy, tmp_path):
+    name = "it's, 'quoted' = ${x} (1) \\.wav"
+    soundfile.write(tmp_path / name, tone(0.3), 16000)
+    done = ser("predict", f"checkpoint={toy}", "--audio", str(tmp_path / name))
+    assert done.returncode == 0, done.stderr
+
+
+def test_many_answers_in_a_file_are_counted_on_the_terminal(toy, tmp_path, capsys):
+    (tmp_path / "many").mkdir()
+    for number in range(60):
+        soundfile.write(tmp_path / "many" / f"{number}.wav", tone(0.1), 16000)
+    (emotion,) = {row["emotion"] for row in answers(toy, tmp_path / "many", tmp_path / "a.csv")}
+    assert capsys.readouterr().out.strip() == f"60 {emotion}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["output=a.txt"], r"output=a.txt: its name must end in one of .csv, .jsonl"),
+        (["hop=1"], "hop needs a window"),
+        (["timeline=here"], "timeline needs a window"),
+        (["window=60"], "between 0.1 and longest=30"),
+        (["window=4", "hop=0"], "hop=0.0: it must be above 0"),
+        (["batch_size=0"], "batch_size=0"),
+        (["checkpoint=[]"], "at least one"),
+        (["checkpoint=[x,x]"], "each once"),
+        (["checkpoint=nowhere"], "no such folder"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_heard(overrides, message, toy, tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(0.3), 16000)
+    with pytest.raises(UserError, match=message):
+        predict(composed("predict", f"checkpoint={toy}", f"audio={tmp_path / 'a.wav'}", *overrides))
+
+
+def test_live_audio_is_brought_from_its_rate_and_channels(toy):
+    stereo = np.stack([tone(1, rate=48000)] * 2, axis=1)
+    told = {}
+    for rate, channels, samples in ((48000, 2, stereo), (16000, 1, tone(1))):
+        pcm = (samples * 32767).astype("<i2").tobytes()
+        done = ser(
+            "predict", f"checkpoint={toy}", "audio=-", "window=0.9", f"sample_rate={rate}", f"channels={channels}",
+            input=pcm, text=False,
+        )  # fmt: skip
+        told[rate] = json.loads(done.stdout.splitlines()[0])["probabilities"]
+    assert told[48000] == pytest.approx(told[16000], abs=0.05)

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from toys import clips, saved
+
+from ser.config import Combine
+from ser.inference.predictor import Predictor
+from ser.inference.sliding import slide
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor.of([str(saved(tmp_path_factory.mktemp("toy") / "a"))], Combine.mean, 4)
+
+
+def blocks(clip, size):
+    return [clip[start : start + size] for start in range(0, len(clip), size)]
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("size", [160, 10**6])
+def test_a_second_of_audio_has_one_answer_alone_in_a_window_and_live(size, at_once, predictor):
+    (clip,) = clips(2.6)
+    answers = list(slide("a", blocks(clip, size), 1, 0.5, predictor, at_once))
+    assert [(answer.start, answer.end) for answer in answers] == [(0, 1), (0.5, 1.5), (1, 2), (1.5, 2.5), (1.6, 2.6)]
+    for answer in answers:
+        (alone,) = predictor.answers([clip[int(answer.start * 16000) : int(answer.end * 16000)]]).shares
+        assert np.allclose(answer.said.shares, alone, atol=1e-6)
+
+
+def test_a_live_answer_comes_before_the_next_sound(predictor):
+    (clip,) = clips(2)
+    asked = []
+
+    def arriving():
+        for block in blocks(clip, 8000):
+            asked.append(1)
+            yield block
+
+    next(slide("a", arriving(), 1, 1, predictor, at_once=1))
+    assert len(asked) == 2
