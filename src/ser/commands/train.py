@@ -31,6 +31,7 @@ from ser.training.arguments import training_arguments
 from ser.training.attention import attending
 from ser.training.callbacks import Terminal
 from ser.training.clock import Clock
+from ser.training.dropout import quick_dropout
 from ser.training.effort import Effort
 from ser.training.inputs import inputs
 from ser.training.plan import planned
@@ -108,7 +109,8 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
             options=cfg.trainer,
         )
         trainer.remove_callback(PrinterCallback)
-        with attending(classifier, cfg.trainer.attention, arguments.bf16):
+        quick = quick_dropout(cfg.trainer.quick_dropout, classifier.device)
+        with attending(classifier, cfg.trainer.attention, arguments.bf16), quick:
             fit(trainer, folder, cfg)
     # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
     classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)

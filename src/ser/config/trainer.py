@@ -57,6 +57,8 @@ class Trainer:
     speaker, is no longer spread over all batches."""
     attention: Attention = MISSING
     """`sdpa` is PyTorch's own; in bfloat16 on a CPU with dropout the plain code (`eager`) is faster."""
+    quick_dropout: bool = MISSING
+    """On a CPU, draw the masks of dropout by a fast generator: other zeros, as many (`ser.training.dropout`)."""
     cache_features: bool = MISSING
     """Where the CNN in front of the encoder is frozen, compute its output once for the whole corpus and keep it
     (`data_dir/features`, 272 MB for RAVDESS in bfloat16): every epoch, fold and seed reads it there. Exact for encoders
