@@ -14,16 +14,16 @@ from ser.data.batches import MINIMUM, Clips, Collator, scoring_batches
 from ser.data.features import FeatureClips, FrameCollator
 from ser.data.prepared import open_prepared, prepare
 from ser.errors import UserError
-from ser.models import adaptations, checkpoint, frontend
+from ser.models import adaptations, checkpoint, frontend, prefix
 from ser.training.arguments import training_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 QUIET = {f"{name}_dropout": 0.0 for name in ("hidden", "attention", "activation", "feat_proj")}
 
 
-def frozen(seed=0, **settings):
+def frozen(seed=0, freeze="cnn", **settings):
     """The tiny encoder with a frozen CNN, and its preprocessing."""
-    model = composed("train", "model=tiny", "model.freeze=cnn").model
+    model = composed("train", "model=tiny", f"model.freeze={freeze}").model
     model.config.update(QUIET, **settings)
     torch.manual_seed(seed)
     classifier, extractor = checkpoint.build(model, EMOTIONS)
@@ -160,6 +160,32 @@ def test_weights_behind_the_cnn_share_a_file(prepared, tmp_path):
         classifier.classifier.weight.add_(1)
     features.build(classifier, extractor, clips, tmp_path, torch.float32)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def built_of_layers(clips, folder, depth=1, **settings):
+    classifier, extractor = frozen(freeze=f"layers:{depth}" if depth < 2 else "encoder", **settings)
+    return classifier, features.build(classifier, extractor, clips, folder, torch.float32, prefix.Layers(depth))
+
+
+def test_a_clip_is_kept_as_the_frozen_layers_answer_to_it_alone(prepared, tmp_path):
+    clips = some(prepared)
+    classifier, cache = built_of_layers(clips, tmp_path)
+    for index, utterance in enumerate(clips.utterances):
+        answer = prefix.Layers(1).run(classifier, Collator(True)([clips[index]])["input_values"])[0].T
+        assert answer.shape[1] == classifier.config.hidden_size
+        assert torch.equal(torch.tensor(cache.of(utterance.path)), answer)
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": 1}, {"depth": 2}, {"num_attention_heads": 2}, {"hidden_act": "relu"}, {"cnn": True}]
+)
+def test_other_frozen_layers_make_another_file(other, prepared, tmp_path):
+    clips = some(prepared, 2)
+    built_of_layers(clips, tmp_path)
+    built_of_layers(clips, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    built(clips, tmp_path) if "cnn" in other else built_of_layers(clips, tmp_path, **other)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("damage", ["cut", "no description", "other description"])

@@ -2,9 +2,14 @@ import csv
 import shutil
 
 import pytest
+import torch
 from conftest import composed
+from safetensors.torch import load_file
 
 from ser.commands.train import train
+from ser.corpora.ravdess import EMOTIONS
+from ser.models import adaptations, checkpoint, frontend, prefix
+from ser.training.inputs import frozen_part
 
 QUICK = (
     "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=4", "trainer.eval_strategy=steps",
@@ -50,6 +55,63 @@ def test_where_the_cnn_is_trained_nothing_is_cached_and_the_log_says_why(data, t
     losses(data, tmp_path / "run", "trainer.cache_features=true", "model.freeze=none")
     said = (tmp_path / "run" / "run.log").read_text()
     assert "nothing is cached, because model.freeze lets the CNN be trained" in said
+
+
+QUIET = [
+    f"model.config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")
+]  # layerdrop and SpecAugment are off in this encoder
+
+
+def test_a_run_that_starts_above_its_frozen_layers_is_the_run_that_computes_them(data, tmp_path):
+    options = (*QUIET, "model.freeze=layers:1")
+    plain = losses(data, tmp_path / "plain", *options)
+    assert losses(data, tmp_path / "cached", "trainer.cache_features=true", *options) == pytest.approx(plain, rel=1e-5)
+    assert "output of the frozen encoder up to layer 1" in (tmp_path / "cached" / "run.log").read_text()
+    tensors = [load_file(tmp_path / name / "checkpoint" / "model.safetensors") for name in ("plain", "cached")]
+    assert tensors[0].keys() == tensors[1].keys()
+    for key, tensor in tensors[0].items():
+        # A softmax undoes the bias of the keys: its gradient is rounding, of which Adam makes whole steps.
+        assert key.endswith("k_proj.bias") or torch.allclose(tensor, tensors[1][key], atol=1e-5), key
+
+
+def part_of(caplog, *options):
+    """The part that a run would cache, and what the log says."""
+    model = composed("train", "model=tiny", "model.freeze=layers:1", *options).model
+    classifier, _ = checkpoint.build(model, EMOTIONS)
+    adaptations.adapt(classifier, model)
+    with caplog.at_level("INFO", logger="ser"):
+        caplog.clear()
+        return frozen_part(classifier), caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            ("model.config.mask_time_prob=0.05", "model.config.apply_spec_augment=true", *QUIET[1:]),
+            "model.config.hidden_dropout=0.1, model.config.mask_time_prob=0.05: their answer is another each time; "
+            "they are cached with 0 there, for all layers",
+        ),
+        (("model.weighted_layer_sum=true", *QUIET), "model.weighted_layer_sum reads the states below them as well"),
+    ],
+)
+def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_says_why(options, reason, caplog):
+    part, said = part_of(caplog, *options)
+    assert part is frontend
+    assert said == [f"trainer.cache_features: the frozen layers are not cached, the CNN is, because {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), prefix.Layers(1)),
+        (("model.freeze=encoder",), prefix.Layers(2)),
+        (("model.freeze=cnn",), frontend),
+        (("model.lora_rank=2",), frontend),
+    ],
+)
+def test_the_cache_reaches_as_far_up_as_the_encoder_is_frozen(options, expected, caplog):
+    assert part_of(caplog, *QUIET, *options) == (expected, [])
 
 
 def test_batches_of_like_length_are_another_order_of_the_same_clips(data, tmp_path):

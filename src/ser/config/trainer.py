@@ -63,6 +63,10 @@ class Trainer:
     """Where the CNN in front of the encoder is frozen, compute its output once for the whole corpus and keep it
     (`data_dir/features`, 272 MB for RAVDESS in bfloat16): every epoch, fold and seed reads it there. Exact for encoders
     with a layer norm in their CNN; for those with a group norm it is the answer for the clip alone, without padding.
+    With `model.freeze=layers:N`, or `encoder`, it is the hidden state after the last frozen layer that is kept (1.5
+    times as large for a base encoder, twice for a large one), if nothing is random below it: all dropouts, layerdrop
+    and SpecAugment of `model.config` are 0, and `model.weighted_layer_sum` is off. Else the log says what stands in
+    the way.
     The test list is scored from the audio whatever this says."""
     focal_gamma: float = MISSING
     """The loss of a clip is multiplied by `(1 - p)^focal_gamma`, p the probability given to its emotion (focal loss,

@@ -1,10 +1,15 @@
-"""What a frozen CNN makes of every clip: computed once, kept in a memory-mapped file, read instead of the audio.
+"""What the frozen part of an encoder makes of every clip: computed once, kept in a memory-mapped file, read for audio.
 
-Each clip is computed by itself, unpadded and in float32, and rounded once to the type in which it is kept. Where the
-CNN normalises each frame (XLS-R, HuBERT-large, WavLM-large, data2vec, ...), that is what training computes anyway.
-Where it normalises over time (a group norm: wav2vec2-base, HuBERT-base, Moonshine), the padding of a batch changes
-every frame of a clip; here a clip has the frames that it has alone, as in evaluation and in use, and training without
-this file pads. A run with it is then another run than one without it, the better defined one.
+The part is the CNN (`ser.models.frontend`), or that and all up to a layer (`ser.models.prefix`). Each clip is computed
+by itself, unpadded and in float32, and rounded once to the type in which it is kept. Where the CNN normalises each
+frame (XLS-R, HuBERT-large, WavLM-large, data2vec, ...), that is what training computes anyway. Where it normalises over
+time (a group norm: wav2vec2-base, HuBERT-base, Moonshine), the padding of a batch changes every frame of a clip; here a
+clip has the frames that it has alone, as in evaluation and in use, and training without this file pads. A run with it
+is then another run than one without it, the better defined one.
+
+Layers behind such a CNN hear no padding in this file either; those that are trained do attend to it. Behind the other
+kind they are masked: what is kept is what training computes, up to the rounding of attention under a mask. But the
+stacked positional convolutions of data2vec read beyond the end of a clip, and here there is nothing to read.
 
 A folder below `data_dir/features` holds one such file, and is named by all that the file depends on. Any of them may
 be removed while no run uses it.
@@ -18,13 +23,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
-from transformers import PreTrainedModel, SequenceFeatureExtractor
+from transformers import PretrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
 from ser.console import progress
 from ser.data.audio import SAMPLE_RATE
@@ -51,8 +56,28 @@ Stored = npt.NDArray[Any]
 MadeFrom = dict[str, Any]
 
 
+class Part(Protocol):
+    """A frozen part of an encoder, from the waveform on."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a log."""
+
+    def fingerprint(self, classifier: PreTrainedModel) -> str:
+        """Sha256 of all that decides what it makes of a waveform."""
+
+    def channels(self, config: PretrainedConfig) -> int:
+        """Width of a frame of its output."""
+
+    def run(self, classifier: PreTrainedModel, waveforms: torch.Tensor) -> torch.Tensor:
+        """Waveforms `(batch, samples)` -> `(batch, channels, frames)`."""
+
+    def install(self, classifier: PreTrainedModel) -> None:
+        """Let a classifier take that output as its `input_values`."""
+
+
 class FeatureCache:
-    """The CNN's output for some recordings: `of(path)` `(frames, channels)`, and `silence` `(channels,)`."""
+    """The output of a part for some recordings: `of(path)` `(frames, channels)`, and `silence` `(channels,)`."""
 
     def __init__(self, folder: Path, dtype: torch.dtype, frames: dict[str, int], channels: int) -> None:
         """Map the file of a folder; `frames` says how many each recording has, in the order of the file."""
@@ -66,7 +91,7 @@ class FeatureCache:
 
     @property
     def silence(self) -> Stored:
-        """What the CNN makes of digital silence: nearly what it makes of the padding of a batch."""
+        """What the part makes of digital silence: nearly what it makes of the padding of a batch."""
         silence: Stored = self._frames[0]
         return silence
 
@@ -84,7 +109,7 @@ class FeatureExample(TypedDict):
 
 
 class FeatureClips(Dataset[FeatureExample]):
-    """`Clips` whose audio went through the CNN already."""
+    """`Clips` whose audio went through the frozen part already."""
 
     def __init__(self, cache: FeatureCache, clips: Clips) -> None:
         """Take clips that are among those of the cache, and cut as those were."""
@@ -105,11 +130,11 @@ class FeatureClips(Dataset[FeatureExample]):
 
 @dataclass(frozen=True)
 class FrameCollator:
-    """Pad frames to the longest clip of the batch, for a classifier with `frontend.install`.
+    """Pad frames to the longest clip of the batch, for a classifier that was told to take them (`install` of the part).
 
     Returns:
         `input_values` `(batch, channels, frames)` in the type of the file, `attention_mask` `(batch, samples)` int64
-        and `labels` `(batch,)`: in shapes and mask what `Collator` and the CNN make of the same clips. Padded with
+        and `labels` `(batch,)`: in shapes and mask what `Collator` and the part make of the same clips. Padded with
         silence, because an encoder without a mask (a group norm in its CNN) attends to the padding.
     """
 
@@ -137,8 +162,9 @@ def build(
     clips: Clips,
     folder: Path,
     dtype: torch.dtype,
+    part: Part = frontend,
 ) -> FeatureCache:
-    """Open the CNN's output for some clips; compute it first where it is not there yet.
+    """Open the output of the frozen part for some clips; compute it first where it is not there yet.
 
     Args:
         classifier: one with a frozen CNN that takes waveforms (`frontend.can_cache`); to compute, it is moved to the
@@ -147,6 +173,7 @@ def build(
         clips: all of the corpus, and every fold and seed of a run reads the same file.
         folder: where such files are kept, `data_dir/features`.
         dtype: float32 or bfloat16, the type in which training computes.
+        part: the CNN, or more.
 
     Raises:
         UserError: the disk is too full; nothing is left there.
@@ -157,10 +184,10 @@ def build(
     lengths = torch.tensor([max(MINIMUM, length) for length in clips.lengths()])
     counts: list[int] = classifier.frames(lengths).tolist()
     frames = dict(zip((utterance.path for utterance in clips.utterances), counts, strict=True))
-    channels = frontend.channels(classifier.config)
+    channels = part.channels(classifier.config)
     made_from: MadeFrom = {
         "layout": LAYOUT,
-        "cnn": frontend.fingerprint(classifier),
+        part.name.lower(): part.fingerprint(classifier),
         "sample_rate": SAMPLE_RATE,
         "do_normalize": collator.do_normalize,
         "dtype": str(dtype).removeprefix("torch."),
@@ -169,11 +196,11 @@ def build(
     }
     place = folder / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     if is_whole(place, made_from):
-        log.info("output of the frozen CNN: read from %s", place)
+        log.info("output of the frozen %s: read from %s", part.name, place)
     else:
-        check_space(place, made_from["bytes"])
-        write(place, made_from, classifier.to(device()), collator, clips, dtype)
-        log.info("output of the frozen CNN: %.0f MB in %s", made_from["bytes"] / 1e6, place)
+        check_space(place, made_from["bytes"], part)
+        write(place, made_from, classifier.to(device()), collator, clips, dtype, part)
+        log.info("output of the frozen %s: %.0f MB in %s", part.name, made_from["bytes"] / 1e6, place)
     return FeatureCache(place, dtype, frames, channels)
 
 
@@ -198,29 +225,35 @@ def is_whole(place: Path, made_from: MadeFrom) -> bool:
     return same and (place / FRAMES).stat().st_size == int(made_from["bytes"])
 
 
-def check_space(place: Path, needed: int) -> None:
+def check_space(place: Path, needed: int, part: Part) -> None:
     """Refuse before the work what would fill the disk at its end."""
     place.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(place.parent).free
     if free < needed:
         raise UserError(
-            f"no space left: {place.parent} needs {needed / 1e9:.2f} GB for the output of the CNN, {free / 1e9:.2f} GB "
-            "are free; make room or give trainer.cache_features=false"
+            f"no space left: {place.parent} needs {needed / 1e9:.2f} GB for the output of the {part.name}, "
+            f"{free / 1e9:.2f} GB are free; make room or give trainer.cache_features=false"
         )
 
 
 def write(
-    place: Path, made_from: MadeFrom, classifier: PreTrainedModel, collator: Collator, clips: Clips, dtype: torch.dtype
+    place: Path,
+    made_from: MadeFrom,
+    classifier: PreTrainedModel,
+    collator: Collator,
+    clips: Clips,
+    dtype: torch.dtype,
+    part: Part,
 ) -> None:
-    """Run the CNN over every clip; written in order rather than through a map, which a full disk would crash."""
+    """Run the part over every clip; written in order rather than through a map, which a full disk would crash."""
     with replacing(place) as temporary:
         temporary.mkdir()
         with (temporary / FRAMES).open("wb") as file:
-            silence = frontend.run(classifier, torch.zeros(1, MINIMUM, device=device()))
+            silence = part.run(classifier, torch.zeros(1, MINIMUM, device=device()))
             file.write(stored(silence[..., :1], dtype))
-            for index in progress(range(len(clips)), "Running the frozen CNN", total=len(clips)):
+            for index in progress(range(len(clips)), f"Running the frozen {part.name}", total=len(clips)):
                 waveform = collator([clips[index]])["input_values"].to(device())
-                file.write(stored(frontend.run(classifier, waveform), dtype))
+                file.write(stored(part.run(classifier, waveform), dtype))
         assert (temporary / FRAMES).stat().st_size == made_from["bytes"]
         write_json(temporary / MADE_FROM, made_from)
 

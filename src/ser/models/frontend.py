@@ -15,6 +15,9 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from ser.models.families import FAMILIES
 
+name = "CNN"
+"""Of this part of an encoder, in words."""
+
 SHAPING = (
     "model_type",
     "hidden_size",
@@ -53,8 +56,13 @@ def fingerprint(classifier: PreTrainedModel) -> str:
     """Sha256 of all that decides what the CNN makes of a waveform."""
     config = classifier.config
     shape = {name: getattr(config, name) for name in SHAPING if hasattr(config, name)}
+    return digest_of(shape, weights(classifier))
+
+
+def digest_of(shape: dict[str, Any], tensors: list[tuple[str, torch.Tensor]]) -> str:
+    """Sha256 of settings and named tensors."""
     digest = hashlib.sha256(json.dumps(shape).encode())
-    for name, tensor in weights(classifier):
+    for name, tensor in tensors:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What a run reads while it trains: clips, or what the frozen CNN makes of them."""
+"""What a run reads while it trains: clips, or what the frozen part of the encoder makes of them."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from ser.data.batches import Clips, Collator, FeatureCollator, collator_for
 from ser.data.features import FeatureClips, FrameCollator
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split
-from ser.models import frontend
+from ser.models import frontend, prefix
 from ser.training.clock import Clock
 
 log = logging.getLogger("ser")
@@ -38,10 +38,10 @@ def inputs(
     arguments: TrainingArguments,
     clock: Clock,
 ) -> Inputs:
-    """Read clips from the cache of the corpus, or through the frozen CNN's where `trainer.cache_features` asks for it.
+    """Read clips from the cache of the corpus, or from that of the frozen part where `trainer.cache_features` asks so.
 
-    The CNN's output is computed for the whole corpus: every fold and seed reads the same file. What that takes is the
-    phase `features` of the clock.
+    The output of that part is computed for the whole corpus: every fold and seed reads the same file. What that takes
+    is the phase `features` of the clock.
     """
     train, chosen_on = (Clips(prepared, rows, cfg.audio.trim) for rows in (lists.train, lists.side(lists.chosen_on)))
     if not cfg.trainer.cache_features:
@@ -52,9 +52,10 @@ def inputs(
     started = time.monotonic()
     everything = Clips(prepared, prepared.utterances, cfg.audio.trim)
     dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+    part = frozen_part(classifier)
     with arguments.main_process_first(desc="features"):  # the other processes find the file
-        cache = features.build(classifier, extractor, everything, Path(cfg.data_dir) / features.FOLDER, dtype)
-    frontend.install(classifier)
+        cache = features.build(classifier, extractor, everything, Path(cfg.data_dir) / features.FOLDER, dtype, part)
+    part.install(classifier)
     clock.phases["features"] = time.monotonic() - started
     return Inputs(FeatureClips(cache, train), FeatureClips(cache, chosen_on), FrameCollator(cache))
 
@@ -64,3 +65,14 @@ def not_cached(classifier: PreTrainedModel) -> str:
     if not frontend.can_cache(classifier.config):
         return f"{classifier.config.model_type} has no CNN that takes the waveform"
     return "" if frontend.is_frozen(classifier) else "model.freeze lets the CNN be trained"
+
+
+def frozen_part(classifier: PreTrainedModel) -> features.Part:
+    """What is computed once and for all: the CNN, with the frozen layers above it where there are such."""
+    depth = prefix.frozen_layers(classifier)
+    if depth == 0:
+        return frontend
+    if reason := prefix.obstacle(classifier.config):
+        log.info("trainer.cache_features: the frozen layers are not cached, the CNN is, because %s", reason)
+        return frontend
+    return prefix.Layers(depth)
