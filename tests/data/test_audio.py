@@ -1,6 +1,7 @@
 import random
 import struct
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -154,3 +155,19 @@ def test_a_file_with_broken_bytes_is_heard_or_refused(suffix, tmp_path):
         except UnreadableAudio:
             refused += 1
     assert 0 < refused < 150
+
+
+def test_a_clip_has_the_same_samples_in_every_thread(tmp_path):
+    quiet = np.random.default_rng(0).integers(-2, 3, 48000).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", quiet, 48000)
+    with ThreadPoolExecutor(4) as pool:
+        heard = list(pool.map(lambda _: audio.load(tmp_path / "a.wav").samples.tobytes(), range(40)))
+    assert set(heard) == {audio.load(tmp_path / "a.wav").samples.tobytes()}
+
+
+def test_what_resampling_overshoots_is_clipped_and_does_not_wrap(tmp_path):
+    loud = np.where(tone(0.1, 44100, level=1) > 0, 32767, -32768).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", loud, 44100)
+    heard = audio.load(tmp_path / "a.wav").samples.astype(int)
+    assert heard.max() == 32767
+    assert np.abs(np.diff(heard)).max() < 60000

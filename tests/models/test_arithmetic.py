@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -22,3 +24,12 @@ def test_a_library_that_computes_in_less_is_not_used(switch, monkeypatch):
     monkeypatch.setattr(arithmetic, "error_of_a_product", lambda: 3e-3)  # what bfloat16 would have
     assert not arithmetic.faster_float32()
     assert switch.fp32_precision == before
+
+
+def test_code_for_many_shapes_is_not_kept_unless_the_user_says_so(monkeypatch):
+    monkeypatch.delenv(arithmetic.PRIMITIVES, raising=False)
+    arithmetic.few_kept_primitives()
+    assert os.environ[arithmetic.PRIMITIVES] == "16"
+    monkeypatch.setenv(arithmetic.PRIMITIVES, "2000")
+    arithmetic.few_kept_primitives()
+    assert os.environ[arithmetic.PRIMITIVES] == "2000"

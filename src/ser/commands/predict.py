@@ -19,7 +19,7 @@ from ser.inference.answers import LISTED, Answer, Form, Tally, json_writer, show
 from ser.inference.predictor import Predictor
 from ser.inference.sliding import chunks, slide
 from ser.inference.timeline import timeline_figure
-from ser.models.arithmetic import faster_float32
+from ser.models.arithmetic import faster_float32, few_kept_primitives
 from ser.results import figures
 
 log = logging.getLogger("ser")
@@ -36,6 +36,7 @@ def predict(cfg: config.Predict) -> None:
     """
     console.start_logging()
     console.quiet_transformers()
+    few_kept_primitives()
     faster_float32()
     found = [] if cfg.audio == "-" else find(cfg.audio, cfg.root)
     predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)

@@ -161,10 +161,20 @@ def to_mono_int16(frames: npt.NDArray[Any]) -> Int16:
 
 
 def resample(samples: Int16, sample_rate: int) -> Int16:
-    """Bring mono int16 samples from `sample_rate` hertz to 16 kHz."""
+    """Bring mono int16 samples from `sample_rate` hertz to 16 kHz.
+
+    In float32, rounded here: on int16 soxr adds a dither of its own that no seed decides, and a clip would have other
+    samples in another thread.
+    """
     if sample_rate == SAMPLE_RATE:
         return samples
-    return np.asarray(soxr.resample(samples, sample_rate, SAMPLE_RATE, quality="HQ"), dtype=np.int16)
+    return rounded(soxr.resample(samples.astype(np.float32), sample_rate, SAMPLE_RATE, quality="HQ"))
+
+
+def rounded(samples: npt.NDArray[np.float32]) -> Int16:
+    """Float samples on the scale of int16 as int16; what goes beyond is clipped."""
+    np.rint(samples, out=samples)
+    return np.clip(samples, -32768, 32767, out=samples).astype(np.int16)
 
 
 def longest_run(flags: npt.NDArray[np.bool_]) -> int:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 import soxr
 
-from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, mono_blocks, opened, to_mono_int16
+from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, mono_blocks, opened, rounded, to_mono_int16
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,7 @@ class Window:
 
 
 def of_file(path: Path) -> Iterator[Int16]:
-    """A file as blocks at 16 kHz; it is never in memory as a whole.
-
-    The samples differ by up to two steps of 16 bits from those of `ser.data.audio.load`, whose resampler dithers once
-    for the whole clip.
+    """A file as blocks at 16 kHz, the samples of `ser.data.audio.load`; it is never in memory as a whole.
 
     Raises:
         UnreadableAudio: see `ser.data.audio.opened`.
@@ -60,10 +57,10 @@ def resampled(blocks: Iterable[Int16], sample_rate: int) -> Iterator[Int16]:
     if sample_rate == SAMPLE_RATE:
         yield from blocks
         return
-    stream = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="int16", quality="HQ")
+    stream = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.empty(0, dtype=np.int16), last=True)
+        yield rounded(stream.resample_chunk(block.astype(np.float32)))
+    yield rounded(stream.resample_chunk(np.empty(0, dtype=np.float32), last=True))
 
 
 def windows(blocks: Iterable[Int16], window: float, hop: float) -> Iterator[Window]:
