@@ -20,6 +20,9 @@ from ser.errors import UserError
 
 DESCRIPTION = "RAVDESS, speech part (CC BY-NC-SA 4.0)"
 SYNTHETIC = False
+LICENSE = "cc-by-nc-sa-4.0"
+SOURCE = "https://doi.org/10.5281/zenodo.1188976"
+VOICES = "24 professional actors who say two English sentences, each with the emotions that they were told to act"
 FORMAT = Format(sample_rate=48_000, shortest=2.5, longest=6.0)  # 2.94-5.27 s as published
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")

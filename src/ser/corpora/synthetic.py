@@ -18,10 +18,24 @@ from ser.corpora.ravdess import EMOTIONS, scan
 from ser.corpora.recordings import Format
 from ser.files import replacing
 
-__all__ = ["DESCRIPTION", "EMOTIONS", "FORMAT", "SYNTHETIC", "generate", "scan", "waveform"]
+__all__ = [
+    "DESCRIPTION",
+    "EMOTIONS",
+    "FORMAT",
+    "LICENSE",
+    "SOURCE",
+    "SYNTHETIC",
+    "VOICES",
+    "generate",
+    "scan",
+    "waveform",
+]
 
 DESCRIPTION = "SYNTHETIC corpus made by the package: RAVDESS-shaped names, no human speech"
 SYNTHETIC = True
+LICENSE = None
+SOURCE = None
+VOICES = "artificial voices that babble vowels"
 FORMAT = Format(sample_rate=16_000, shortest=0.2, longest=4.0)
 
 SAMPLE_RATE = 16_000  # Hz

@@ -37,7 +37,7 @@ def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
     folder = Path(source).expanduser()
     if folder.is_dir():
         check_folder(folder)
-    elif source.startswith((".", "/", "~")) or source.count("/") != 1:
+    elif not is_hub_name(source):
         raise UserError(f"model.pretrained={source}: there is no such folder, and no hub name looks like this")
     else:
         # Only a loader that is handed a config reads weights: a wrong kind of model is refused before the gigabytes.
@@ -74,9 +74,18 @@ def checkpoint_anywhere(given: str) -> Path:
     Raises:
         UserError: there is no such folder, it holds several runs, or the hub does not give it.
     """
-    if Path(given).expanduser().is_dir() or given.startswith((".", "/", "~")) or given.count("/") != 1:
-        return checkpoint_folder(given)
-    return downloaded(given, whole=True)
+    return downloaded(given, whole=True) if is_hub_name(given) else checkpoint_folder(given)
+
+
+def is_hub_name(given: str) -> bool:
+    """Whether a text names a repository of the hub: it looks like one, and no folder is called so."""
+    looks_local = given.startswith((".", "/", "~")) or given.count("/") != 1
+    return not looks_local and not Path(given).is_dir()
+
+
+def lasting(given: str | None) -> str | None:
+    """A hub name as it is, a folder by its absolute path: elsewhere a relative one may look like a hub name."""
+    return given if given is None or is_hub_name(given) else str(Path(given).expanduser().absolute())
 
 
 def check_folder(folder: Path) -> None:
@@ -148,9 +157,13 @@ def refusal(error: BaseException) -> tuple[str, str]:
         return ("has no such repository (404)" if status == 404 else f"cannot be reached (it answers {status})"), folder
     if isinstance(error, errors.HFValidationError):
         return "can have no repository of this name", folder
-    # Only the system's own words: a protocol error quotes the header that holds the token.
-    reason = " ".join(str(error).split()) if isinstance(error, OSError) else type(first).__name__
-    return f"cannot be reached ({reason})", folder
+    return f"cannot be reached ({reason(first)})", folder
+
+
+def reason(error: BaseException) -> str:
+    """Why the hub does not answer, in the system's own words: a protocol error quotes the header with the token."""
+    cause = first_cause(error)
+    return " ".join(str(cause).split()) if isinstance(cause, OSError) else type(error).__name__
 
 
 def first_cause(error: BaseException) -> BaseException:
