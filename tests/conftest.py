@@ -92,3 +92,14 @@ def moonshine():
     if not folder.is_dir():
         pytest.skip("the real encoder (../shared/encoders/moonshine-tiny) is not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(data_dir, tmp_path_factory):
+    """A run folder as `ser train` leaves it, after one step of a tiny encoder; copy it before changing anything."""
+    from ser.commands.train import train
+
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    quick = ("model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1")
+    train(composed("train", *quick, f"data_dir='{data_dir}'", f"output_dir='{folder}'"))
+    return folder

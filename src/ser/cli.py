@@ -86,12 +86,23 @@ def predict(cfg: DictConfig) -> None:
         predict(checked_cfg)
 
 
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="push")
+def push(cfg: DictConfig) -> None:
+    """Send a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME"""  # noqa: D415
+    with mistakes_in_one_line():
+        checked_cfg = checked(cfg, config.Push)
+        from ser.commands.push import push
+
+        push(checked_cfg)
+
+
 SCHEMAS = {
     "prepare_data": config.PrepareData,
     "train": config.Train,
     "evaluate": config.Evaluate,
     "compare": config.Compare,
     "predict": config.Predict,
+    "push": config.Push,
 }
 for name, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
@@ -102,6 +113,7 @@ COMMANDS: dict[str, Callable[[], Any]] = {
     "evaluate": evaluate,
     "compare": compare,
     "predict": predict,
+    "push": push,
 }
 
 

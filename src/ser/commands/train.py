@@ -12,6 +12,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
 from ser import config, console
 from ser.commands import pooling
+from ser.commands.push import check_beforehand, push_finished
 from ser.commands.scoring import provenance, score, write_report
 from ser.corpora import CORPORA
 from ser.data import audit, manifest
@@ -23,6 +24,7 @@ from ser.errors import UserError
 from ser.files import write_json
 from ser.models import adaptations, checkpoint
 from ser.models.arithmetic import faster_float32
+from ser.models.sources import lasting
 from ser.results import figures, history, report, runs
 from ser.results.environment import environment
 from ser.results.report import Provenance
@@ -50,6 +52,8 @@ def train(cfg: config.Train) -> float:
     console.quiet_transformers()
     faster_float32()
     plan = planned(cfg)
+    if cfg.hub.push:
+        check_beforehand(cfg.hub, plan)
     if plan[0].output_dir == cfg.output_dir:
         run_folder.claim(Path(cfg.output_dir), plan[0])
     else:
@@ -67,6 +71,8 @@ def train(cfg: config.Train) -> float:
         pooling.write(cfg, plan, prepared, lists)
     done = Path(cfg.output_dir if len(plan) > 1 else plan[0].output_dir)
     console.print_report(done)
+    if cfg.hub.push:
+        push_finished(cfg.hub, done)
     return float(runs.json_of(done, runs.REPORT)["unweighted_average_recall"])
 
 
@@ -168,7 +174,7 @@ def stamp(cfg: config.Train, lists: Split, step: int) -> dict[str, Any]:
         "chosen_on": lists.chosen_on.value,
         "audio": asdict(cfg.audio),
         "model": cfg.model.name,
-        "pretrained": cfg.model.pretrained,
+        "pretrained": lasting(cfg.model.pretrained),
         "seed": cfg.seed,
         "step": step,
     }

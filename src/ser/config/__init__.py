@@ -9,7 +9,7 @@ from ser.config.model import Audio, Model
 from ser.config.protocol import Corpus, Protocol
 from ser.config.stages import Compare, Evaluate, PrepareData, Train
 from ser.config.trainer import Tracking, Trainer
-from ser.config.use import Predict
+from ser.config.use import Hub, Predict, Push
 
 __all__ = [
     "Attention",
@@ -20,6 +20,7 @@ __all__ = [
     "Compare",
     "Corpus",
     "Evaluate",
+    "Hub",
     "Interval",
     "Model",
     "Pooling",
@@ -27,6 +28,7 @@ __all__ = [
     "Predict",
     "PrepareData",
     "Protocol",
+    "Push",
     "Side",
     "Tracker",
     "Tracking",

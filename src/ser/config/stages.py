@@ -9,6 +9,7 @@ from ser.config.choices import Audit, Side
 from ser.config.model import Audio, Model
 from ser.config.protocol import Corpus, Protocol
 from ser.config.trainer import Tracking, Trainer
+from ser.config.use import Hub
 from ser.errors import UserError
 
 
@@ -33,6 +34,7 @@ class Train:
     audio: Audio = MISSING
     trainer: Trainer = MISSING
     tracking: Tracking = MISSING
+    hub: Hub = MISSING
     root: str | None = None
     """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str = MISSING

@@ -55,3 +55,35 @@ class Predict:
                 raise UserError(f"{key}={value}: it must be above 0")
         if self.window is not None and not 0.1 <= self.window <= self.longest:
             raise UserError(f"window={self.window}: it must lie between 0.1 and longest={self.longest} seconds")
+
+
+@dataclass
+class Push:
+    """Values of `ser push`. The login is that of `hf auth login` or HF_TOKEN: a token has no key here."""
+
+    checkpoint: str = MISSING
+    repo: str = MISSING
+    private: bool = MISSING
+    """Of a repository that is created; one that everybody can read is then refused."""
+    dry_run: bool = MISSING
+    output_dir: str | None = None
+    """Where a dry run writes what would be sent; null: a folder `push` beside the checkpoint."""
+
+    def __post_init__(self) -> None:
+        """Refuse a folder that nothing would be written to."""
+        if self.output_dir is not None and not self.dry_run:
+            raise UserError(f"output_dir={self.output_dir}: only dry_run=true writes there")
+
+
+@dataclass
+class Hub:
+    """Whether `ser train` sends its checkpoint to the hub at the end, as `ser push` does."""
+
+    push: bool = MISSING
+    repo: str | None = None
+    private: bool = MISSING
+
+    def __post_init__(self) -> None:
+        """Refuse to push to nowhere."""
+        if self.push and self.repo is None:
+            raise UserError("hub.push=true: give hub.repo=USER/NAME")

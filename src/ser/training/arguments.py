@@ -42,6 +42,9 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     if "label_smoothing_factor" in trainer.hf:
         # It would smooth the evaluation loss too, beside a smoothing of ours.
         raise UserError("trainer.hf.label_smoothing_factor: give trainer.label_smoothing instead")
+    if theirs := [key for key in trainer.hf if key == "push_to_hub" or key.startswith("hub_")]:
+        # A token among them would be written to config.yaml.
+        raise UserError(f"trainer.hf.{theirs[0]}: give hub.push=true and hub.repo=USER/NAME instead")
     if unknown := sorted(set(trainer.hf) - known):
         raise UserError(f"trainer.hf.{unknown[0]}: TrainingArguments has no such field")
     if metric_unknown(trainer.metric_for_best_model):

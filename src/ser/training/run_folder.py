@@ -38,9 +38,10 @@ CONTENTS = (
     "tensorboard",
     "wandb",
     "evaluation-*",
+    "push",
 )
 """What a run writes, and so all that `overwrite=true` removes."""
-MAY_DIFFER = ("resume", "overwrite", "tracking", "root", "output_dir", "audit", "seeds")
+MAY_DIFFER = ("resume", "overwrite", "tracking", "root", "output_dir", "audit", "seeds", "hub")
 """Keys that do not change what a resumed run computes."""
 
 

@@ -1,0 +1,132 @@
+"""The card of a model: what it is, how well it does and by which protocol, what it was made of, how to use it.
+
+Beside this module, `card.md` says what stands where; the numbers and their words are those of the report page.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from tabulate import tabulate
+
+from ser.corpora import CORPORA
+from ser.models.sources import is_hub_name
+from ser.publish.places import command_without_places, last_part
+from ser.results import page, page_words
+from ser.results.page_words import NAMES, percent, reach
+from ser.results.report import Provenance, Report, measured
+from ser.results.runs import Run
+
+METRICS = {"accuracy": "accuracy", "unweighted_average_recall": "recall", "macro_f1": "f1"}
+"""What stands in the index of results, and what the hub calls it; averages there are over the emotions."""
+
+
+def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
+    """README.md of a repository.
+
+    Args:
+        run: the run that made the checkpoint.
+        stamp: what the checkpoint says of itself.
+        repo: where it will be.
+        carries_code: the library needs code that comes with the checkpoint.
+    """
+    provenance = Provenance(**{field: run.report[field] for field in Provenance.__dataclass_fields__})
+    report = measured(run.scored, provenance)
+    pretrained = stamp["pretrained"]
+    base_model = pretrained if pretrained is not None and is_hub_name(pretrained) else None
+    content = {
+        "provenance": provenance,
+        "report": report,
+        "corpus": CORPORA[provenance.corpus],
+        "repo": Markup(repo),
+        "name": repo.split("/")[1],
+        "base_model": base_model,
+        "local_encoder": pretrained and last_part(pretrained),
+        "trim": "audio" in stamp and stamp["audio"]["trim"],  # older checkpoints had no choice
+        "carries_code": carries_code,
+        "resampling": page_words.resampling(report),
+        "confusions": page_words.of_confusion(report.counts, report.scored.emotions),
+        "metrics": page.metrics_table(report),
+        "counts": page.counts_table(report.counts, report.scored.emotions),
+        "used": run.used,
+        "command": command_without_places(run.used["command"]),
+    }
+    body = environment().get_template("card.md").render(content)
+    return f"---\n{front_matter(report, base_model, repo).to_yaml()}\n---\n\n{body}"
+
+
+def front_matter(report: Report, base_model: str | None, repo: str) -> ModelCardData:
+    """What the hub reads of a card."""
+    provenance = report.provenance
+    corpus = CORPORA[provenance.corpus]
+    return ModelCardData(
+        library_name="transformers",
+        pipeline_tag="audio-classification",
+        license=corpus.LICENSE,
+        base_model=base_model,
+        datasets=None if provenance.synthetic else [provenance.corpus],
+        tags=["speech-emotion-recognition", "ser", *["synthetic-data"] * provenance.synthetic],
+        metrics=list(METRICS.values()),
+        model_name=repo.split("/")[1],
+        eval_results=[result(report, name) for name in METRICS],
+    )
+
+
+def result(report: Report, name: str) -> EvalResult:
+    """A number for the index of results, with its interval and its protocol in words."""
+    provenance = report.provenance
+    heard = "speakers not heard in training" if provenance.speakers_are_new else "speakers heard in training"
+    return EvalResult(
+        task_type="audio-classification",
+        task_name="Speech emotion recognition",
+        dataset_type=provenance.corpus,
+        dataset_name=one_line(f"{provenance.description}, protocol {provenance.protocol['name']}, {heard}"),
+        dataset_config=one_line(provenance.protocol["name"]),
+        dataset_split=provenance.scored_on,
+        dataset_args={"protocol": one_line(provenance.in_words), "intervals": page_words.resampling(report)},
+        metric_type=METRICS[name],
+        metric_value=round(report.numbers[name], 4),
+        metric_name=one_line(f"{NAMES[name]} (95 % interval {reach(report.intervals[name])})"),
+        metric_args=None if name == "accuracy" else {"average": "macro"},
+    )
+
+
+def environment() -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        finalize=escaped,  # names of speakers, models and protocols may hold anything
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters.update(percent=percent, reach=reach, fenced=fenced, table=table)
+    return templates
+
+
+def escaped(value: object) -> str:
+    r"""A text that Markdown shows as it is; what is marked as Markdown stays.
+
+    >>> print(escaped("moonshine_tiny <b>"))
+    moonshine\_tiny \<b\>
+    """
+    return value if isinstance(value, Markup) else re.sub(r"([\\`*_\[\]<>|#&~$!])", r"\\\1", one_line(str(value)))
+
+
+def fenced(text: str) -> Markup:
+    """A block of code, between fences that the text cannot close."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return Markup(f"{fence}bash\n{text}\n{fence}")
+
+
+def table(rows: page.Table) -> Markup:
+    cells = [[escaped(cell) for cell in row] for row in rows.rows]
+    header = [escaped(name) for name in rows.header]
+    return Markup(tabulate(cells, headers=header, tablefmt="github", disable_numparse=True))
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())

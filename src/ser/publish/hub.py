@@ -1,0 +1,117 @@
+"""The hub as the place that a model is sent to.
+
+The token is the client's own business: it finds the one of `hf auth login` or HF_TOKEN. Nothing here asks for it or
+keeps it, and of what the hub says it is cut out.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huggingface_hub import CommitOperationAdd, HfApi, get_token
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError: of httpx or httpx2, whichever it uses
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    LocalTokenNotFoundError,
+)
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+from ser.errors import UserError
+from ser.models.sources import first_cause, reason
+from ser.publish.parcel import Parcel
+
+log = logging.getLogger("ser")
+
+LOGIN = "log in with `hf auth login` or set HF_TOKEN"
+AGAIN = "give the command again: what has arrived is not sent twice"
+PASSING = (409, 412, 429)
+"""Somebody else writes there at the moment, or too much was asked in a short time."""
+
+
+def check_name(repo: str) -> None:
+    """Raise a UserError unless a repository can be called so."""
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise UserError(f"repo={repo}: no repository can have this name; give USER/NAME") from error
+    if repo.count("/") != 1:
+        raise UserError(f"repo={repo}: give USER/NAME or ORGANISATION/NAME")
+
+
+def check_login(repo: str) -> None:
+    """Ask the hub who is logged in.
+
+    Raises:
+        UserError: nobody, or somebody who may not write to `repo`, as far as the hub tells beforehand.
+    """
+    with refusals(repo):
+        who = HfApi().whoami()
+    if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
+        raise UserError(f"repo={repo}: the token of {who['name']} may only read; {LOGIN}, with a token that may write")
+    owners = [who["name"], *(organisation["name"] for organisation in who.get("orgs", []))]
+    owner = repo.split("/")[0]
+    if owner.lower() not in map(str.lower, owners):
+        raise UserError(f"repo={repo}: {who['name']} may not write for {owner}; choices: {', '.join(owners)}")
+
+
+def send(parcel: Parcel, repo: str, private: bool) -> str:
+    """Send everything in one commit, so that nobody ever downloads a half; what the hub has already is not sent again.
+
+    Args:
+        parcel: what the repository will hold; other files that are there stay.
+        repo: created where it does not exist.
+        private: whether only its owner may read it.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        UserError: the hub refuses or cannot be reached; or everybody can read what should be private.
+    """
+    api = HfApi()
+    with refusals(repo):
+        address = str(api.create_repo(repo, private=private, exist_ok=True))
+        is_private = api.model_info(repo).private
+    if private and not is_private:
+        raise UserError(f"repo={repo}: it exists and everybody can read it; private=false sends there all the same")
+    if is_private and not private:
+        log.warning("%s exists and is private: it stays so", repo)
+    files = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=content) for name, content in parcel.items()]
+    with refusals(repo):
+        api.create_commit(repo, files, commit_message="A checkpoint of ser, with its card")
+    return address
+
+
+@contextmanager
+def refusals(repo: str) -> Iterator[None]:
+    """Say in a line why the hub does not do what it is asked."""
+    try:
+        yield
+    except (HTTPError, OSError, RuntimeError, ValueError) as error:  # the last two: what the client makes of others
+        # Without the cause: the chain of a protocol error quotes the header that holds the token.
+        raise UserError(f"repo={repo}: {refusal(error)}") from None
+
+
+def refusal(error: BaseException) -> str:
+    """Why the hub does not take something, and what to do."""
+    if isinstance(error, LocalTokenNotFoundError):
+        return f"nobody is logged in to the hub; {LOGIN}"
+    cause = first_cause(error)
+    if isinstance(cause, HfHubHTTPError):
+        status, words = cause.response.status_code, without_token(cause.server_message or "no reason given")
+        if status == 401:
+            return f"the hub does not know this token (401); {LOGIN}"
+        if status == 403:
+            return f"the hub does not let this token write there (403: {words})"
+        return f"the hub refuses ({status}: {words})" + (f"; {AGAIN}" if status in PASSING or status >= 500 else "")
+    if isinstance(error, UnicodeError):
+        return f"the token holds characters that no token has; {LOGIN}"
+    if type(error) is ValueError:  # an answer of the hub, in the client's words: of a full quota, of the card
+        return f"the hub refuses ({without_token(str(error))})"
+    return f"the hub cannot be reached ({without_token(reason(error))}); {AGAIN}"
+
+
+def without_token(text: str) -> str:
+    """One line, not too long, in which nobody reads the token."""
+    return " ".join(text.replace(get_token() or "\0", "(token)").split())[:300]
