@@ -242,7 +242,9 @@ def test_the_processes_of_a_step_compute_clips_of_like_length(prepared, tmp_path
 # With batches of 4 an epoch of 16 clips has 4 steps: 4 ends the first, 6 is in the middle of the second.
 @pytest.mark.parametrize("order", ["balanced_sampling", "bucket_by_length"])
 @pytest.mark.parametrize("step", [4, 6])
-def test_a_resumed_run_draws_what_an_uninterrupted_one_draws(step, order, prepared, tmp_path):
+def test_a_resumed_run_draws_what_an_uninterrupted_one_draws(step, order, prepared, tmp_path, monkeypatch):
+    monkeypatch.setitem(SHAPE, "mask_time_prob", 0.5)
+    monkeypatch.setitem(SHAPE, "mask_time_length", 2)
     overrides = (
         "trainer=laptop",
         f"trainer.{order}=true",
@@ -274,6 +276,21 @@ def test_a_group_norm_encoder_is_evaluated_without_padding(prepared, tmp_path):
     batches = list(trainer.get_eval_dataloader())
     assert all(batch["attention_mask"].all() for batch in batches)
     assert sum(len(batch["labels"]) for batch in batches) == 48
+
+
+def test_training_is_masked_anew_in_every_epoch_and_evaluation_never(prepared, tmp_path, monkeypatch):
+    monkeypatch.setitem(SHAPE, "mask_time_prob", 0.5)
+    monkeypatch.setitem(SHAPE, "mask_time_length", 2)
+    trainer = ready(prepared, tmp_path)
+    assert all("mask_time_indices" not in batch for batch in trainer.get_eval_dataloader())
+    clips = [trainer.train_dataset[index] for index in range(4)]
+    masks = []
+    for epoch in (0.0, 0.5, 1.0):
+        trainer.state.epoch = epoch
+        masks.append(trainer.data_collator(clips)["mask_time_indices"])
+    assert masks[0].any()
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])
 
 
 def test_the_evaluation_loss_is_a_mean_over_clips_however_they_are_batched(prepared, tmp_path):

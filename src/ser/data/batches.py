@@ -22,6 +22,8 @@ MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
 class Example(TypedDict):
     samples: Int16
     label: int
+    clip: int
+    """Its place in the list."""
 
 
 class Clips(Dataset[Example]):
@@ -41,7 +43,7 @@ class Clips(Dataset[Example]):
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Example:
-        return {"samples": self._samples[index], "label": self._labels[index]}
+        return {"samples": self._samples[index], "label": self._labels[index], "clip": index}
 
     def lengths(self) -> list[int]:
         """Samples of each clip at 16 kHz, without what is trimmed."""

@@ -106,6 +106,7 @@ class FeatureExample(TypedDict):
     samples: int
     """Length of the clip at 16 kHz."""
     label: int
+    clip: int
 
 
 class FeatureClips(Dataset[FeatureExample]):
@@ -121,7 +122,7 @@ class FeatureClips(Dataset[FeatureExample]):
 
     def __getitem__(self, index: int) -> FeatureExample:
         label = self._clips[index]["label"]
-        return {"frames": self._frames[index], "samples": self._lengths[index], "label": label}
+        return {"frames": self._frames[index], "samples": self._lengths[index], "label": label, "clip": index}
 
     def lengths(self) -> list[int]:
         """Samples of each clip at 16 kHz."""

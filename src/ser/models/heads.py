@@ -90,6 +90,8 @@ class PooledHead:
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         input_features: torch.Tensor | None = None,
+        mask_time_indices: torch.Tensor | None = None,
+        mask_feature_indices: torch.Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """Classify clips.
 
@@ -99,12 +101,16 @@ class PooledHead:
                 None: no padding.
             labels: `(batch,)` class indices; with them the output has the cross-entropy, a mean over the batch.
             input_features: what the feature extractor makes for an encoder that takes no waveform.
+            mask_time_indices: `(batch, frames)`, true where SpecAugment hides a frame in training.
+            mask_feature_indices: `(batch, width)`, true where it hides a channel.
         """
         inputs = input_values if input_features is None else input_features
         assert inputs is not None
         attention_mask = self.input_mask(inputs, attention_mask)
         frames = self.frames(attention_mask.sum(dim=-1)).clamp(min=1)
-        hidden_states = self.projector(self.encode(inputs, attention_mask, frames))
+        hidden = (mask_time_indices, mask_feature_indices)
+        masks = {} if hidden == (None, None) else {"mask_time_indices": hidden}
+        hidden_states = self.projector(self.encode(inputs, attention_mask, frames, **masks))
         logits = self.classifier(self.pool(hidden_states, frames).to(self.classifier.weight.dtype))
         loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
@@ -129,13 +135,16 @@ class PooledHead:
         weights = scores.float().masked_fill(~mask, float("-inf")).softmax(dim=1)
         return weighted_statistics(hidden_states, weights)
 
-    def encode(self, inputs: torch.Tensor, attention_mask: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+    def encode(
+        self, inputs: torch.Tensor, attention_mask: torch.Tensor, frames: torch.Tensor, **masks: Any
+    ) -> torch.Tensor:
         """Frame representations `(batch, time, width)`: the last layer, or the weighted sum of all of them."""
         outputs = self.encoder_module()(
             inputs,
             attention_mask=self.encoder_mask(attention_mask, frames),
             output_hidden_states=self.config.use_weighted_layer_sum,
             return_dict=True,
+            **masks,
         )
         if not self.config.use_weighted_layer_sum:
             return outputs.last_hidden_state

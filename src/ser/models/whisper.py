@@ -29,7 +29,9 @@ class WhisperForAudioClassification(PooledHead, modeling_whisper.WhisperForAudio
         """Two spectrogram steps make a frame of 20 ms."""
         return torch.div(lengths - 1, 2, rounding_mode="floor") + 1
 
-    def encode(self, inputs: torch.Tensor, attention_mask: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+    def encode(
+        self, inputs: torch.Tensor, attention_mask: torch.Tensor, frames: torch.Tensor, **masks: Any
+    ) -> torch.Tensor:
         """The library's encoder, layer for layer, on `time` steps as they come rather than on 3000.
 
         Padding is zero in front of each convolution, as the convolutions' own padding is at the end of a clip alone.

@@ -13,6 +13,7 @@ from ser import config
 from ser.config import ClassWeights
 from ser.data.batches import Clips, scoring_batches
 from ser.models.families import HEAD, depends_on_padding
+from ser.models.masking import draw, install, is_masked
 from ser.results.metrics import cross_entropy, probabilities, summary
 from ser.training.losses import balanced_weights, classification_loss
 from ser.training.sampling import EpochSampler, epoch_draw
@@ -21,9 +22,15 @@ from ser.training.sampling import EpochSampler, epoch_draw
 class EmotionTrainer(Trainer):
     """Adds a rate for the head, an objective for rare emotions, an order of clips, accuracy, unpadded scoring."""
 
+    data_collator: Any
+
     def __init__(self, *args: Any, options: config.Trainer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.options = options
+        self._collator = self.data_collator
+        if is_masked(self.model):
+            install(self.model)
+            self.data_collator = self.masked
         self._class_weights = (
             balanced_weights(self.training_labels(), self.model.config.num_labels).to(self.args.device)
             if options.class_weights is ClassWeights.balanced
@@ -80,6 +87,16 @@ class EmotionTrainer(Trainer):
             self._seen += len(inputs["labels"])
         return (loss, outputs) if return_outputs else loss
 
+    def masked(self, examples: list[Any]) -> dict[str, torch.Tensor]:
+        """A batch of training and what SpecAugment hides of it.
+
+        The masks follow from the seed, the epoch and the clips alone: a resumed run draws the same.
+        """
+        batch = self._collator(examples)
+        mask = batch["attention_mask"]
+        seed = [self.args.seed, int(self.state.epoch or 0), *(example["clip"] for example in examples)]
+        return {**batch, **draw(self.model, mask.sum(dim=-1), mask.shape[1], seed)}
+
     def has_objective(self) -> bool:
         """Whether training minimises anything but the model's own loss."""
         options = self.options
@@ -119,7 +136,7 @@ class EmotionTrainer(Trainer):
         batches = scoring_batches(
             clips.lengths(), self.args.eval_batch_size, equal_lengths=depends_on_padding(self.model.config)
         )
-        loader: DataLoader[Any] = DataLoader(clips, batch_sampler=batches, collate_fn=self.data_collator)
+        loader: DataLoader[Any] = DataLoader(clips, batch_sampler=batches, collate_fn=self._collator)
         return self.accelerator.prepare(loader)
 
 

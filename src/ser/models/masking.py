@@ -1,0 +1,120 @@
+"""SpecAugment (arXiv 1904.08779) with masks that are drawn beforehand, on the CPU, and come with the batch.
+
+The library draws a mask inside the forward pass, from lengths that it reads back from the device, and writes it through
+a list of places that it looks for there: a GPU waits for each. Here the same function of the library draws the same
+mask from the lengths that the batch was made of, and the encoder takes it with one `torch.where`. For one mask the
+answers are the library's, bit for bit.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+from transformers.models.wav2vec2.modeling_wav2vec2 import _compute_mask_indices
+
+from ser.models.heads import frame_mask
+
+Masks = dict[str, torch.Tensor]
+
+
+def is_masked(classifier: PreTrainedModel) -> bool:
+    """Whether training hides parts of what the encoder hears: of the wav2vec2 line, unless its config turns it off."""
+    config = classifier.config
+    return (
+        hasattr(classifier.base_model, "_mask_hidden_states")
+        and getattr(config, "apply_spec_augment", True)
+        and (config.mask_time_prob > 0 or config.mask_feature_prob > 0)
+    )
+
+
+def draw(classifier: Any, lengths: torch.Tensor, longest: int, seed: Sequence[int]) -> Masks:
+    """Draw what is hidden of a batch.
+
+    Args:
+        classifier: says how much, in its config.
+        lengths: steps of the input that belong to each clip, `(batch,)`, on the CPU.
+        longest: steps to which the batch is padded.
+        seed: whole numbers; for the same ones the masks are the same, whatever was drawn before.
+
+    Returns:
+        `mask_time_indices` `(batch, frames)` and `mask_feature_indices` `(batch, width)`, booleans, each only where the
+        config asks for it.
+    """
+    config = classifier.config
+    frames = int(classifier.frames(torch.tensor(longest)))
+    masks = {}
+    with seeded(seed):
+        if config.mask_time_prob > 0:
+            own = frame_mask(classifier.frames(lengths), frames)
+            masks["mask_time_indices"] = _compute_mask_indices(
+                (len(lengths), frames),
+                config.mask_time_prob,
+                config.mask_time_length,
+                own if stays_within_clips(classifier) else None,
+                config.mask_time_min_masks,
+            )
+        if config.mask_feature_prob > 0:
+            masks["mask_feature_indices"] = _compute_mask_indices(
+                (len(lengths), config.hidden_size),
+                config.mask_feature_prob,
+                config.mask_feature_length,
+                None,
+                getattr(config, "mask_feature_min_masks", 0),  # WavLM's config has none, and the library trips over it
+            )
+    return {name: torch.from_numpy(mask) for name, mask in masks.items()}
+
+
+def stays_within_clips(classifier: Any) -> bool:
+    """Whether the library counts and places the spans of a clip by its own length rather than that of the batch.
+
+    It does so where its encoder is given a mask of the padding, but for HuBERT, whose it forgets to pass on.
+    """
+    ones = torch.ones(1, 1, dtype=torch.long)
+    return classifier.config.model_type != "hubert" and classifier.encoder_mask(ones, ones[0]) is not None
+
+
+@contextmanager
+def seeded(seed: Sequence[int]) -> Iterator[None]:
+    """The library draws from numpy's global generator: it begins at `seed`, and afterwards goes on where it was."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+
+
+def install(classifier: PreTrainedModel) -> None:
+    """Let a classifier take masks with its inputs, and draw none by itself; without masks nothing is hidden.
+
+    Modules, tensors and their names stay what they are, so a checkpoint is the same with and without.
+    """
+    encoder: Any = classifier.base_model
+    encoder._mask_hidden_states = partial(hide, encoder)
+
+
+def hide(
+    encoder: Any,
+    hidden_states: torch.Tensor,
+    mask_time_indices: tuple[torch.Tensor | None, torch.Tensor | None] | None = None,
+    attention_mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Put the learned vector in the place of hidden frames, and zero in that of hidden channels.
+
+    Args:
+        encoder: the base model.
+        hidden_states: `(batch, time, width)`.
+        mask_time_indices: the two masks of `PooledHead.forward`; None: nothing is hidden.
+        attention_mask: what the library passes on to draw by.
+    """
+    frames, channels = mask_time_indices or (None, None)
+    if frames is not None:
+        vector = encoder.masked_spec_embed.to(hidden_states.dtype)
+        hidden_states = torch.where(frames[..., None], vector, hidden_states)
+    if channels is not None:
+        hidden_states = hidden_states.masked_fill(channels[:, None], 0)
+    return hidden_states
