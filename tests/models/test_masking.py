@@ -3,14 +3,16 @@ import copy
 import numpy as np
 import pytest
 import torch
+from conftest import NeverWaits
 from published import PUBLISHED, publish
 from test_families import built, examples
 
 from ser.data.batches import collator_for
-from ser.models.masking import draw, install, is_masked
+from ser.models.masking import draw, install, is_masked, true_frames
+from ser.training.attention import MASKED
 
 WITHOUT = {"whisper", "moonshine"}
-MASKED = [name for name in PUBLISHED if name not in WITHOUT]
+MASKED_LINE = [name for name in PUBLISHED if name not in WITHOUT]
 SPEC_AUGMENT = dict(
     mask_time_prob=0.3, mask_time_length=4, mask_feature_prob=0.3, mask_feature_length=8, mask_feature_min_masks=1,
 )  # fmt: skip
@@ -45,7 +47,7 @@ def answers(classifier, batch):
     return output.logits.detach(), copy.deepcopy(gradients)
 
 
-@pytest.mark.parametrize("name", MASKED)
+@pytest.mark.parametrize("name", MASKED_LINE)
 def test_masks_drawn_beforehand_are_those_of_the_library_and_give_its_answers_bit_for_bit(name, published):
     classifier, batch = classifier_and_batch(published[name])
     np.random.seed([3, 1, 4])
@@ -62,7 +64,7 @@ def test_masks_drawn_beforehand_are_those_of_the_library_and_give_its_answers_bi
     assert not torch.equal(ours, answers(classifier, batch)[0])  # without masks nothing is hidden
 
 
-@pytest.mark.parametrize("name", MASKED)
+@pytest.mark.parametrize("name", MASKED_LINE)
 def test_only_what_the_config_asks_for_is_hidden(name, published):
     classifier, batch = classifier_and_batch(published[name], mask_feature_prob=0.0)
     assert drawn(classifier, batch, [0]).keys() == {"mask_time_indices"}
@@ -89,3 +91,31 @@ def test_a_mask_follows_from_its_seed_and_leaves_the_other_random_numbers_alone(
     assert found == list(expected)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", MASKED_LINE)
+def test_nothing_waits_for_the_device_from_the_batch_to_the_gradients(name, published):
+    classifier, batch = classifier_and_batch(published[name])
+    batch.update(drawn(classifier, batch, [0]))
+    install(classifier)
+    if classifier._supports_sdpa:
+        classifier.set_attn_implementation(MASKED)
+    classifier.to("meta")  # tensors without values: to read one is an error wherever it happens
+    with NeverWaits():
+        classifier(**{key: tensor.to("meta") for key, tensor in batch.items()}).loss.backward()
+    assert classifier.projector.weight.grad is not None
+
+
+def test_the_librarys_own_masks_are_waited_for(published):
+    classifier, batch = classifier_and_batch(published["xls-r"])
+    with pytest.raises(AssertionError, match="index_put_"), NeverWaits():
+        classifier(**batch)
+
+
+@pytest.mark.parametrize("name", [name for name in MASKED_LINE if name != "w2v-bert"])
+def test_the_frames_of_a_clip_are_counted_as_the_library_counts_them(name, published):
+    classifier, batch = classifier_and_batch(published[name])
+    time = int(classifier.frames(torch.tensor(batch["attention_mask"].shape[1])))
+    expected = classifier.base_model._get_feature_vector_attention_mask(time, batch["attention_mask"])
+    assert torch.equal(true_frames(classifier.base_model, time, batch["attention_mask"]), expected)
+    assert not expected.all()

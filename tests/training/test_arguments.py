@@ -1,6 +1,7 @@
 import importlib.util
 
 import pytest
+import torch
 from conftest import composed
 
 from ser.errors import UserError
@@ -98,3 +99,11 @@ def test_a_t4_trains_in_fp16_and_what_came_after_in_bf16(capability, precision, 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     assert module.best_precision().value == precision
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_a_batch_is_copied_to_a_gpu_while_the_host_goes_on(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("ser.training.arguments.device", lambda: torch.device(kind))
+    found = arguments(tmp_path, "trainer.precision=fp32")
+    assert found.accelerator_config.non_blocking == (kind == "cuda")
+    assert not found.logging_nan_inf_filter

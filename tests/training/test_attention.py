@@ -6,7 +6,7 @@ from transformers import Wav2Vec2Config, WavLMConfig, set_seed
 
 from ser.config import Attention
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification, WavLMForSequenceClassification
-from ser.training.attention import attending
+from ser.training.attention import MASKED, attending
 
 
 @pytest.fixture
@@ -38,3 +38,20 @@ def test_an_encoder_that_has_only_its_own_code_keeps_it():
     classifier = WavLMForSequenceClassification(WavLMConfig(**SHAPE))
     with attending(classifier, Attention.sdpa, bf16=False):
         assert classifier.config._attn_implementation == "eager"
+
+
+def test_on_another_device_than_a_cpu_nothing_asks_whether_a_mask_is_needed(classifier):
+    with attending(classifier.to("meta"), Attention.sdpa, bf16=False):
+        assert classifier.config._attn_implementation == MASKED
+
+
+@pytest.mark.parametrize("lengths", [(6000, 6000), (6000, 4000)])
+def test_a_mask_that_is_always_given_changes_no_answer(lengths, classifier):
+    clips = torch.randn(2, 6000)
+    mask = (torch.arange(6000) < torch.tensor(lengths)[:, None]).long()
+    answers = []
+    for implementation in ("sdpa", MASKED):
+        classifier.set_attn_implementation(implementation)
+        with torch.inference_mode():
+            answers.append(classifier(clips, mask).logits)
+    assert torch.allclose(*answers, atol=1e-6)

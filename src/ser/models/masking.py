@@ -1,9 +1,9 @@
-"""SpecAugment (arXiv 1904.08779) with masks that are drawn beforehand, on the CPU, and come with the batch.
+"""The masks of an encoder in training, made so that nothing waits for the GPU.
 
-The library draws a mask inside the forward pass, from lengths that it reads back from the device, and writes it through
-a list of places that it looks for there: a GPU waits for each. Here the same function of the library draws the same
-mask from the lengths that the batch was made of, and the encoder takes it with one `torch.where`. For one mask the
-answers are the library's, bit for bit.
+The library draws SpecAugment's (arXiv 1904.08779) inside the forward pass, from lengths that it reads back from the
+device, and writes it through a list of places that it looks for there: the host waits for each. Here the same function
+of the library draws the same mask on the CPU, from the lengths that the batch was made of; it comes with the batch, and
+the encoder takes it with one `torch.where`. For one mask the answers are the library's, bit for bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -91,10 +91,22 @@ def seeded(seed: Sequence[int]) -> Iterator[None]:
 def install(classifier: PreTrainedModel) -> None:
     """Let a classifier take masks with its inputs, and draw none by itself; without masks nothing is hidden.
 
-    Modules, tensors and their names stay what they are, so a checkpoint is the same with and without.
+    Modules, tensors and their names stay what they are, so a checkpoint is the same with and without. An encoder of
+    another line than wav2vec2's is left as it is.
     """
     encoder: Any = classifier.base_model
-    encoder._mask_hidden_states = partial(hide, encoder)
+    if hasattr(encoder, "_mask_hidden_states"):
+        encoder._mask_hidden_states = partial(hide, encoder)
+        encoder._get_feature_vector_attention_mask = partial(true_frames, encoder)
+
+
+def true_frames(encoder: Any, time: int, attention_mask: torch.Tensor, **_: Any) -> torch.Tensor:
+    """Which of `time` frames belong to a clip, from the mask of its samples: `(batch, time)` booleans.
+
+    The library's own counts back from a one that it writes at the last frame, and copies that one to the device first.
+    """
+    frames = encoder._get_feat_extract_output_lengths(attention_mask.sum(dim=-1)).clamp(min=1)
+    return frame_mask(frames, time)
 
 
 def hide(

@@ -67,6 +67,8 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
         "report_to": [] if cfg.tracking.name is Tracker.none else [cfg.tracking.name.value],
         "disable_tqdm": True,  # our own bar
         "logging_nan_inf_filter": False,  # two host syncs for each micro-batch
+        # Batches lie in pinned memory where there is a GPU: to copy one there need not be waited for.
+        "accelerator_config": {"non_blocking": device().type == "cuda"},
         **mixed_precision(trainer.precision),
         **trainer.hf,
     }

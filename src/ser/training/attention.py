@@ -2,10 +2,29 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from ser.config import Attention
+
+MASKED = "scaled_dot_product_masked"
+"""The library's `sdpa`, always given its mask: otherwise it asks the device, and waits, whether all of a batch is true.
+
+Not all of one is where clips differ in length, so nearly always the mask is given anyway."""
+
+
+def masked(*args: Any, **kwargs: Any) -> Any:
+    """The library's mask `(batch, 1, time, time)`, or none where the encoder was given none."""
+    if kwargs["attention_mask"] is None:
+        return None
+    return sdpa_mask(*args, **{**kwargs, "allow_is_bidirectional_skip": False})
+
+
+AttentionInterface.register(MASKED, sdpa_attention_forward)
+AttentionMaskInterface.register(MASKED, masked)
 
 
 @contextmanager
@@ -21,6 +40,8 @@ def attending(classifier: PreTrainedModel, attention: Attention, bf16: bool) -> 
     chosen = automatic if attention is Attention.auto else attention.value
     if chosen == "sdpa" and not classifier._supports_sdpa:
         chosen = before  # WavLM has nothing else than its own code
+    if chosen == "sdpa" and not on_cpu:
+        chosen = MASKED
     classifier.set_attn_implementation(chosen)
     try:
         yield

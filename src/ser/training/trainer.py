@@ -28,8 +28,8 @@ class EmotionTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self.options = options
         self._collator = self.data_collator
+        install(self.model)
         if is_masked(self.model):
-            install(self.model)
             self.data_collator = self.masked
         self._class_weights = (
             balanced_weights(self.training_labels(), self.model.config.num_labels).to(self.args.device)
@@ -136,7 +136,9 @@ class EmotionTrainer(Trainer):
         batches = scoring_batches(
             clips.lengths(), self.args.eval_batch_size, equal_lengths=depends_on_padding(self.model.config)
         )
-        loader: DataLoader[Any] = DataLoader(clips, batch_sampler=batches, collate_fn=self._collator)
+        loader: DataLoader[Any] = DataLoader(
+            clips, batch_sampler=batches, collate_fn=self._collator, pin_memory=self.args.dataloader_pin_memory
+        )
         return self.accelerator.prepare(loader)
 
 
