@@ -68,6 +68,10 @@ class Trainer:
     and SpecAugment of `model.config` are 0, and `model.weighted_layer_sum` is off. Else the log says what stands in
     the way.
     The test list is scored from the audio whatever this says."""
+    resident: bool = MISSING
+    """Keep the clips of the run on the GPU, or the output of the frozen CNN in their place, and make the batches there:
+    no loader, no copies. Where there is no GPU, or they take more than a quarter of its free memory, the log says so
+    and batches are made from the memory-mapped file."""
     focal_gamma: float = MISSING
     """The loss of a clip is multiplied by `(1 - p)^focal_gamma`, p the probability given to its emotion (focal loss,
     arXiv 1708.02002): the higher, the less training cares about what is recognised already; 0: all clips alike."""

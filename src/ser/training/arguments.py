@@ -20,6 +20,7 @@ OWN = (
     "balanced_sampling",
     "bucket_by_length",
     "cache_features",
+    "resident",
     "attention",
     "quick_dropout",
     "focal_gamma",

@@ -4,6 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArguments
@@ -14,22 +15,57 @@ from ser.data.batches import Clips, Collator, FeatureCollator, collator_for
 from ser.data.features import FeatureClips, FrameCollator
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split
+from ser.data.resident import (
+    ResidentClips,
+    ResidentCollator,
+    ResidentFrameCollator,
+    Store,
+    stored_audio,
+    stored_frames,
+)
 from ser.models import frontend, prefix
 from ser.training.clock import Clock
 
 log = logging.getLogger("ser")
+
+SHARE = 0.25
+"""Of the free memory of a GPU, at most, for the clips of a run: weights, optimizer and activations want the rest."""
 
 
 @dataclass(frozen=True)
 class Inputs:
     """The lists of a run and what makes batches of them."""
 
-    train: Clips | FeatureClips
-    chosen_on: Clips | FeatureClips
-    collator: Collator | FeatureCollator | FrameCollator
+    train: Clips | FeatureClips | ResidentClips
+    chosen_on: Clips | FeatureClips | ResidentClips
+    collator: Collator | FeatureCollator | FrameCollator | ResidentCollator | ResidentFrameCollator
 
 
 def inputs(
+    cfg: config.Train,
+    classifier: PreTrainedModel,
+    extractor: SequenceFeatureExtractor,
+    prepared: Prepared,
+    lists: Split,
+    arguments: TrainingArguments,
+    clock: Clock,
+) -> Inputs:
+    """What a run reads: clips or the frozen part's output, from the files or, with `trainer.resident`, from the GPU."""
+    read = from_files(cfg, classifier, extractor, prepared, lists, arguments, clock)
+    if not cfg.trainer.resident:
+        return read
+    if reason := not_resident(read.collator, arguments):
+        log.info("trainer.resident: clips are read from the memory map, because %s", reason)
+        return read
+    store = stored(read)
+    if not fits(store, arguments.device):
+        return read
+    # Batches are made there: nothing is pinned or copied.
+    arguments.dataloader_pin_memory = arguments.accelerator_config.non_blocking = False
+    return resident(read, store.to(arguments.device))
+
+
+def from_files(
     cfg: config.Train,
     classifier: PreTrainedModel,
     extractor: SequenceFeatureExtractor,
@@ -76,3 +112,44 @@ def frozen_part(classifier: PreTrainedModel) -> features.Part:
         log.info("trainer.cache_features: the frozen layers are not cached, the CNN is, because %s", reason)
         return frontend
     return prefix.Layers(depth)
+
+
+def not_resident(collator: Any, arguments: TrainingArguments) -> str:
+    """Why the clips of a run cannot lie on the device that trains, however few they are, or nothing."""
+    if arguments.device.type != "cuda":
+        return "there is no GPU"
+    if isinstance(collator, FeatureCollator):
+        return "the features of this encoder are made of them on the CPU"
+    if arguments.dataloader_num_workers:
+        return "trainer.hf.dataloader_num_workers makes batches in other processes"
+    return ""
+
+
+def fits(store: Store, device: torch.device) -> bool:
+    """Whether a GPU has room for the clips; the log says so, or how much is missing."""
+    taken, (free, _) = store.rows.nbytes, torch.cuda.mem_get_info(device)
+    room = taken <= SHARE * free
+    where = "lie on the GPU" if room else "are read from the memory map, because they may have a quarter of it"
+    log.info(
+        "trainer.resident: clips take %.2f GB, %.2f GB of the GPU are free: they %s", taken / 1e9, free / 1e9, where
+    )
+    return room
+
+
+def stored(read: Inputs) -> Store:
+    """The clips of both lists, or their frames, one after the other."""
+    lists: Any = (read.train, read.chosen_on)
+    return (
+        stored_frames(lists, read.collator.cache) if isinstance(read.collator, FrameCollator) else stored_audio(lists)
+    )
+
+
+def resident(read: Inputs, store: Store) -> Inputs:
+    """The same lists and batches, of the clips in a store."""
+    lists: Any = (read.train, read.chosen_on)
+    collator = (
+        ResidentCollator(store, read.collator.do_normalize)
+        if isinstance(read.collator, Collator)
+        else ResidentFrameCollator(store)
+    )
+    return Inputs(ResidentClips(lists[0], 0), ResidentClips(lists[1], len(lists[0])), collator)

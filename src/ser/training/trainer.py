@@ -94,8 +94,11 @@ class EmotionTrainer(Trainer):
         """
         batch = self._collator(examples)
         mask = batch["attention_mask"]
+        # On a GPU it would be waited for; what lies there are waveforms or what the CNN made of them.
+        lengths = mask.sum(dim=-1) if mask.is_cpu else torch.tensor([example["samples"] for example in examples])
         seed = [self.args.seed, int(self.state.epoch or 0), *(example["clip"] for example in examples)]
-        return {**batch, **draw(self.model, mask.sum(dim=-1), mask.shape[1], seed)}
+        masks = draw(self.model, lengths, mask.shape[1], seed)
+        return {**batch, **{name: mask.to(batch["labels"].device, non_blocking=True) for name, mask in masks.items()}}
 
     def has_objective(self) -> bool:
         """Whether training minimises anything but the model's own loss."""
