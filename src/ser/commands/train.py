@@ -3,12 +3,13 @@
 import logging
 import shutil
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
+from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, set_seed
 
 from ser import config, console
 from ser.commands import pooling
@@ -28,7 +29,7 @@ from ser.models.sources import lasting
 from ser.results import figures, history, report, runs
 from ser.results.environment import environment
 from ser.results.report import Provenance
-from ser.training import run_folder, tracking
+from ser.training import compiling, run_folder, tracking
 from ser.training.arguments import training_arguments
 from ser.training.attention import attending
 from ser.training.callbacks import Terminal
@@ -96,6 +97,8 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
     adaptation = adaptations.adapt(classifier, cfg.model)
+    if cfg.trainer.compile:
+        compiling.check(classifier)
     trained = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
     parameters = {"all": classifier.num_parameters(), "trained": trained}
     log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
@@ -115,8 +118,9 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
             options=cfg.trainer,
         )
         trainer.remove_callback(PrinterCallback)
-        quick = quick_dropout(cfg.trainer.quick_dropout, classifier.device)
-        with attending(classifier, cfg.trainer.attention, arguments.bf16), quick:
+        # A compiled graph draws its dropouts inside.
+        quick = quick_dropout(cfg.trainer.quick_dropout and not cfg.trainer.compile, classifier.device)
+        with attending(classifier, cfg.trainer.attention, arguments.bf16), graphs(classifier, cfg.trainer), quick:
             fit(trainer, folder, cfg)
     # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
     classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
@@ -149,6 +153,13 @@ def write_history(folder: Path, rows: list[history.Row], step: int, source: Prov
 def early_stopping(trainer: config.Trainer) -> list[EarlyStoppingCallback]:
     patience = trainer.early_stopping_patience
     return [] if patience is None else [EarlyStoppingCallback(early_stopping_patience=patience)]
+
+
+def graphs(classifier: PreTrainedModel, trainer: config.Trainer) -> AbstractContextManager[None]:
+    """The compiled encoder, where one is asked for."""
+    if not trainer.compile:
+        return nullcontext()
+    return compiling.compiled(classifier, trainer.per_device_train_batch_size, backend="inductor")
 
 
 def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:

@@ -58,7 +58,8 @@ class Trainer:
     attention: Attention = MISSING
     """`sdpa` is PyTorch's own; in bfloat16 on a CPU with dropout the plain code (`eager`) is faster."""
     quick_dropout: bool = MISSING
-    """On a CPU, draw the masks of dropout by a fast generator: other zeros, as many (`ser.training.dropout`)."""
+    """On a CPU, draw the masks of dropout by a fast generator: other zeros, as many (`ser.training.dropout`).
+    Nothing changes with `compile`."""
     cache_features: bool = MISSING
     """Where the CNN in front of the encoder is frozen, compute its output once for the whole corpus and keep it
     (`data_dir/features`, 272 MB for RAVDESS in bfloat16): every epoch, fold and seed reads it there. Exact for encoders
@@ -72,6 +73,10 @@ class Trainer:
     """Keep the clips of the run on the GPU, or the output of the frozen CNN in their place, and make the batches there:
     no loader, no copies. Where there is no GPU, or they take more than a quarter of its free memory, the log says so
     and batches are made from the memory-mapped file."""
+    compile: bool = MISSING
+    """Pad the batches of training to at most eight lengths and compile the layers of the encoder for each: for a GPU
+    that waits for Python. The maths stays the same, dropout draws other numbers. Encoders of the wav2vec2 line with a
+    layer norm in their CNN and without layerdrop."""
     focal_gamma: float = MISSING
     """The loss of a clip is multiplied by `(1 - p)^focal_gamma`, p the probability given to its emotion (focal loss,
     arXiv 1708.02002): the higher, the less training cares about what is recognised already; 0: all clips alike."""

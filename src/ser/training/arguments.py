@@ -21,6 +21,7 @@ OWN = (
     "bucket_by_length",
     "cache_features",
     "resident",
+    "compile",
     "attention",
     "quick_dropout",
     "focal_gamma",

@@ -15,6 +15,7 @@ from ser.data.batches import Clips, scoring_batches
 from ser.models.families import HEAD, depends_on_padding
 from ser.models.masking import draw, install, is_masked
 from ser.results.metrics import cross_entropy, probabilities, summary
+from ser.training.compiling import lengthened, step_between_lengths
 from ser.training.losses import balanced_weights, classification_loss
 from ser.training.sampling import EpochSampler, epoch_draw
 
@@ -28,14 +29,15 @@ class EmotionTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self.options = options
         self._collator = self.data_collator
+        self.data_collator = self.training_batch
         install(self.model)
-        if is_masked(self.model):
-            self.data_collator = self.masked
         self._class_weights = (
             balanced_weights(self.training_labels(), self.model.config.num_labels).to(self.args.device)
             if options.class_weights is ClassWeights.balanced
             else None
         )
+        if options.compile:
+            self._step = step_between_lengths(self.train_dataset.lengths())
         self._right = torch.zeros((), device=self.args.device)
         self._seen = 0
 
@@ -87,18 +89,22 @@ class EmotionTrainer(Trainer):
             self._seen += len(inputs["labels"])
         return (loss, outputs) if return_outputs else loss
 
-    def masked(self, examples: list[Any]) -> dict[str, torch.Tensor]:
-        """A batch of training and what SpecAugment hides of it.
+    def training_batch(self, examples: list[Any]) -> dict[str, torch.Tensor]:
+        """What evaluation would make of the clips, and what belongs to training: a fixed length, SpecAugment's masks.
 
         The masks follow from the seed, the epoch and the clips alone: a resumed run draws the same.
         """
         batch = self._collator(examples)
+        if self.options.compile:
+            batch = lengthened(batch, self._step, self.model.frames)
+        if not is_masked(self.model):
+            return batch
         mask = batch["attention_mask"]
         # On a GPU it would be waited for; what lies there are waveforms or what the CNN made of them.
         lengths = mask.sum(dim=-1) if mask.is_cpu else torch.tensor([example["samples"] for example in examples])
         seed = [self.args.seed, int(self.state.epoch or 0), *(example["clip"] for example in examples)]
         masks = draw(self.model, lengths, mask.shape[1], seed)
-        return {**batch, **{name: mask.to(batch["labels"].device, non_blocking=True) for name, mask in masks.items()}}
+        return {**batch, **{name: drawn.to(mask.device, non_blocking=True) for name, drawn in masks.items()}}
 
     def has_objective(self) -> bool:
         """Whether training minimises anything but the model's own loss."""
