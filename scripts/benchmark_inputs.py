@@ -8,11 +8,12 @@ import numpy as np
 import soundfile
 import torch
 from hydra import compose, initialize_config_dir
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
 from ser.cli import CONFIGS
 from ser.corpora import ravdess
+from ser.models.families import FAMILIES
+from ser.training.flops import training_flops
 
 DEEP = dict(num_attention_heads=16, feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True)
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -90,22 +91,11 @@ def divided(root: Path, work: Path, number: int) -> Path:
 
 
 def flops_per_step(shape: str) -> float:
-    """Floating-point operations of one optimizer step: 8 clips of 3.7 s, forward and backward, the CNN frozen.
-
-    The backward pass is taken as twice the forward pass of what is trained: PyTorch's counter counts the backward pass
-    of the grouped positional convolution as if it had no groups.
-    """
+    """Floating-point operations of one optimizer step: 8 clips of 3.7 s, forward and backward, the CNN frozen."""
     given = dict(SHAPES[shape][1])
-    config = AutoConfig.for_model(given.pop("model_type"), **given, mask_time_prob=0.0, layerdrop=0.0)
+    config = AutoConfig.for_model(given.pop("model_type"), **given, num_labels=len(ravdess.EMOTIONS))
     with torch.device("meta"):
-        model = AutoModelForAudioClassification.from_config(config).eval()
-        clips = torch.zeros(8, int(3.7 * 16_000))
-    encoder = getattr(model, model.base_model_prefix)
-    whole, frozen = counted(model, clips), counted(encoder.feature_extractor, clips)
-    return whole + 2 * (whole - frozen)
-
-
-def counted(module: torch.nn.Module, clips: torch.Tensor) -> float:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(clips)
-    return float(counter.get_total_flops())
+        model = FAMILIES[config.model_type].classifier(config)
+    model.freeze_feature_encoder()
+    batch = {"input_values": torch.zeros(8, int(3.7 * 16_000)), "labels": torch.zeros(8, dtype=torch.long)}
+    return training_flops(model, batch)

@@ -36,6 +36,7 @@ from ser.training.callbacks import Terminal
 from ser.training.clock import Clock
 from ser.training.dropout import quick_dropout
 from ser.training.effort import Effort
+from ser.training.flops import flops_of_a_clip
 from ser.training.inputs import inputs
 from ser.training.plan import planned
 from ser.training.trainer import EmotionTrainer, validation_metrics
@@ -104,8 +105,10 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
     run_folder.check_space(folder, parameters["all"], trained, cfg.trainer.save_total_limit)
     arguments = training_arguments(cfg, folder)
-    effort = Effort(len(lists.train), sum(row.duration for row in lists.train), Clock(), parameters)
-    read = inputs(cfg, classifier, extractor, prepared, lists, arguments, effort.clock)
+    clock, audio = Clock(), sum(row.duration for row in lists.train)
+    read = inputs(cfg, classifier, extractor, prepared, lists, arguments, clock)
+    flops = flops_of_a_clip(classifier, read.train, read.collator)
+    effort = Effort(len(lists.train), audio, clock, parameters, flops)
     with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
             model=classifier,

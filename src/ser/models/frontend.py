@@ -113,7 +113,8 @@ def features_or_waveform(module: nn.Module, inputs: torch.Tensor) -> torch.Tenso
 
 def in_the_type_of(module: nn.Module, features: torch.Tensor) -> torch.Tensor:
     """Features as the next layer can take them: autocast takes any type, the bare weights only their own."""
-    if torch.is_autocast_enabled(features.device.type):
+    kind = features.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # there is none of "meta"
         return features
     return features.to(next(module.parameters()).dtype)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ser.training.clock import Clock
+from ser.training.flops import share_of_peak
 
 log = logging.getLogger("ser")
 
@@ -26,6 +27,8 @@ class Effort:
     clock: Clock
     parameters: dict[str, int]
     """`all` and `trained`."""
+    flops: float | None
+    """Operations of training on a clip; None where the peak of the device is not known."""
 
     def spent(self, rows: Sequence[dict[str, Any]], step: int, folder: Path) -> dict[str, Any]:
         """Put the cost of a run into the log, and into the form that environment.json has.
@@ -42,10 +45,15 @@ class Effort:
             "clips_per_second": round(last["epoch"] * self.clips / last["seconds"], 2),
             "real_time_factor": round(last["epoch"] * self.audio / last["seconds"], 1),
         }
+        share = ""
+        if self.flops is not None:
+            training["share_of_peak"] = round(share_of_peak(self.flops, training["clips_per_second"]), 4)
+            share = f", {100 * training['share_of_peak']:.1f} % of the peak of the GPU"
         log.info(
-            "trained at %.1f clips/s, %.0fx real time: %s; peak memory %.2f GB",
+            "trained at %.1f clips/s, %.0fx real time%s: %s; peak memory %.2f GB",
             training["clips_per_second"],
             training["real_time_factor"],
+            share,
             self.clock.in_words(),
             peak / 1e9,
         )
