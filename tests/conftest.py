@@ -31,13 +31,16 @@ def ser(*arguments, **kwargs):
 
 
 class NeverWaits(TorchDispatchMode):
-    """Refuses what a GPU would be waited for: its values in the host, and places that it has to look for."""
+    """Refuses what a GPU would be waited for: its values, places that it has to look for, copies from the host."""
 
     READ = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select")
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__
         assert name not in self.READ, name
+        if name == "_to_copy" and args[0].is_cpu:
+            to = torch.device((kwargs or {}).get("device") or "cpu")
+            assert to.type == "cpu" or kwargs.get("non_blocking"), f"a copy to {to}"
         if name.rstrip("_") in ("index", "index_put"):
             # A number written through a mask is a masked fill; a number written to places is copied to them first.
             by_mask = any(place is not None and place.dtype is torch.bool for place in args[1])

@@ -101,8 +101,9 @@ def test_nothing_waits_for_the_device_from_the_batch_to_the_gradients(name, publ
     if classifier._supports_sdpa:
         classifier.set_attn_implementation(MASKED)
     classifier.to("meta")  # tensors without values: to read one is an error wherever it happens
+    batch = {key: tensor.to("meta") for key, tensor in batch.items()}
     with NeverWaits():
-        classifier(**{key: tensor.to("meta") for key, tensor in batch.items()}).loss.backward()
+        classifier(**batch).loss.backward()
     assert classifier.projector.weight.grad is not None
 
 
