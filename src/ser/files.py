@@ -47,6 +47,20 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def sync(folder: Path) -> None:
+    """Wait until a folder and the files in it are on the disk, out of reach of a power cut."""
+    for path in [*folder.iterdir(), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            # Some network file systems know no such call for folders.
+            if path != folder or error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(handle)
+
+
 def write_text(target: Path, text: str) -> None:
     with replacing(target) as temporary:
         temporary.write_text(text, encoding="utf-8")

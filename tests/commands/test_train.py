@@ -1,10 +1,12 @@
 import csv
+import errno
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,6 +15,8 @@ from safetensors.torch import load_file
 
 from ser.commands.train import train
 from ser.errors import UserError
+from ser.training import checkpoints
+from ser.training.background import Writer
 
 # Three steps of a tiny encoder: enough to write everything a run writes.
 QUICK = (
@@ -110,6 +114,92 @@ def test_an_interrupted_run_goes_on_where_it_was_and_ends_the_same(finished, dat
     run(data_dir, folder, "resume=true")
     assert "going on from" in (folder / "run.log").read_text()
     assert (folder / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+
+
+def without_seconds(folder):
+    rows = list(csv.DictReader((folder / "history.csv").open()))
+    return [{name: value for name, value in row.items() if "second" not in name} for row in rows]
+
+
+def contents(checkpoint):
+    """The files of a checkpoint, bit by bit, but for what says where and when it was written."""
+    told = ("trainer_state.json", "training_args.bin")
+    return {path.name: path.name in told or path.read_bytes() for path in checkpoint.iterdir()}
+
+
+def test_a_thread_that_writes_the_checkpoints_changes_nothing_in_the_run(finished, data_dir, tmp_path):
+    folder = tmp_path / "run"
+    run(data_dir, folder, "trainer.background_checkpoints=true")
+    assert without_seconds(folder) == without_seconds(finished)
+    kept = sorted(path.name for path in finished.glob("checkpoint*"))
+    assert kept == sorted(path.name for path in folder.glob("checkpoint*"))
+    assert all(contents(folder / name) == contents(finished / name) for name in kept)
+    assert (folder / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+
+
+@pytest.mark.parametrize("background", ["true", "false"])
+def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
+    background, finished, data_dir, tmp_path, monkeypatch
+):
+    folder, given, complete = tmp_path / "run", f"trainer.background_checkpoints={background}", checkpoints.complete
+
+    def full(checkpoint, *args):
+        if checkpoint.name == "checkpoint-2":
+            patched.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+            raise OSError(errno.ENOSPC, "No space left on device")
+        complete(checkpoint, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "complete", full)
+        with pytest.raises(
+            UserError, match=rf"^no space left on the disk of {folder}; make room and give resume=true$"
+        ):
+            run(data_dir, folder, given)
+    assert "no space left" in (folder / "run.log").read_text()
+    run(data_dir, folder, given, "resume=true")
+    assert "going on from" in (folder / "run.log").read_text()
+    assert (folder / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+
+
+def killed_at(number, monkeypatch):
+    """The process ends when so many checkpoints were handed to the thread, the last of which never runs."""
+    start, handed = Writer.start, []
+
+    def killed(self, work):
+        handed.append(work)
+        if len(handed) == number:
+            self.wait()
+            raise KeyboardInterrupt
+        start(self, work)
+
+    monkeypatch.setattr(Writer, "start", killed)
+
+
+# Of three checkpoints, the second in flight: the first has an optimizer's state, unless only each second one gets it.
+@pytest.mark.parametrize(
+    ("steps", "every", "number", "from_step"), [(3, 1, 2, 1), (4, 2, 4, 2), (3, 0, 2, None)], ids=["1", "2", "never"]
+)
+def test_a_run_killed_with_a_checkpoint_in_flight_goes_on_from_the_last_that_it_can(
+    steps, every, number, from_step, finished, data_dir, tmp_path, monkeypatch
+):
+    given = (
+        "trainer.background_checkpoints=true", f"trainer.max_steps={steps}", f"trainer.save_optimizer_every={every}",
+        "trainer.save_total_limit=1",
+    )  # fmt: skip
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        killed_at(number, patched)
+        with pytest.raises(KeyboardInterrupt):
+            run(data_dir, folder, *given)
+    assert (folder / f"checkpoint-{number}" / "trainer_state.json").is_file()
+    run(data_dir, folder, *given, "resume=true")
+    assert f"going on from {folder}/checkpoint-{from_step}" in (folder / "run.log").read_text() or from_step is None
+    whole = finished
+    if steps != 3:
+        whole = tmp_path / "whole"
+        run(data_dir, whole, f"trainer.max_steps={steps}")
+    assert (folder / "predictions.csv").read_text() == (whole / "predictions.csv").read_text()
+    assert without_seconds(folder) == without_seconds(whole)
 
 
 def test_overwriting_starts_again(finished, data_dir, tmp_path):
@@ -225,7 +315,7 @@ def test_the_librarys_pipeline_gives_the_probabilities_of_the_report(finished, c
 
 
 def test_a_lora_run_is_resumed_and_ends_in_a_stock_checkpoint(data_dir, tmp_path):
-    few = ("model.lora_rank=2", "trainer.max_steps=4")
+    few = ("model.lora_rank=2", "trainer.max_steps=4", "trainer.background_checkpoints=true")
     run(data_dir, tmp_path / "whole", *few)
     folder = tmp_path / "interrupted"
     shutil.copytree(tmp_path / "whole", folder)

@@ -30,7 +30,6 @@ def arguments(tmp_path, *overrides):
         ("trainer.eval_steps=50", "eval_steps", 50),
         ("trainer.save_steps=200", "save_steps", 200),
         ("trainer.logging_steps=50", "logging_steps", 50),
-        ("trainer.save_total_limit=3", "save_total_limit", 3),
         ("trainer.metric_for_best_model=accuracy", "metric_for_best_model", "accuracy"),
         ("trainer.metric_for_best_model=accuracy", "greater_is_better", True),
         ("trainer.metric_for_best_model=loss", "greater_is_better", False),
@@ -50,6 +49,7 @@ def test_a_key_of_the_config_reaches_the_trainer(override, field, value, tmp_pat
     [
         ("+trainer.hf.adam_beta3=0.5", r"trainer\.hf\.adam_beta3: TrainingArguments has no such field"),
         ("+trainer.hf.label_smoothing_factor=0.1", r"label_smoothing_factor: give trainer\.label_smoothing instead"),
+        ("+trainer.hf.save_total_limit=1", r"hf\.save_total_limit: give trainer\.save_total_limit instead"),
         ("trainer.lr_scheduler_type=zigzag", "zigzag"),
         ("trainer.optim=nonsense", "nonsense"),
         ("trainer.metric_for_best_model=f2", "choices: loss, accuracy, unweighted_average_recall, macro_f1"),
@@ -66,10 +66,11 @@ def test_a_value_that_the_trainer_refuses_is_one_line(override, message, tmp_pat
         ("trainer.label_smoothing=1", r"trainer\.label_smoothing=1\.0: it must be at least 0 and below 1"),
         ("trainer.label_smoothing=-0.1", r"trainer\.label_smoothing=-0\.1: it must be at least 0 and below 1"),
         ("trainer.focal_gamma=-1", r"trainer\.focal_gamma=-1\.0: it must be 0 or more"),
+        ("trainer.save_optimizer_every=-1", r"trainer\.save_optimizer_every=-1: it must be 0 or more"),
         ("trainer.focal_gamma=nan", r"trainer\.focal_gamma=nan: it must be 0 or more"),
     ],
 )
-def test_an_impossible_loss_is_one_line(override, message):
+def test_an_impossible_value_is_one_line(override, message):
     with pytest.raises(UserError, match=message):
         composed("train", override)
 

@@ -1,6 +1,4 @@
 import json
-import shutil
-from collections import namedtuple
 from dataclasses import replace
 
 import pytest
@@ -58,7 +56,8 @@ def test_a_resumed_run_keeps_its_settings(tmp_path, cfg):
     other = composed("train", f"output_dir='{folder}'", "trainer.learning_rate=5e-5", "resume=true")
     with pytest.raises(UserError, match=r"trainer.learning_rate was 0.0001 in .* and is 5e-05 now"):
         run_folder.claim(folder, other)
-    run_folder.claim(folder, composed("train", f"output_dir='{folder}'", "tracking=none", "resume=true"))
+    for free in ("tracking=none", "trainer.background_checkpoints=true", "trainer.save_total_limit=1"):
+        run_folder.claim(folder, composed("train", f"output_dir='{folder}'", free, "resume=true"))
 
 
 def test_a_run_that_never_began_leaves_no_folder(tmp_path, cfg):
@@ -72,23 +71,6 @@ def test_a_run_that_had_begun_stays_with_the_reason_in_its_log(tmp_path, cfg):
     with pytest.raises(UserError), run_folder.opened(folder, cfg):
         raise UserError("no space left")
     assert "no space left" in (folder / "run.log").read_text()
-
-
-def test_a_checkpoint_whose_writing_was_interrupted_is_not_resumed_from(tmp_path):
-    for step, state in ((100, "{}"), (900, "{}"), (1000, '{"cut'), (1100, None)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if state:
-            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
-    assert run_folder.last_checkpoint(tmp_path) == tmp_path / "checkpoint-900"
-    assert run_folder.last_checkpoint(tmp_path / "checkpoint-100") is None
-
-
-def test_a_disk_too_small_for_the_checkpoints_is_refused_before_training(tmp_path, monkeypatch):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 10 * 10**9))
-    run_folder.check_space(tmp_path, 95_000_000, 90_000_000, checkpoints=2)
-    with pytest.raises(UserError, match=r"no space left: .* needs 12.54 GB for 2 checkpoints, 10.00 GB are free"):
-        run_folder.check_space(tmp_path, 316_000_000, 312_000_000, checkpoints=2)
 
 
 def test_the_config_is_written_as_plain_values(tmp_path, cfg):
@@ -143,10 +125,3 @@ def test_folds_are_not_written_into_a_folder_of_something_else(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         run_folder.claim_all(folder, runs)
     assert (folder / "thesis.csv").is_file()
-
-
-def test_of_a_finished_fold_only_the_best_checkpoint_stays(tmp_path):
-    for name in ("checkpoint", "checkpoint-10", "checkpoint-20"):
-        (tmp_path / name).mkdir()
-    run_folder.drop_checkpoints(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

@@ -1,14 +1,12 @@
 """ser train model=hubert_large"""  # noqa: D415
 
 import logging
-import shutil
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, set_seed
 
 from ser import config, console
@@ -21,7 +19,6 @@ from ser.data.batches import collator_for
 from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, split
 from ser.data.wording import in_words
-from ser.errors import UserError
 from ser.files import write_json
 from ser.models import adaptations, checkpoint
 from ser.models.arithmetic import faster_float32
@@ -29,7 +26,7 @@ from ser.models.sources import lasting
 from ser.results import figures, history, report, runs
 from ser.results.environment import environment
 from ser.results.report import Provenance
-from ser.training import compiling, run_folder, tracking
+from ser.training import checkpoints, compiling, run_folder, tracking
 from ser.training.arguments import training_arguments
 from ser.training.attention import attending
 from ser.training.callbacks import Terminal
@@ -88,7 +85,7 @@ def train_one(cfg: config.Train, prepared: Prepared, lists: Split, only_one: boo
     with run_folder.opened(folder, cfg):
         fine_tune(cfg, folder, prepared, lists)
     if not only_one:
-        run_folder.drop_checkpoints(folder)
+        checkpoints.drop(folder)
 
 
 def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split) -> None:
@@ -103,7 +100,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     trained = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
     parameters = {"all": classifier.num_parameters(), "trained": trained}
     log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
-    run_folder.check_space(folder, parameters["all"], trained, cfg.trainer.save_total_limit)
+    checkpoints.check_space(folder, parameters["all"], trained, cfg.trainer)
     arguments = training_arguments(cfg, folder)
     clock, audio = Clock(), sum(row.duration for row in lists.train)
     read = inputs(cfg, classifier, extractor, prepared, lists, arguments, clock)
@@ -166,17 +163,14 @@ def graphs(classifier: PreTrainedModel, trainer: config.Trainer) -> AbstractCont
 
 
 def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
-    """Train, a resumed run from its newest whole checkpoint; the best weights are in the model afterwards."""
-    newest = run_folder.last_checkpoint(folder) if cfg.resume else None
+    """Train, a resumed run from where it can go on; the best weights are in the model afterwards."""
+    newest = checkpoints.last(folder) if cfg.resume else None
     if newest is not None:
         log.info("going on from %s", newest)
-    try:
+    if cfg.resume and trainer.is_world_process_zero():
+        checkpoints.drop_after(folder, newest)
+    with checkpoints.full_disk_told(folder):
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        # The writers of texts, weights and optimizer states each have their own way to say that the disk is full.
-        if shutil.disk_usage(folder).free < 2**20:
-            raise UserError(f"no space left on the disk of {folder}; make room and give resume=true") from error
-        raise
 
 
 def stamp(cfg: config.Train, lists: Split, step: int) -> dict[str, Any]:

@@ -36,7 +36,16 @@ class Trainer:
     save_steps: int = MISSING
     logging_steps: int = MISSING
     save_total_limit: int = MISSING
-    """Checkpoints kept for resuming; the best one is always among them."""
+    """Checkpoints kept, the newest ones. Those that are needed stay even above it: the newest, the best one, and what
+    resuming starts from."""
+    save_optimizer_every: int = MISSING
+    """Every so many checkpoints one holds the optimizer's state, two thirds of what is written; the others hold the
+    weights, all that the best one needs. A resumed run goes on from the newest that has it, and what came after is
+    trained again. 1: all of them; 0: none, an interrupted run starts again."""
+    background_checkpoints: bool = MISSING
+    """Copy weights and the optimizer's state in memory (12 bytes for each parameter that Adam trains) and let a thread
+    write the copy. Training goes on meanwhile and waits only where the checkpoint before is not yet written. Where the
+    memory has no room for a copy, it waits for each, and the log says so."""
     metric_for_best_model: str = MISSING
     """`loss` (least) or one of `ser.results.metrics.SUMMARY` (greatest), on the validation list."""
     early_stopping_patience: int | None = None
@@ -88,11 +97,13 @@ class Trainer:
     """Any other field of TrainingArguments."""
 
     def __post_init__(self) -> None:
-        """Refuse a loss that is none, and checkpoints that no evaluation judges: the best could not be found there."""
+        """Refuse what cannot be, and checkpoints that no evaluation judges: the best could not be found there."""
         if self.eval_strategy is Interval.steps and self.save_steps % self.eval_steps:
             raise UserError(
                 f"trainer.save_steps={self.save_steps}: it must be a multiple of trainer.eval_steps={self.eval_steps}"
             )
+        if self.save_optimizer_every < 0:
+            raise UserError(f"trainer.save_optimizer_every={self.save_optimizer_every}: it must be 0 or more")
         if not 0 <= self.focal_gamma < math.inf:
             raise UserError(f"trainer.focal_gamma={self.focal_gamma}: it must be 0 or more")
         if not 0 <= self.label_smoothing < 1:

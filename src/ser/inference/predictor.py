@@ -55,7 +55,7 @@ class Member:
         heard = [clip[slice(*boundaries(clip))] for clip in clips] if self.trim else list(clips)
         lengths = [len(clip) for clip in heard]
         batches = list(within_memory(lengths, batch_size, depends_on_padding(self.classifier.config)))
-        examples = [Example(samples=clip, label=0) for clip in heard]  # a label that nobody reads
+        examples = [Example(samples=clip, label=0, clip=0) for clip in heard]  # what else nobody reads here
         made = logits(self.classifier, (self.collator([examples[index] for index in batch]) for batch in batches))
         answers = np.empty((len(clips), len(self.labels)))
         answers[[index for batch in batches for index in batch]] = probabilities(made)

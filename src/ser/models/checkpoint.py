@@ -24,7 +24,7 @@ from transformers import (
 
 from ser import config
 from ser.errors import UserError
-from ser.files import replacing
+from ser.files import replacing, sync
 from ser.models.families import HEAD, Family, family_of
 from ser.models.sources import check_folder, fetched
 
@@ -203,6 +203,7 @@ def save(classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, folde
     with replacing(folder) as temporary:
         classifier.save_pretrained(temporary)
         extractor.save_pretrained(temporary)
+        sync(temporary)  # hours of work, and a rename that may reach the disk before what it renames
     kind._auto_class = None  # the next checkpoint of this class may need no code
 
 

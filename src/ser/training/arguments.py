@@ -27,9 +27,17 @@ OWN = (
     "focal_gamma",
     "label_smoothing",
     "precision",
+    "save_total_limit",
+    "save_optimizer_every",
+    "background_checkpoints",
     "hf",
 )
-"""Keys of `config.Trainer` that are not fields of TrainingArguments."""
+"""Keys of `config.Trainer` that are not given to TrainingArguments."""
+INSTEAD = {
+    "label_smoothing_factor": "label_smoothing",  # would smooth the evaluation loss too, beside a smoothing of ours
+    "save_total_limit": "save_total_limit",  # would remove checkpoints that are still needed
+}
+"""Fields of TrainingArguments that a key of ours replaces."""
 
 
 def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
@@ -41,12 +49,12 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     trainer = cfg.trainer
     known = {field.name for field in fields(TrainingArguments)}
     given = {field.name: getattr(trainer, field.name) for field in fields(trainer) if field.name not in OWN}
-    if "label_smoothing_factor" in trainer.hf:
-        # It would smooth the evaluation loss too, beside a smoothing of ours.
-        raise UserError("trainer.hf.label_smoothing_factor: give trainer.label_smoothing instead")
     if theirs := [key for key in trainer.hf if key == "push_to_hub" or key.startswith("hub_")]:
         # A token among them would be written to config.yaml.
         raise UserError(f"trainer.hf.{theirs[0]}: give hub.push=true and hub.repo=USER/NAME instead")
+    for key, ours in INSTEAD.items():
+        if key in trainer.hf:
+            raise UserError(f"trainer.hf.{key}: give trainer.{ours} instead")
     if unknown := sorted(set(trainer.hf) - known):
         raise UserError(f"trainer.hf.{unknown[0]}: TrainingArguments has no such field")
     if metric_unknown(trainer.metric_for_best_model):

@@ -1,8 +1,6 @@
 """The run folder: one run, named by what it is; never overwritten unasked, resumable when interrupted."""
 
-import json
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,6 +14,7 @@ from ser import config
 from ser.console import logging_to
 from ser.errors import UserError
 from ser.files import remove, write_text
+from ser.training import checkpoints
 
 log = logging.getLogger("ser")
 
@@ -41,8 +40,20 @@ CONTENTS = (
     "push",
 )
 """What a run writes, and so all that `overwrite=true` removes."""
-MAY_DIFFER = ("resume", "overwrite", "tracking", "root", "output_dir", "audit", "seeds", "hub")
-"""Keys that do not change what a resumed run computes."""
+MAY_DIFFER = (
+    "resume",
+    "overwrite",
+    "tracking",
+    "root",
+    "output_dir",
+    "audit",
+    "seeds",
+    "hub",
+    "trainer.save_total_limit",
+    "trainer.save_optimizer_every",
+    "trainer.background_checkpoints",
+)
+"""Keys that do not change what a resumed run computes, and groups of them."""
 
 
 def is_finished(folder: Path) -> bool:
@@ -100,7 +111,7 @@ def same_settings(folder: Path, cfg: config.Train) -> None:
     before = flat(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
     now = flat(plain(asdict(cfg)))
     for key in sorted(before.keys() | now.keys()):
-        if key.split(".")[0] not in MAY_DIFFER and before.get(key) != now.get(key):
+        if not {key, key.split(".")[0]} & set(MAY_DIFFER) and before.get(key) != now.get(key):
             raise UserError(f"resume=true: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now")
 
 
@@ -118,46 +129,9 @@ def opened(folder: Path, cfg: config.Train) -> Iterator[None]:
             yield
         except UserError as error:
             log.error("%s", error, extra={"file_only": True})
-            if not began and last_checkpoint(folder) is None:
+            if not began and not checkpoints.any_whole(folder):
                 remove(folder)
             raise
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint to resume from; one whose writing was interrupted does not count."""
-    steps = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[-1]), reverse=True)
-    return next((path for path in steps if is_whole(path)), None)
-
-
-def drop_checkpoints(folder: Path) -> None:
-    """Remove what only resuming needs: the folds of a large encoder would fill a disk with it."""
-    for path in folder.glob("checkpoint-*"):
-        remove(path)
-
-
-def is_whole(checkpoint: Path) -> bool:
-    """Whether trainer_state.json, which the Trainer writes last, is there and complete."""
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return False
-    return True
-
-
-def check_space(folder: Path, all_parameters: int, trained_parameters: int, checkpoints: int) -> None:
-    """Refuse a run whose checkpoints would not fit on the disk, before hours of training rather than after.
-
-    Raises:
-        UserError: less is free than float32 weights and the two moments of Adam need, `checkpoints` + 1 times over
-            (the Trainer writes a new one before it removes the oldest), and the final weights once.
-    """
-    weights, moments = 4 * all_parameters, 8 * trained_parameters
-    needed, free = (checkpoints + 1) * (weights + moments) + weights, shutil.disk_usage(folder).free
-    if free < needed:
-        raise UserError(
-            f"no space left: {folder} needs {needed / 1e9:.2f} GB for {checkpoints} checkpoints, {free / 1e9:.2f} GB "
-            "are free; lower trainer.save_total_limit or give another output_dir"
-        )
 
 
 def plain(value: Any) -> Any:

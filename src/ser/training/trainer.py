@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
-from transformers import EvalPrediction, Trainer
+from transformers import EvalPrediction
 from transformers.trainer_utils import EvalLoopOutput
 
 from ser import config
@@ -18,16 +18,16 @@ from ser.results.metrics import cross_entropy, probabilities, summary
 from ser.training.compiling import lengthened, step_between_lengths
 from ser.training.losses import balanced_weights, classification_loss
 from ser.training.sampling import EpochSampler, epoch_draw
+from ser.training.saving import SavingTrainer
 
 
-class EmotionTrainer(Trainer):
+class EmotionTrainer(SavingTrainer):
     """Adds a rate for the head, an objective for rare emotions, an order of clips, accuracy, unpadded scoring."""
 
     data_collator: Any
 
     def __init__(self, *args: Any, options: config.Trainer, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.options = options
+        super().__init__(*args, options=options, **kwargs)
         self._collator = self.data_collator
         self.data_collator = self.training_batch
         install(self.model)

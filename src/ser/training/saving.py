@@ -1,0 +1,118 @@
+"""When the Trainer's checkpoints are written, and by whom."""
+
+import logging
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import Trainer
+
+from ser import config
+from ser.files import sync
+from ser.training import checkpoints
+from ser.training.background import Writer, snapshot
+
+log = logging.getLogger("ser")
+
+
+class SavingTrainer(Trainer):
+    """Can write what is large in the background; saves the optimizer's state as often as is asked."""
+
+    def __init__(self, *args: Any, options: config.Trainer, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.options = options
+        self.writer = Writer()
+        self._count = 0
+        self._later: list[Callable[[], None]] | None = None
+        """While a checkpoint is taken: what of it the thread is to write; None where it is written at once."""
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, and return when all that was saved is on the disk."""
+        # A run goes on from an optimizer's state: counted from there, the next one is as far away as ever.
+        self._count = 0
+        with self.writer:
+            return super().train(*args, **kwargs)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Begin a checkpoint: copies of what is large for the thread, the few kB of the rest (this step's) written now.
+
+        Older ones go when it is whole, for which the Trainer would not wait: the limit is not in its arguments.
+        """
+        self.writer.wait()  # one snapshot in memory at a time: a disk slower than training holds it up, memory is safe
+        self._count += 1
+        if not self.args.should_save:
+            super()._save_checkpoint(model, trial)
+            return
+        checkpoint = checkpoints.path_of(Path(self.args.output_dir), self.state.global_step)
+        checkpoints.begin(checkpoint)
+        self._later = [] if self.in_background else None
+        try:
+            super()._save_checkpoint(model, trial)
+            later = self._later
+        finally:
+            self._later = None
+        limit, best = self.options.save_total_limit, self.state.best_model_checkpoint
+        if later is None:
+            checkpoints.complete(checkpoint, limit, best)
+        else:
+            self.writer.start(partial(write, later, checkpoint, limit, best))
+        if self.control.should_training_stop:
+            self.writer.wait()  # nothing is left to do meanwhile, and so its time counts as a checkpoint's
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        if self._later is None:
+            super()._save(output_dir, state_dict)
+        else:
+            weights = snapshot(self.model.state_dict() if state_dict is None else state_dict)
+            self._later.append(partial(super()._save, output_dir, weights))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        every = self.options.save_optimizer_every
+        if every == 0 or self._count % every:
+            return
+        if self._later is None:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        for name, part in ((checkpoints.OPTIMIZER, self.optimizer), (checkpoints.SCHEDULER, self.lr_scheduler)):
+            self._later.append(partial(torch.save, snapshot(part.state_dict()), Path(output_dir) / name))
+
+    def _load_best_model(self) -> None:
+        """Read the best weights back when they are written, be it by another process."""
+        self.writer.wait()
+        self.accelerator.wait_for_everyone()
+        super()._load_best_model()
+
+    @cached_property
+    def in_background(self) -> bool:
+        """Whether the thread writes, settled at the first checkpoint: only then the optimizer has its state."""
+        if not self.options.background_checkpoints:
+            return False
+        if reason := self.why_not():
+            log.info("trainer.background_checkpoints: training waits for its checkpoints, because %s", reason)
+        return reason is None
+
+    def why_not(self) -> str | None:
+        """What keeps checkpoints in the foreground."""
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            return "the model is spread over processes, which write together"
+        if self.args.push_to_hub:
+            return "the Trainer pushes each to the hub as soon as it is saved"
+        state = [value for values in self.optimizer.state.values() for value in values.values()]
+        moments = sum(value.nbytes for value in state if isinstance(value, torch.Tensor))
+        needed, free = self.model.get_memory_footprint() + moments, psutil.virtual_memory().available
+        if needed > free:
+            return f"a copy takes {needed / 1e9:.2f} GB of memory and {free / 1e9:.2f} GB are free"
+        return None
+
+
+def write(later: list[Callable[[], None]], checkpoint: Path, limit: int, best: str | None) -> None:
+    """What the thread does with a checkpoint."""
+    with checkpoints.full_disk_told(checkpoint.parent):
+        while later:
+            later.pop(0)()  # what is written frees its memory
+        # Nobody waits here, so it may wait for the disk itself: no power cut takes the new one after older ones went.
+        sync(checkpoint)
+        checkpoints.complete(checkpoint, limit, best)
