@@ -48,7 +48,8 @@ class SavingTrainer(Trainer):
             return
         checkpoint = checkpoints.path_of(Path(self.args.output_dir), self.state.global_step)
         checkpoints.begin(checkpoint)
-        self._later = [] if self.in_background else None
+        # While the last one is written there is nothing else to do.
+        self._later = [] if self.in_background and not self.control.should_training_stop else None
         try:
             super()._save_checkpoint(model, trial)
             later = self._later
@@ -59,8 +60,6 @@ class SavingTrainer(Trainer):
             checkpoints.complete(checkpoint, limit, best)
         else:
             self.writer.start(partial(write, later, checkpoint, limit, best))
-        if self.control.should_training_stop:
-            self.writer.wait()  # nothing is left to do meanwhile, and so its time counts as a checkpoint's
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         if self._later is None:
