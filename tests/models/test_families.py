@@ -15,6 +15,7 @@ from ser.data.batches import collator_for
 from ser.errors import UserError
 from ser.models import adaptations, checkpoint
 from ser.models.families import FAMILIES, HEAD, family_of
+from ser.training.background import snapshot
 
 BATCH_DEPENDENT = {"wav2vec2-base", "data2vec", "moonshine"}
 LENGTHS = [6000, 9000, 16000]
@@ -305,3 +306,12 @@ def test_a_part_that_the_encoder_lacks_cannot_be_frozen(name, freeze, message, p
 def test_every_family_of_the_table_is_tested(published):
     tested = {json.loads((folder / "config.json").read_text())["model_type"] for folder in published.values()}
     assert tested == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_snapshot_is_written_as_the_weights_themselves_are(name, published, tmp_path):
+    classifier, _ = built(published[name])
+    classifier.save_pretrained(tmp_path / "weights")
+    classifier.save_pretrained(tmp_path / "snapshot", state_dict=snapshot(classifier.state_dict()))
+    written = [(tmp_path / kind / "model.safetensors").read_bytes() for kind in ("weights", "snapshot")]
+    assert written[0] == written[1]

@@ -82,6 +82,21 @@ def test_training_ends_when_the_last_byte_is_written_and_the_best_weights_are_ba
     assert equal(best, trainer.model.state_dict())
 
 
+def test_a_training_that_stops_with_its_best_checkpoint_in_flight_reads_that_one_back(prepared, tmp_path, slowly):
+    trainer = ready(prepared, tmp_path, "trainer.background_checkpoints=true", "trainer.max_steps=4")
+    trainer.add_callback(AtStep(3, lambda: setattr(trainer.control, "should_training_stop", True)))
+    trainer.train()
+    assert trainer.state.global_step == 3
+    assert equal(load_file(tmp_path / "run" / "checkpoint-2" / "model.safetensors"), trainer.model.state_dict())
+
+
+def test_the_memory_holds_one_snapshot_at_a_time(prepared, tmp_path, slowly, monkeypatch):
+    trainer, taken, under_way = ready(prepared, tmp_path, *BACKGROUND, "trainer.max_steps=3"), saving.snapshot, []
+    monkeypatch.setattr(saving, "snapshot", lambda state: (under_way.append(trainer.writer._running), taken(state))[1])
+    trainer.train()
+    assert under_way == 6 * [None]  # weights, optimizer and scheduler of two checkpoints
+
+
 def test_an_interrupted_training_still_ends_its_checkpoint(prepared, tmp_path, slowly, monkeypatch):
     trainer, gate, write = ready(prepared, tmp_path, *BACKGROUND), threading.Event(), saving.write
     monkeypatch.setattr(saving, "write", lambda *what: (gate.wait(10), write(*what)))
@@ -122,6 +137,19 @@ def test_the_optimizer_is_saved_as_often_as_asked(background, every, holding, pr
         assert [checkpoints.step_of(path) for path in paths if (path / name).is_file()] == holding
     assert all((path / "model.safetensors").is_file() for path in paths)
     assert whole(tmp_path / "run") == [1, 2, 3, 4]
+
+
+class Quantized(torch.Tensor):
+    pass
+
+
+def test_states_that_only_pretend_to_be_copied_are_not_left_to_the_thread(prepared, tmp_path):
+    trainer = ready(prepared, tmp_path, *BACKGROUND, "trainer.optim=sgd")
+    trainer.create_optimizer()
+    trainer.optimizer.state[trainer.model.classifier.bias] = {"exp_avg": torch.ones(2)}
+    assert trainer.why_not() is None
+    trainer.optimizer.state[trainer.model.classifier.bias] = {"exp_avg": torch.ones(2).as_subclass(Quantized)}
+    assert trainer.why_not() == "a CPU cannot copy the states of trainer.optim=sgd"
 
 
 def test_training_waits_for_its_checkpoints_where_the_memory_has_no_room_for_a_copy(
