@@ -195,8 +195,10 @@ def test_a_run_killed_with_a_checkpoint_in_flight_goes_on_from_the_last_that_it_
         with pytest.raises(KeyboardInterrupt):
             run(data_dir, folder, *given)
     assert (folder / f"checkpoint-{number}" / "trainer_state.json").is_file()
+    checkpoints.begin(folder / "checkpoint-99")
     run(data_dir, folder, *given, "resume=true")
     assert f"going on from {folder}/checkpoint-{from_step}" in (folder / "run.log").read_text() or from_step is None
+    assert not (folder / "checkpoint-99").exists()
     whole = finished
     if steps != 3:
         whole = tmp_path / "whole"
