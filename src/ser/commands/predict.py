@@ -11,16 +11,14 @@ import numpy as np
 from ser import config, console
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
-from ser.data.cache import in_threads
 from ser.data.found import Found, find, printable
+from ser.data.threads import in_threads
 from ser.data.windows import of_file, of_stream
 from ser.errors import UserError
 from ser.inference.answers import LISTED, Answer, Form, Tally, json_writer, show, written
 from ser.inference.predictor import Predictor
 from ser.inference.sliding import chunks, slide
-from ser.inference.timeline import timeline_figure
 from ser.models.arithmetic import faster_float32, few_kept_primitives
-from ser.results import figures
 
 log = logging.getLogger("ser")
 
@@ -91,8 +89,7 @@ def sliding(cfg: config.Predict, predictor: Predictor, found: list[Found]) -> It
         if answers:
             summary(recording, answers, predictor.labels)
         if answers and cfg.timeline is not None:
-            picture = timeline_figure(answers, predictor.labels, printable(recording.name))
-            figures.save(picture, Path(cfg.timeline).expanduser() / flat(recording.name))
+            draw(recording, answers, predictor.labels, Path(cfg.timeline).expanduser())
 
 
 def live(cfg: config.Predict, predictor: Predictor, form: Form) -> None:
@@ -118,6 +115,15 @@ def summary(recording: Found, answers: Sequence[Answer], labels: Sequence[str]) 
     best = int(mean.argmax())
     name = printable(recording.name)
     log.info("%s: %d windows, on average %s %.0f %%", name, len(answers), labels[best], 100 * mean[best])
+
+
+def draw(recording: Found, answers: Sequence[Answer], labels: Sequence[str], folder: Path) -> None:
+    """Write the picture of a recording."""
+    # A tenth of the start-up and of the memory, and few ask for pictures.
+    from ser.inference.timeline import timeline_figure
+    from ser.results import figures
+
+    figures.save(timeline_figure(answers, labels, printable(recording.name)), folder / flat(recording.name))
 
 
 def flat(name: str) -> str:

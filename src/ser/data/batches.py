@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
-from ser.data.manifest import Utterance
-from ser.data.prepared import Prepared
 from ser.data.trim import boundaries
+
+if TYPE_CHECKING:  # who answers recordings needs no corpus, nor what opens one
+    from ser.data.manifest import Utterance
+    from ser.data.prepared import Prepared
 
 MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
 """Samples to which a batch is padded at least: one frame of the encoder with the longest receptive field (Moonshine's,
@@ -29,7 +31,7 @@ class Example(TypedDict):
 class Clips(Dataset[Example]):
     """Some recordings of a prepared corpus: int16 views of the cache and class indices."""
 
-    def __init__(self, prepared: Prepared, utterances: Sequence[Utterance], trim: bool) -> None:
+    def __init__(self, prepared: "Prepared", utterances: "Sequence[Utterance]", trim: bool) -> None:
         """Take the recordings; `trim` leaves out the silence before and after the speech of each.
 
         A clip's speech is looked for once, here: 25 us a clip, so that no epoch pays for it again.

@@ -4,13 +4,9 @@ Any other program opens it with `datasets.Dataset.from_file("data/ravdess/audio.
 is used as what it is, one flat array in the page cache: a clip is a slice of it, and nothing is copied before a batch.
 """
 
-import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import datasets
 from datasets.arrow_writer import ArrowWriter
@@ -19,6 +15,7 @@ from ser.console import progress
 from ser.corpora.recordings import Recording
 from ser.data import audio
 from ser.data.audio import Int16, UnreadableAudio
+from ser.data.threads import in_threads
 from ser.errors import UserError
 from ser.files import replacing
 
@@ -45,9 +42,6 @@ FACTS = [name for name in FEATURES if name != "samples"]
 
 Facts = dict[str, Any]
 """A row without its samples."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Cache:
@@ -121,14 +115,3 @@ def file_identity(root: Path, path: str) -> Facts:
     """What tells that a file is the one that was decoded."""
     stat = (root / path).stat()
     return {"path": path, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-
-
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item], at_once: int = 256) -> Iterator[Result]:
-    """Map in order with one thread a core; libsndfile, soxr and hashlib all release the interpreter's lock.
-
-    Works in blocks of `at_once` items, so that only so many decoded clips are in memory at a time.
-    """
-    remaining = iter(items)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while block := list(islice(remaining, at_once)):
-            yield from pool.map(function, block)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.data.audio import SAMPLE_RATE, SILENCE, Int16
-from ser.data.cache import in_threads
+from ser.data.threads import in_threads
 
 BAND = (100, 3000)
 """Hertz that are compared: above the hum that recordings share, and below what codecs and telephones take away."""
