@@ -12,7 +12,7 @@ COMMANDS = sorted(path.stem for path in Path(CONFIGS).glob("*.yaml"))
 
 
 def test_every_known_config_is_found():
-    assert {"compare", "evaluate", "prepare_data", "push", "train"} <= set(COMMANDS)
+    assert {"compare", "evaluate", "export", "prepare_data", "push", "train"} <= set(COMMANDS)
     assert {
         "corpus/ravdess",
         "corpus/synthetic",

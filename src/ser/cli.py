@@ -66,6 +66,16 @@ def evaluate(cfg: DictConfig) -> None:
         evaluate(checked_cfg)
 
 
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="export")
+def export(cfg: DictConfig) -> None:
+    """Make an ONNX model of a checkpoint: ser export checkpoint=runs/..."""
+    with mistakes_in_one_line():
+        checked_cfg = checked(cfg, config.Export)
+        from ser.commands.export import export
+
+        export(checked_cfg)
+
+
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="compare")
 def compare(cfg: DictConfig) -> None:
     """Put runs side by side: ser compare runs=runs/*"""  # noqa: D415
@@ -103,6 +113,7 @@ SCHEMAS = {
     "compare": config.Compare,
     "predict": config.Predict,
     "push": config.Push,
+    "export": config.Export,
 }
 for name, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
@@ -114,6 +125,7 @@ COMMANDS: dict[str, Callable[[], Any]] = {
     "compare": compare,
     "predict": predict,
     "push": push,
+    "export": export,
 }
 
 

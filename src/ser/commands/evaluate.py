@@ -6,7 +6,7 @@ from typing import Any
 from ser import config, console
 from ser.commands.scoring import audio_of, provenance, score, write_report
 from ser.data.batches import collator_for
-from ser.data.prepared import ready
+from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
 from ser.models import checkpoint
@@ -24,11 +24,7 @@ def evaluate(cfg: config.Evaluate) -> None:
     faster_float32()
     folder = checkpoint_folder(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
-    protocol = trained_protocol(stamp)
-    data_dir = cfg.data_dir or f"data/{stamp['corpus']}"
-    prepared = ready(config.Corpus(stamp["corpus"]), protocol, cfg.root, data_dir)
-    lists = split(prepared.utterances, protocol)
-    check_lists(stamp, protocol, lists, folder)
+    protocol, prepared, lists = trained_data(stamp, folder, cfg.root, cfg.data_dir)
     rows = lists.side(cfg.split)
     if not rows:
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such list; choices: train, test")
@@ -50,9 +46,33 @@ def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
         if (Path(cfg.output_dir) / run_folder.CONFIG).is_file():
             raise UserError(f"output_dir={cfg.output_dir}: a run is here; give another output_dir")
         return Path(cfg.output_dir)
-    name = checkpoint_folder.resolve().name
-    prefix = "" if name == "checkpoint" else f"{name}-"
-    return checkpoint_folder.resolve().parent / f"{prefix}evaluation-{cfg.split.value}"
+    return beside(checkpoint_folder, f"evaluation-{cfg.split.value}")
+
+
+def beside(checkpoint_folder: Path, name: str) -> Path:
+    """A folder in the run of a checkpoint, or beside a checkpoint by itself."""
+    own = checkpoint_folder.resolve().name
+    prefix = "" if own == "checkpoint" else f"{own}-"
+    return checkpoint_folder.resolve().parent / f"{prefix}{name}"
+
+
+def trained_data(
+    stamp: dict[str, Any], folder: Path, root: str | None, data_dir: str | None
+) -> tuple[config.Protocol, Prepared, Split]:
+    """The protocol, the corpus and the lists that a checkpoint was trained and tested on.
+
+    Raises:
+        UserError: the data are not here, or are others.
+    """
+    protocol = trained_protocol(stamp)
+    prepared = ready(config.Corpus(stamp["corpus"]), protocol, root, data_dir or default_data_dir(stamp))
+    lists = split(prepared.utterances, protocol)
+    check_lists(stamp, protocol, lists, folder)
+    return protocol, prepared, lists
+
+
+def default_data_dir(stamp: dict[str, Any]) -> str:
+    return f"data/{stamp['corpus']}"
 
 
 def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:

@@ -1,6 +1,7 @@
 """What `train` does at its end and `evaluate` by itself: score a list and say what the number is."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ser.data.prepared import Prepared
 from ser.data.protocols import Split
 from ser.data.wording import heard, in_words, silence
 from ser.models.families import depends_on_padding
-from ser.models.inference import logits
+from ser.models.inference import Answer, logits
 from ser.results import page, report
 from ser.results.metrics import probabilities
 from ser.results.mistakes import Mistake, most_confident
@@ -31,9 +32,23 @@ def score(
     batch_size: int,
 ) -> Scored:
     """The probabilities of each clip of a list, in the order of `rows`."""
+    equal_lengths = depends_on_padding(classifier.config)
+    return scored_by(partial(logits, classifier), collator, prepared, rows, audio, batch_size, equal_lengths)
+
+
+def scored_by(
+    answer: Answer,
+    collator: Collator | FeatureCollator,
+    prepared: Prepared,
+    rows: Sequence[Utterance],
+    audio: Audio,
+    batch_size: int,
+    equal_lengths: bool,
+) -> Scored:
+    """The same of whatever answers."""
     clips = Clips(prepared, rows, audio.trim)
-    batches = scoring_batches(clips.lengths(), batch_size, equal_lengths=depends_on_padding(classifier.config))
-    answers = probabilities(logits(classifier, collated(clips, batches, collator)))
+    batches = scoring_batches(clips.lengths(), batch_size, equal_lengths)
+    answers = probabilities(answer(collated(clips, batches, collator)))
     order = [index for batch in batches for index in batch]
     in_rows = answers.copy()
     in_rows[order] = answers

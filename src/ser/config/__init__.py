@@ -4,12 +4,24 @@ A config is composed by Hydra, checked against these classes at one gate (`ser.c
 plain dataclass: what the YAML says is what the code reads, with no default in between.
 """
 
-from ser.config.choices import Attention, Audit, ClassWeights, Combine, Interval, Pooling, Precision, Side, Tracker
+from ser.config.choices import (
+    Attention,
+    Audit,
+    ClassWeights,
+    Combine,
+    Format,
+    Interval,
+    Pooling,
+    Precision,
+    Quantize,
+    Side,
+    Tracker,
+)
 from ser.config.model import Audio, Model
 from ser.config.protocol import Corpus, Protocol
 from ser.config.stages import Compare, Evaluate, PrepareData, Train
 from ser.config.trainer import Tracking, Trainer
-from ser.config.use import Hub, Predict, Push
+from ser.config.use import Export, Hub, Predict, Push
 
 __all__ = [
     "Attention",
@@ -20,6 +32,8 @@ __all__ = [
     "Compare",
     "Corpus",
     "Evaluate",
+    "Export",
+    "Format",
     "Hub",
     "Interval",
     "Model",
@@ -29,6 +43,7 @@ __all__ = [
     "PrepareData",
     "Protocol",
     "Push",
+    "Quantize",
     "Side",
     "Tracker",
     "Tracking",

@@ -66,6 +66,18 @@ class Tracker(Enum):
     none = "none"
 
 
+class Format(Enum):
+    """What a checkpoint is exported to."""
+
+    onnx = "onnx"
+
+
+class Quantize(Enum):
+    """The type of the weights of an exported model's matrix products."""
+
+    int8 = "int8"
+
+
 class Audit(Enum):
     """What happens where the audit finds something on both sides of a split."""
 

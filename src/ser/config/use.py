@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.choices import Combine
+from ser.config.choices import Combine, Format, Quantize
 from ser.errors import UserError
 
 OUTPUTS = (".csv", ".jsonl")
@@ -87,3 +87,21 @@ class Hub:
         """Refuse to push to nowhere."""
         if self.push and self.repo is None:
             raise UserError("hub.push=true: give hub.repo=USER/NAME")
+
+
+@dataclass
+class Export:
+    """Values of `ser export`."""
+
+    checkpoint: str = MISSING
+    format: Format = MISSING
+    quantize: Quantize | None = None
+    """A second model, whose matrix products are computed in this type; null: none."""
+    score: bool = MISSING
+    """Score the checkpoint and what was made of it on the test list, where the data are here."""
+    batch_size: int = MISSING
+    root: str | None = None
+    data_dir: str | None = None
+    """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
+    output_dir: str | None = None
+    """Where the model goes; null: a folder beside the checkpoint, named by the format."""

@@ -89,11 +89,15 @@ def load(folder: Path, labels: Sequence[str]) -> tuple[PreTrainedModel, Sequence
         UserError: the folder is no checkpoint of the package, or its labels are not `labels` in this order.
     """
     settings = fetched(AutoConfig.from_pretrained, str(folder))
-    held = [settings.id2label[index] for index in sorted(settings.id2label)]
-    if held != list(labels):
-        raise UserError(f"{folder}: its labels are {', '.join(held)}, those of the corpus {', '.join(labels)}")
+    check_labels(folder, [settings.id2label[index] for index in sorted(settings.id2label)], labels)
     classifier, _ = load_exactly(str(folder), settings, family_of(settings, str(folder)), may_be_new=())
     return classifier, extractor_of(str(folder), settings)
+
+
+def check_labels(folder: Path, held: Sequence[str], labels: Sequence[str]) -> None:
+    """Raise a UserError where a checkpoint's labels are not those of the corpus, in its order."""
+    if list(held) != list(labels):
+        raise UserError(f"{folder}: its labels are {', '.join(held)}, those of the corpus {', '.join(labels)}")
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,18 @@
 """Score clips with a classifier, outside of training: float32, no padding that could change an answer."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
+
+Batch = dict[str, torch.Tensor]
+"""What a collator makes of clips."""
+Logits = npt.NDArray[np.float32]
+"""`(clips, emotions)`."""
+Answer = Callable[[Iterable[Batch]], Logits]
+"""The logits of batches, one after the other."""
 
 
 def device() -> torch.device:
@@ -17,7 +23,7 @@ def device() -> torch.device:
 
 
 @torch.inference_mode()
-def logits(classifier: PreTrainedModel, batches: Iterable[dict[str, Any]]) -> npt.NDArray[np.float32]:
+def logits(classifier: PreTrainedModel, batches: Iterable[Batch]) -> Logits:
     """Logits `(clips, emotions)` of batches, one after the other.
 
     Answers in float32 even on hardware that trains in less, so that they are those of `transformers.pipeline`.
@@ -27,5 +33,5 @@ def logits(classifier: PreTrainedModel, batches: Iterable[dict[str, Any]]) -> np
         classifier(**{name: tensor.to(device()) for name, tensor in batch.items() if name != "labels"}).logits
         for batch in batches
     ]
-    scores: npt.NDArray[np.float32] = torch.cat(outputs).float().cpu().numpy()
+    scores: Logits = torch.cat(outputs).float().cpu().numpy()
     return scores

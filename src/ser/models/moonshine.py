@@ -10,8 +10,22 @@ from transformers.models.moonshine.modeling_moonshine import MoonshineEncoder, M
 
 from .heads import PooledHead, frame_mask
 
+CONVOLUTIONS = ((127, 64), (7, 3), (3, 2))
+"""Kernel and stride of each."""
 SAMPLES_PER_FRAME = 64 * 3 * 2
-"""Product of the strides of the three convolutions."""
+"""Product of the strides."""
+
+
+class TraceableMoonshineEncoder(MoonshineEncoder):
+    """The library's encoder, counting its frames in integers.
+
+    The library's formula goes through floats, and `torch.export` then cuts the mask to another length than the frames.
+    """
+
+    def _get_feat_extract_output_lengths(self, input_lengths):  # type: ignore[no-untyped-def]
+        for kernel, stride in CONVOLUTIONS:
+            input_lengths = (input_lengths - kernel) // stride + 1
+        return input_lengths
 
 
 class MoonshineModelForClassification(MoonshinePreTrainedModel):
@@ -20,7 +34,7 @@ class MoonshineModelForClassification(MoonshinePreTrainedModel):
     def __init__(self, config):  # type: ignore[no-untyped-def]
         super().__init__(config)
         layers = config.encoder_num_hidden_layers + 1  # and the input of the first
-        self.encoder = MoonshineEncoder(config)
+        self.encoder = TraceableMoonshineEncoder(config)
         if config.use_weighted_layer_sum:
             self.layer_weights = nn.Parameter(torch.ones(layers) / layers)
         self.projector = nn.Linear(config.hidden_size, config.classifier_proj_size)
@@ -35,10 +49,8 @@ class MoonshineForAudioClassification(PooledHead, MoonshineModelForClassificatio
         return self.encoder
 
     def frames(self, lengths: torch.Tensor) -> torch.Tensor:
-        """Frames that the CNN makes of so many samples, `(batch,)`; the library's own formula takes one integer."""
-        for kernel, stride in ((127, 64), (7, 3), (3, 2)):
-            lengths = torch.div(lengths - kernel, stride, rounding_mode="floor") + 1
-        return lengths.long()
+        """Frames that the CNN makes of so many samples, `(batch,)`."""
+        return self.encoder._get_feat_extract_output_lengths(lengths).long()
 
     def encoder_mask(self, attention_mask: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         """A mask of samples that leaves exactly the true frames.

@@ -1,0 +1,190 @@
+"""ser export checkpoint=runs/..."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from ser import config, console
+from ser.commands.evaluate import beside, default_data_dir, trained_data
+from ser.commands.scoring import audio_of, provenance, scored_by
+from ser.data import manifest
+from ser.data.batches import collator_for
+from ser.data.prepared import Prepared
+from ser.data.protocols import Split
+from ser.errors import UserError
+from ser.export import contract, onnx, parity
+from ser.export.measure import Measured, measured
+from ser.export.quantize import quantize
+from ser.export.session import Session
+from ser.extras import check_installed
+from ser.files import replacing, write_json
+from ser.models import checkpoint, inference
+from ser.models.arithmetic import faster_float32
+from ser.models.checkpoint import Opened
+from ser.models.families import depends_on_padding
+from ser.models.inference import Answer
+from ser.models.sources import checkpoint_anywhere, weights
+from ser.results.environment import environment
+from ser.results.metrics import accuracy
+from ser.results.report import Provenance
+
+log = logging.getLogger("ser")
+
+MODEL, QUANTIZED = "model.onnx", "model.int8.onnx"
+MEASURED = "export.json"
+"""Written last; a folder that has it is an export."""
+
+
+def export(cfg: config.Export) -> None:
+    """Make of a checkpoint a model for other runtimes, and show that it answers alike."""
+    console.start_logging()
+    console.quiet_transformers()
+    check_installed("export", "onnx", "onnxruntime", "onnxscript")
+    faster_float32()
+    folder = checkpoint_anywhere(cfg.checkpoint)
+    target = output_folder(cfg, folder)
+    model = checkpoint.opened(folder)
+    test = test_list(cfg, folder, model)
+    with replacing(target) as temporary:
+        temporary.mkdir()
+        written = write_models(temporary, model, cfg.quantize)
+        forms = measure(folder, written, model, test)
+        contract.write(temporary, model, audio_of(model.stamp).trim, written[-1].name)
+        write_json(temporary / MEASURED, summary(forms, test))
+    print_table(forms, test)
+    print(target)
+
+
+def output_folder(cfg: config.Export, folder: Path) -> Path:
+    """Where the model goes.
+
+    Raises:
+        UserError: something else is there, which would be lost.
+    """
+    name = cfg.format.value
+    if cfg.output_dir is not None:
+        target = Path(cfg.output_dir).expanduser()
+    elif Path(cfg.checkpoint).expanduser().is_dir():
+        target = beside(folder, name)
+    else:
+        target = Path(f"{cfg.checkpoint.split('/')[-1]}-{name}")
+    if target.exists() and not (target / MEASURED).is_file() and not is_empty(target):
+        raise UserError(f"output_dir={target}: something else than an export is here; give another output_dir")
+    return target
+
+
+def is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+@dataclass(frozen=True)
+class TestList:
+    """The list that the checkpoint's own number is about."""
+
+    prepared: Prepared
+    lists: Split
+    provenance: Provenance
+    model: Opened
+    batch_size: int
+
+    def accuracy(self, answer: Answer) -> float:
+        """The share of right answers of any form of the model."""
+        scored = scored_by(
+            answer,
+            collator_for(self.model.extractor),
+            self.prepared,
+            self.lists.test,
+            audio_of(self.model.stamp),
+            self.batch_size,
+            equal_lengths=depends_on_padding(self.model.classifier.config),
+        )
+        return accuracy(scored.truth, scored.prediction, scored.emotions)
+
+
+def test_list(cfg: config.Export, folder: Path, model: Opened) -> TestList | None:
+    """The test list of a checkpoint; None, and a line in the log, where it cannot be had.
+
+    Raises:
+        UserError: the data are here, but are not those of the checkpoint.
+    """
+    if not cfg.score:
+        return None
+    if not model.stamp:
+        log.warning("accuracy: not measured, the checkpoint does not say what it was trained on")
+        return None
+    expected = Path(default_data_dir(model.stamp)) / manifest.FILE
+    if cfg.root is None and cfg.data_dir is None and not expected.is_file():
+        log.warning("accuracy: not measured, there is no %s; give data_dir=FOLDER or root=FOLDER", expected)
+        return None
+    protocol, prepared, lists = trained_data(model.stamp, folder, cfg.root, cfg.data_dir)
+    checkpoint.check_labels(folder, model.labels, prepared.emotions)
+    source = provenance(protocol, lists, config.Side.test, model.stamp, prepared)
+    return TestList(prepared, lists, source, model, cfg.batch_size)
+
+
+def write_models(folder: Path, model: Opened, quantized: config.Quantize | None) -> list[Path]:
+    """Write the model, and its quantized twin where that is wanted.
+
+    Raises:
+        UserError: the family cannot be exported, or the ONNX model answers otherwise than its checkpoint.
+    """
+    batches = parity.trial_batches(model.extractor)
+    expected = parity.on_cpu(model.classifier, batches)
+    onnx.write(model.classifier, batches[-1], folder / MODEL)
+    parity.check(expected, Session(folder / MODEL).logits(batches))
+    if quantized is None:
+        return [folder / MODEL]
+    quantize(folder / MODEL, folder / QUANTIZED)
+    return [folder / MODEL, folder / QUANTIZED]
+
+
+def measure(folder: Path, written: Sequence[Path], model: Opened, test: TestList | None) -> list[Measured]:
+    """The checkpoint first, then what was made of it."""
+    batches = parity.trial_batches(model.extractor)
+    answer = partial(parity.on_cpu, model.classifier)
+    expected = answer(batches)
+    right = test_accuracy(test, partial(inference.logits, model.classifier))
+    forms = [measured("checkpoint", weights(folder), answer, batches, expected, right)]
+    for path in written:
+        session = Session(path).logits
+        files = sorted(path.parent.glob(f"{path.name}*"))  # weights of more than 2 GB lie beside it
+        forms.append(measured(path.name, files, session, batches, expected, test_accuracy(test, session)))
+    return forms
+
+
+def test_accuracy(test: TestList | None, answer: Answer) -> float | None:
+    return None if test is None else test.accuracy(answer)
+
+
+def summary(forms: Sequence[Measured], test: TestList | None) -> dict[str, object]:
+    """What export.json says."""
+    return {
+        "forms": [asdict(form) for form in forms],
+        "provenance": test and vars(test.provenance),
+        "environment": environment("export"),
+    }
+
+
+def print_table(forms: Sequence[Measured], test: TestList | None) -> None:
+    """Print the forms of the model side by side, and what their accuracy is about."""
+    table = Table(box=SIMPLE)
+    for column in ("", "MB", "off: logits", "off: prob.", "ms", "accuracy"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for form in forms:
+        right = "-" if form.accuracy is None else f"{100 * form.accuracy:.1f} %"
+        cells = [f"{form.bytes / 1e6:.1f}", f"{form.logits_difference:.1e}", f"{form.probabilities_difference:.1e}"]
+        table.add_row(form.name, *cells, f"{form.milliseconds:.0f}", right)
+    Console().print(table)
+    print(
+        f"off: by how much an answer differs at most from the checkpoint's; ms: one clip of {parity.SECONDS[-1]} s, "
+        f"{torch.get_num_threads()} threads, this machine's CPU"
+    )
+    if test is not None:
+        print(f"accuracy: {test.provenance.in_words}")

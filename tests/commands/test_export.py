@@ -1,0 +1,111 @@
+import json
+import shutil
+
+import pytest
+import torch
+from conftest import composed
+from test_train import run
+
+from ser import extras
+from ser.commands import export as command
+from ser.commands.export import export
+from ser.errors import UserError
+from ser.export import onnx
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    run(data_dir, folder, "protocol=emobox", "protocol.fold=1")
+    return folder / "fold1"
+
+
+@pytest.fixture
+def alone(finished, tmp_path):
+    """The checkpoint without its run."""
+    shutil.copytree(finished / "checkpoint", tmp_path / "model")
+    return tmp_path / "model"
+
+
+def make(checkpoint, *overrides):
+    export(composed("export", f"checkpoint='{checkpoint}'", *overrides))
+
+
+def test_every_form_of_the_model_is_scored_on_the_test_list_of_the_checkpoint(finished, data_dir, capsys):
+    make(finished, "quantize=int8", f"data_dir='{data_dir}'")
+    folder = finished / "onnx"
+    written = {"model.onnx", "model.int8.onnx", "ser.json", "export.json", "predict.py", "trim.py"}
+    assert {path.name for path in folder.iterdir()} == written
+    measured = json.loads((folder / "export.json").read_text())
+    reported = json.loads((finished / "classification_report.json").read_text())
+    original, exported, quantized = measured["forms"]
+    assert original["accuracy"] == exported["accuracy"] == reported["accuracy"]
+    assert 0 <= quantized["accuracy"] <= 1
+    assert measured["provenance"]["protocol"]["name"] == "emobox"
+    assert json.loads((folder / "ser.json").read_text())["model"] == "model.int8.onnx"
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert out.count(f"{100 * reported['accuracy']:.1f} %") >= 2
+    assert "scored on the test list (64 clips" in out
+    assert out.rstrip().endswith(str(folder))
+
+
+def test_where_the_data_are_not_here_the_accuracy_is_said_to_be_unmeasured(
+    alone, tmp_path, monkeypatch, caplog, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ser.console.start_logging", lambda: None)  # which would keep the lines from caplog
+    make(alone)
+    assert "accuracy: not measured, there is no data/ravdess/manifest.csv; give data_dir=FOLDER" in caplog.text
+    assert "%" not in capsys.readouterr().out
+    measured = json.loads((tmp_path / "model-onnx" / "export.json").read_text())
+    assert [form["accuracy"] for form in measured["forms"]] == [None, None]
+    assert measured["provenance"] is None
+
+
+def test_data_that_are_others_than_those_of_training_are_refused_before_anything_is_written(alone, data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    manifest = tmp_path / "data" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",sad,20,", ",calm,20,"))
+    with pytest.raises(UserError, match="the data differ"):
+        make(alone, f"data_dir='{tmp_path / 'data'}'")
+    assert not (tmp_path / "model-onnx").exists()
+
+
+def broken(classifier, example, path):
+    """An export that is a little off."""
+    with torch.no_grad():
+        classifier.classifier.bias[0] += 2e-3
+    WRITE(classifier, example, path)
+
+
+WRITE = onnx.write
+
+
+def test_a_model_that_answers_otherwise_is_refused_and_nothing_is_left(alone, tmp_path, monkeypatch):
+    before = sorted(path.name for path in tmp_path.iterdir())
+    monkeypatch.setattr(command.onnx, "write", broken)
+    with pytest.raises(UserError, match=r"differs from its checkpoint by 2\.0e-03 in logits .* nothing was written$"):
+        make(alone, "score=false")
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_only_an_export_is_replaced(alone, tmp_path):
+    target = tmp_path / "model-onnx"
+    target.mkdir()
+    (target / "mine.txt").write_text("x")
+    with pytest.raises(UserError, match=f"output_dir={target}: something else than an export is here"):
+        make(alone, "score=false")
+    (target / "mine.txt").rename(target / command.MEASURED)
+    assert command.output_folder(composed("export", f"checkpoint='{alone}'"), alone) == target
+
+
+def test_a_repository_of_the_hub_is_exported_to_the_current_folder(tmp_path):
+    cfg = composed("export", "checkpoint=organisation/name")
+    assert str(command.output_folder(cfg, tmp_path / "hub" / "snapshots" / "0123")) == "name-onnx"
+
+
+def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r'needs onnx, onnxruntime, onnxscript: pip install "ser\[export\]"'):
+        make(tmp_path / "nowhere")
