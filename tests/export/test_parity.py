@@ -162,12 +162,20 @@ def test_the_example_trims_where_the_checkpoint_was_trained_on_trimmed_clips(exp
 
 def test_the_example_names_a_recording_that_it_cannot_take(exported, tmp_path):
     _, folder = exported("hubert")
-    result = in_the_example(folder, wav(tmp_path / "48.wav", spoken(0.3), rate=48000))
-    assert result.returncode == 1
-    assert (
-        result.stderr
-        == f"{tmp_path / '48.wav'}: hertz, channels and bits are (48000, 1, 16); the model hears (16000, 1, 16)\n"
-    )
+    (tmp_path / "text.wav").write_text("no audio")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    cases = {
+        wav(tmp_path / "48.wav", spoken(0.3), rate=48000): "(48000, 1, 16) hertz, channels and bits, 28800 bytes; "
+        "the model hears (16000, 1, 16)",
+        wav(tmp_path / "none.wav", spoken(0)): "(16000, 1, 16) hertz, channels and bits, 0 bytes; ",
+        tmp_path / "text.wav": "file does not start with RIFF id",
+        tmp_path / "empty.wav": "it ends too soon",
+    }
+    for path, message in cases.items():
+        result = in_the_example(folder, path)
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"{path}: {message}")
+        assert result.stderr.count("\n") == 1
 
 
 def test_the_contract_says_which_clips_may_share_a_batch(exported):
@@ -181,6 +189,6 @@ def test_a_difference_that_is_more_than_rounding_is_refused():
     zeros = np.zeros((1, 2), dtype=np.float32)
     parity.check(zeros, zeros + np.float32(9e-5))
     parity.check(zeros + 20, zeros + np.float32(20.001))  # float32 has seven digits
-    for wrong in (1.1e-4, np.nan):
+    for expected, found in ((0, 1.1e-4), (0, np.nan), ([20, 20], [20.001, 20])):
         with pytest.raises(UserError, match="more than rounding"):
-            parity.check(zeros, zeros + np.float32(wrong))
+            parity.check(zeros + np.float32(expected), zeros + np.float32(found))

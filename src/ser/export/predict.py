@@ -22,11 +22,15 @@ ABOUT = json.loads((HERE / "ser.json").read_text(encoding="utf-8"))
 
 def samples_of(path: str) -> Array:
     """The int16 samples of a WAV file, without the silence at its ends if the model was trained without it."""
-    with wave.open(path) as file:
-        found = file.getframerate(), file.getnchannels(), 8 * file.getsampwidth()
-        if found != (ABOUT["sample_rate"], 1, 16):
-            sys.exit(f"{path}: hertz, channels and bits are {found}; the model hears (16000, 1, 16)")
-        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+    try:
+        with wave.open(path) as file:
+            found = file.getframerate(), file.getnchannels(), 8 * file.getsampwidth()
+            data = file.readframes(file.getnframes())
+    except (OSError, EOFError, wave.Error) as error:
+        sys.exit(f"{path}: {str(error) or 'it ends too soon'}")
+    if found != (ABOUT["sample_rate"], 1, 16) or not data:
+        sys.exit(f"{path}: {found} hertz, channels and bits, {len(data)} bytes; the model hears (16000, 1, 16)")
+    samples = np.frombuffer(data, dtype="<i2")
     return samples[slice(*boundaries(samples))] if ABOUT["trim"] else samples
 
 
