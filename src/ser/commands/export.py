@@ -184,7 +184,7 @@ def print_table(forms: Sequence[Measured], test: TestList | None) -> None:
     Console().print(table)
     print(
         f"off: by how much an answer differs at most from the checkpoint's; ms: one clip of {parity.SECONDS[-1]} s, "
-        f"{torch.get_num_threads()} threads, this machine's CPU"
+        f"this machine's CPU, threads: {torch.get_num_threads()}"
     )
     if test is not None:
         print(f"accuracy: {test.provenance.in_words}")
