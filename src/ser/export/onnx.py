@@ -52,7 +52,8 @@ def write(classifier: PreTrainedModel, example: Batch, path: Path) -> None:
         UserError: torch cannot follow the encoder.
     """
     name = input_name(classifier)
-    inputs, mask = example[name], example["attention_mask"]
+    # Copies: of a view, such as a collator's, torch 2.9 would export what it is a view of as well.
+    inputs, mask = example[name].clone(), example["attention_mask"].clone()
     time = 2 if classifier.config.model_type == "whisper" else 1
     axes = ({0: "batch", time: "time"}, {0: "batch", 1: "time"})
     try:
