@@ -183,7 +183,7 @@ def test_the_example_names_a_recording_that_it_cannot_take(exported, tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     (tmp_path / "empty.wav").write_bytes(b"")
     cases = {
-        wav(tmp_path / "48.wav", spoken(0.3), rate=48000): "(48000, 1, 16) hertz, channels and bits, 28800 bytes; "
+        wav(tmp_path / "48.wav", spoken(0.3), rate=48000): "(48000, 1, 16) hertz, channels and bits, 9600 bytes; "
         "the model hears (16000, 1, 16)",
         wav(tmp_path / "none.wav", spoken(0)): "(16000, 1, 16) hertz, channels and bits, 0 bytes; ",
         tmp_path / "text.wav": "file does not start with RIFF id",

@@ -30,7 +30,7 @@ from ser.models.arithmetic import faster_float32
 from ser.models.checkpoint import Opened
 from ser.models.families import depends_on_padding
 from ser.models.inference import Answer
-from ser.models.sources import checkpoint_anywhere, weights
+from ser.models.sources import checkpoint_anywhere, is_hub_name, weights
 from ser.results.environment import environment
 from ser.results.metrics import accuracy
 from ser.results.report import Provenance
@@ -71,10 +71,10 @@ def output_folder(cfg: config.Export, folder: Path) -> Path:
     name = cfg.format.value
     if cfg.output_dir is not None:
         target = Path(cfg.output_dir).expanduser()
-    elif Path(cfg.checkpoint).expanduser().is_dir():
-        target = beside(folder, name)
-    else:
+    elif is_hub_name(cfg.checkpoint):
         target = Path(f"{cfg.checkpoint.split('/')[-1]}-{name}")
+    else:
+        target = beside(folder, name)
     if target.exists() and not (target / MEASURED).is_file() and not is_empty(target):
         raise UserError(f"output_dir={target}: something else than an export is here; give another output_dir")
     return target
