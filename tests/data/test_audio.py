@@ -171,3 +171,18 @@ def test_what_resampling_overshoots_is_clipped_and_does_not_wrap(tmp_path):
     heard = audio.load(tmp_path / "a.wav").samples.astype(int)
     assert heard.max() == 32767
     assert np.abs(np.diff(heard)).max() < 60000
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_what_is_in_memory_is_heard_as_from_a_file(tmp_path, kind):
+    path = tmp_path / f"a.{kind}"
+    soundfile.write(path, tone(0.5, 48000), 48000)
+    assert np.array_equal(audio.short(path.read_bytes(), 30), audio.short(path, 30))
+
+
+def test_what_is_cut_short_in_memory_is_refused_as_in_a_file(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(0.5), 16000)
+    whole = (tmp_path / "a.wav").read_bytes()
+    for content, why in ((b"", "empty"), (whole[:5000], "truncated"), (b"text", "cannot be decoded")):
+        with pytest.raises(UnreadableAudio, match=why):
+            audio.short(content, 30)

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soxr
 
-from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, mono_blocks, opened, rounded, to_mono_int16
+from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, Source, mono_blocks, opened, rounded, to_mono_int16
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,13 @@ class Window:
         return self.start / SAMPLE_RATE, (self.start + len(self.samples)) / SAMPLE_RATE
 
 
-def of_file(path: Path) -> Iterator[Int16]:
-    """A file as blocks at 16 kHz, the samples of `ser.data.audio.load`; it is never in memory as a whole.
+def of_file(source: Source) -> Iterator[Int16]:
+    """A file as blocks at 16 kHz, the samples of `ser.data.audio.load`; its samples are never in memory as a whole.
 
     Raises:
         UnreadableAudio: see `ser.data.audio.opened`.
     """
-    with opened(path) as file:
+    with opened(source) as file:
         yield from resampled(mono_blocks(file), int(file.samplerate))
 
 
