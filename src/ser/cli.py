@@ -106,6 +106,16 @@ def push(cfg: DictConfig) -> None:
         push(checked_cfg)
 
 
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="serve")
+def serve(cfg: DictConfig) -> None:
+    """Answer on a web page and to programs: ser serve checkpoint=runs/..."""
+    with mistakes_in_one_line():
+        checked_cfg = checked(cfg, config.Serve)
+        from ser.commands.serve import serve
+
+        serve(checked_cfg)
+
+
 SCHEMAS = {
     "prepare_data": config.PrepareData,
     "train": config.Train,
@@ -114,6 +124,7 @@ SCHEMAS = {
     "predict": config.Predict,
     "push": config.Push,
     "export": config.Export,
+    "serve": config.Serve,
 }
 for name, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
@@ -126,6 +137,7 @@ COMMANDS: dict[str, Callable[[], Any]] = {
     "predict": predict,
     "push": push,
     "export": export,
+    "serve": serve,
 }
 
 

@@ -21,7 +21,7 @@ from ser.config.model import Audio, Model
 from ser.config.protocol import Corpus, Protocol
 from ser.config.stages import Compare, Evaluate, PrepareData, Train
 from ser.config.trainer import Tracking, Trainer
-from ser.config.use import Export, Hub, Predict, Push
+from ser.config.use import Export, Hub, Predict, Push, Serve
 
 __all__ = [
     "Attention",
@@ -44,6 +44,7 @@ __all__ = [
     "Protocol",
     "Push",
     "Quantize",
+    "Serve",
     "Side",
     "Tracker",
     "Tracking",

@@ -9,6 +9,8 @@ from ser.config.choices import Combine, Format, Quantize
 from ser.errors import UserError
 
 OUTPUTS = (".csv", ".jsonl")
+MOST_OVERLAP = 4
+"""Windows of a server that hear the same moment."""
 
 
 @dataclass
@@ -40,11 +42,8 @@ class Predict:
     """Of `audio=-`."""
 
     def __post_init__(self) -> None:
-        """One checkpoint is a list of one; refuse what cannot be slid over or written."""
-        given = self.checkpoint if isinstance(self.checkpoint, list) else [self.checkpoint]
-        self.checkpoint = [str(entry) for entry in given]
-        if not self.checkpoint or len(set(self.checkpoint)) < len(self.checkpoint):
-            raise UserError(f"checkpoint={self.checkpoint}: give at least one, and each once")
+        """Refuse what cannot be slid over or written."""
+        self.checkpoint = listed(self.checkpoint)
         if self.output is not None and not self.output.endswith(OUTPUTS):
             raise UserError(f"output={self.output}: its name must end in one of {', '.join(OUTPUTS)}")
         if self.window is None and (self.hop is not None or self.timeline is not None or self.audio == "-"):
@@ -105,3 +104,57 @@ class Export:
     """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
     output_dir: str | None = None
     """Where the model goes; null: a folder beside the checkpoint, named by the format."""
+
+
+@dataclass
+class Serve:
+    """Values of `ser serve`."""
+
+    checkpoint: Any = MISSING
+    """As that of `ser predict`."""
+    host: str = MISSING
+    """The address to listen on. Whoever reaches it can ask: 127.0.0.1 is this machine alone, 0.0.0.0 every network."""
+    port: int = MISSING
+    """0: any that is free."""
+    max_megabytes: float = MISSING
+    """Of a file; in memory there are at most `queue` + 1 of them."""
+    longest: float = MISSING
+    """Seconds: a longer recording is not answered as one, see `ser predict`."""
+    max_minutes: float = MISSING
+    """A longer recording is not slid over."""
+    window: float = MISSING
+    """Seconds; a longer recording gets a timeline on the page."""
+    hop: float = MISSING
+    """Seconds from window to window of that timeline."""
+    queue: int = MISSING
+    """Requests that may wait while one is answered; more are told to come back."""
+    patience: float = MISSING
+    """Seconds that a file may take to arrive, and that one stays on the disk whose sender asks no question about it."""
+    combine: Combine = MISSING
+    batch_size: int = MISSING
+
+    def __post_init__(self) -> None:
+        """One checkpoint is a list of one; refuse limits that let nothing through."""
+        self.checkpoint = listed(self.checkpoint)
+        if not 0 <= self.port <= 65535:
+            raise UserError(f"port={self.port}: it must lie between 0 and 65535")
+        for key in ("max_megabytes", "longest", "max_minutes", "queue", "patience", "batch_size"):
+            if not getattr(self, key) > 0:
+                raise UserError(f"{key}={getattr(self, key)}: it must be above 0")
+        check_stretches(self.window, self.hop, self.longest)
+
+
+def listed(checkpoint: Any) -> list[str]:
+    """One checkpoint is a list of one."""
+    given = [str(entry) for entry in (checkpoint if isinstance(checkpoint, list) else [checkpoint])]
+    if not given or len(set(given)) < len(given):
+        raise UserError(f"checkpoint={given}: give at least one, and each once")
+    return given
+
+
+def check_stretches(window: float, hop: float, longest: float) -> None:
+    """Raise a UserError unless a server can slide like this: a small hop makes hours of work out of minutes."""
+    if not 0.1 <= window <= longest:
+        raise UserError(f"window={window:g}: it must lie between 0.1 and longest={longest:g} seconds")
+    if not window / MOST_OVERLAP <= hop <= window:
+        raise UserError(f"hop={hop:g}: it must lie between a quarter of window={window:g} and the whole of it")

@@ -1,0 +1,71 @@
+"""What stands behind a checkpoint: what its run measured and what that is worth, in the words of its own report."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ser.corpora import CORPORA
+from ser.inference.predictor import Member, described
+from ser.models.sources import checkpoint_anywhere
+from ser.results.intervals import Interval
+from ser.results.page_words import percent, reach
+from ser.results.report import Provenance
+from ser.results.runs import REPORT, json_of
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a page says of one checkpoint."""
+
+    title: str
+    score: str | None
+    """None: nothing is known."""
+    warnings: list[str]
+    sentences: list[str]
+
+
+def evidence(member: Member) -> Evidence:
+    """Read what the checkpoint's run folder says of it, or else its stamp."""
+    if not member.stamp:
+        return Evidence(described(member), None, [], [])
+    voices = [CORPORA[name].VOICES for name in [member.stamp["corpus"]] if name in CORPORA]
+    heard = [f"It learned from {voices[0]}."] if voices else []
+    report = report_of(member)
+    if report is None:
+        unknown = "The report of its run is not beside it: how well it does is not known here."
+        return Evidence(described(member), None, [], [*heard, unknown])
+    source = Provenance(**{field.name: report[field.name] for field in fields(Provenance)})
+    return Evidence(
+        source.title, score(report, len(member.labels)), [*warnings(source), *source.leaks], [*heard, source.in_words]
+    )
+
+
+def warnings(source: Provenance) -> list[str]:
+    """What makes the score look better than the answers to a stranger will be."""
+    found = []
+    if source.synthetic:
+        found.append(f"Not human speech. {source.description}. The score shows that the chain works, and nothing else.")
+    if not source.speakers_are_new:
+        found.append("The voices of the test were also heard in training: expect less of a voice that is new to it.")
+    return found
+
+
+def report_of(member: Member) -> dict[str, Any] | None:
+    """The report of the run that wrote this very checkpoint; None where it is not beside it."""
+    run = checkpoint_anywhere(member.name).resolve().parent
+    if not (run / REPORT).is_file():
+        return None
+    report = json_of(run, REPORT)
+    same = report["protocol"] == member.stamp["identity"] and report["step"] == member.stamp["step"]
+    return report if same else None
+
+
+def score(report: dict[str, Any], emotions: int) -> str:
+    """How often it was right in its test."""
+    accuracy, recall = (
+        f"{percent(report[name])} (95\u00a0% interval {reach(Interval(*report['intervals'][name]))})"
+        for name in ("accuracy", "unweighted_average_recall")
+    )
+    return (
+        f"On the {report['scored_on']} list of {report['clips']} recordings it was right in {accuracy}. With every "
+        f"emotion counting the same (unweighted average recall): {recall}; guessing would give {percent(1 / emotions)}."
+    )

@@ -1,0 +1,85 @@
+"""What the page says of a recording: the bars, and of a longer one its course."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+import numpy as np
+
+from ser.inference.answers import Answer
+from ser.inference.predictor import Said
+from ser.inference.timeline import timeline_figure
+from ser.results.page_words import duration
+from ser.serving.listener import Listener
+
+SPELLED_OUT = 6
+"""Stretches of a course that words list; of more there is only the picture and what is frequent."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What `panel.html` shows."""
+
+    ranked: list[tuple[str, float]]
+    """Emotions with their probabilities, the likeliest first."""
+    about: str
+    members: list[tuple[str, str, float]]
+    """Checkpoint, emotion and probability, where several answer together."""
+    timeline: str | None
+    """A picture as a data URI; None of a recording that is no longer than a window."""
+    course: str
+    """What the picture shows."""
+
+
+def heard(listener: Listener, recording: bytes, window: float, hop: float) -> Heard:
+    """Answer a recording as one where it is short enough, else by the mean over its windows.
+
+    Raises:
+        UnreadableAudio: it cannot be answered.
+    """
+    answers = listener.windows(recording, window, hop)
+    length = answers[-1].end
+    if length <= listener.longest:
+        whole = listener.whole(recording)
+        assert whole.said is not None
+        said, about = whole.said, f"One answer for the whole recording of {duration(length)}."
+    else:
+        said = mean(listener, answers)
+        about = f"The mean over {len(answers)} windows of {window:g} s, of a recording of {duration(length)}."
+    labels = listener.predictor.labels
+    members = zip(listener.predictor.members, said.members, strict=True) if len(said.members) > 1 else ()
+    is_long = len(answers) > 1
+    return Heard(
+        ranked=sorted(zip(labels, map(float, said.shares), strict=True), key=lambda pair: -pair[1]),
+        about=about,
+        members=[(member.name, labels[int(shares.argmax())], float(shares.max())) for member, shares in members],
+        timeline=picture(answers, labels) if is_long else None,
+        course=course(answers) if is_long else "",
+    )
+
+
+def mean(listener: Listener, answers: Sequence[Answer]) -> Said:
+    """The mean over the windows."""
+    all_said = [answer.said for answer in answers if answer.said is not None]
+    shares = np.mean([said.shares for said in all_said], axis=0)
+    members = [np.mean(each, axis=0) for each in zip(*(said.members for said in all_said), strict=True)]
+    return Said(listener.predictor.labels[int(shares.argmax())], shares, members)
+
+
+def picture(answers: Sequence[Answer], labels: Sequence[str]) -> str:
+    """The timeline, for a page to hold: no file is written for it."""
+    content = io.BytesIO()
+    timeline_figure(answers, labels, "").savefig(content, format="png", dpi=130)
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def course(answers: Sequence[Answer]) -> str:
+    """Which emotion is the likeliest when."""
+    likeliest = [(answer.said.emotion, answer.start) for answer in answers if answer.said is not None]
+    changes = [next(run) for _, run in groupby(likeliest, key=itemgetter(0))]
+    if len(changes) > SPELLED_OUT:
+        return f"The likeliest emotion changes {len(changes) - 1} times."
+    return f"Likeliest: {', then '.join(f'{emotion} from {start:.0f} s' for emotion, start in changes)}."

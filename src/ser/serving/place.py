@@ -1,0 +1,50 @@
+"""Where the server is: an address of its own, and a folder that ends with it."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ser.errors import UserError
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """An address of our own, on which nobody is answered yet.
+
+    Raises:
+        UserError: it is taken, or none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        if os.name == "posix":  # elsewhere it would share a port that is taken
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise UserError(f"host={host} port={port}: {error.strerror}; port=0 takes any that is free") from error
+    with listening:
+        yield listening
+
+
+def address_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Where Gradio puts what it is sent, and libraries what they forget: for this user alone, and removed at the end.
+
+    Gradio makes folders as soon as it is imported, so that is done inside.
+    """
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="ser-serve-", ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"] = str(folder)
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = before

@@ -1,0 +1,79 @@
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from ser.corpora import ravdess
+from ser.results import report
+from ser.serving.evidence import evidence
+
+EMOTIONS = ["angry", "calm", "sad", "happy"]
+IDENTITY = {"name": "emobox", "fold": 2, "seed": 0, "test_sha256": "ab12"}
+STAMP = {"corpus": "ravdess", "model": "tiny", "identity": IDENTITY, "step": 300}
+
+
+def member(folder, stamp=STAMP, **differences):
+    """A checkpoint in its run folder, with a report that says what it is told to."""
+    source = report.Provenance(
+        corpus="ravdess", description="RAVDESS", synthetic=False, protocol=IDENTITY, scored_on="test",
+        in_words="None of these speakers is heard in training.", leaks=[], speakers_are_new=True, model="tiny", seed=0,
+        step=300,
+    )  # fmt: skip
+    numbers = {"accuracy": 0.5, "unweighted_average_recall": 0.4}
+    intervals = {"accuracy": [0.41, 0.59], "unweighted_average_recall": [0.3, 0.5]}
+    content = {**vars(source), "clips": 96, **numbers, "intervals": intervals, **differences}
+    (folder / "checkpoint").mkdir()
+    (folder / "classification_report.json").write_text(json.dumps(content))
+    return SimpleNamespace(name=str(folder), stamp=stamp, labels=EMOTIONS)
+
+
+def test_the_score_stands_with_its_interval_its_protocol_and_what_guessing_gives(tmp_path):
+    found = evidence(member(tmp_path))
+    assert found.title == "tiny on ravdess, protocol emobox fold 2, seed 0, step 300, test list"
+    assert found.score.replace("\u00a0", " ") == (
+        "On the test list of 96 recordings it was right in 50.0 % (95 % interval 41.0 to 59.0 %). With every emotion "
+        "counting the same (unweighted average recall): 40.0 % (95 % interval 30.0 to 50.0 %); guessing would give "
+        "25.0 %."
+    )
+    assert found.warnings == []
+    assert found.sentences == [
+        f"It learned from {ravdess.VOICES}.",
+        "None of these speakers is heard in training.",
+    ]
+
+
+def test_voices_that_training_knew_are_a_warning(tmp_path):
+    (warning,) = evidence(member(tmp_path, speakers_are_new=False)).warnings
+    assert "also heard in training" in warning
+
+
+def test_artificial_speech_and_leaks_are_warnings(tmp_path):
+    stamp = {**STAMP, "corpus": "synthetic"}
+    found = evidence(member(tmp_path, stamp, synthetic=True, leaks=["Clip 7 is on both sides."]))
+    assert found.warnings[0].startswith("Not human speech.")
+    assert found.warnings[1] == "Clip 7 is on both sides."
+    assert "artificial voices" in found.sentences[0]
+
+
+@pytest.mark.parametrize("other", [{"step": 400}, {"protocol": {**IDENTITY, "fold": 3}}])
+def test_the_report_of_another_checkpoint_is_not_shown_as_this_one_s(tmp_path, other):
+    found = evidence(member(tmp_path, **other))
+    assert found.score is None
+    assert "not known here" in found.sentences[-1]
+
+
+def test_a_checkpoint_without_its_run_says_which_protocol_trained_it_and_no_score(tmp_path):
+    told = member(tmp_path)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    shutil.move(tmp_path / "checkpoint", moved)
+    found = evidence(SimpleNamespace(name=str(moved / "checkpoint"), stamp=told.stamp, labels=EMOTIONS))
+    assert found.title.endswith("tiny, trained on ravdess under protocol 'emobox'")
+    assert found.score is None
+
+
+def test_of_a_foreign_checkpoint_nothing_is_claimed(tmp_path):
+    found = evidence(member(tmp_path, stamp={}))
+    assert found.title.endswith("not trained by ser; nothing is known of how well it does")
+    assert (found.score, found.warnings, found.sentences) == (None, [], [])

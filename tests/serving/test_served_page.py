@@ -1,0 +1,210 @@
+"""The page as a browser shows it; skipped where there is none."""
+
+import re
+import shutil
+
+import pytest
+from conftest import tone
+from toy_server import BAD, random_checkpoint, served, speech, wav
+
+pytest.importorskip("gradio", reason="ser[serve] is not installed")
+
+BROWSERS = ("chromium", "google-chrome")
+QUIET = [
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",  # allows the microphone
+    "--use-fake-device-for-media-stream",  # which beeps
+]
+HOSTILE = "<img src=x onerror=alert(1)>.wav"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = random_checkpoint(tmp_path_factory.mktemp("run"))
+    with served(folder, tmp_path_factory.mktemp("temporary"), "max_megabytes=2") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is here")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def opened(browser, server):
+    """Opens the page; at the end, nothing may have gone wrong in it, left the machine or stayed on its disk."""
+    contexts, complaints, requests = [], [], []
+
+    def complain(dialog):
+        complaints.append(dialog.message)
+        dialog.dismiss()
+
+    def heard(message):
+        # The player cannot play what is no audio, and says so where nobody looks.
+        if message.type == "error" and "Waveform load error: MediaError" not in message.text:
+            complaints.append(message.text)
+
+    def open_(**options):
+        context = browser.new_context(**options)
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", heard)
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("dialog", complain)
+        context.on("request", lambda request: requests.append(request.url))
+        tab.goto(server.address)
+        tab.get_by_role("button", name="Record audio").wait_for()
+        return tab
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not complaints
+    assert [url for url in requests if not url.startswith((server.address, f"blob:{server.address}", "data:"))] == []
+    assert server.files() == []
+
+
+def drop(tab, content, name="speech.wav"):
+    tab.set_input_files("input[type=file]", {"name": name, "mimeType": "audio/wav", "buffer": content})
+
+
+def shares(tab):
+    """Emotions and percents as they stand there."""
+    tab.locator(".bars").wait_for()
+    return [tuple(row.inner_text().split("\t")) for row in tab.locator(".bars tr").all()]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_file_becomes_bars_of_every_emotion_and_fits_the_screen(opened, server, width):
+    tab = opened(viewport={"width": width, "height": 740})
+    drop(tab, speech())
+    probabilities = server.predict(speech())[1]["answers"][0]["probabilities"]
+    rows = shares(tab)
+    assert [row[0].strip() for row in rows] == sorted(probabilities, key=lambda name: -probabilities[name])
+    assert rows[0][-1].strip() == f"{100 * max(probabilities.values()):.0f} %"
+    assert tab.locator("img").count() == 0
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_longer_file_has_a_timeline_that_is_put_into_words_too(opened, width):
+    tab = opened(viewport={"width": width, "height": 740})
+    drop(tab, speech(6))
+    picture = tab.locator("figure img")
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
+    assert re.match("Likeliest: |The likeliest emotion changes", picture.get_attribute("alt"))
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_is_longer_than_one_answer_is_the_mean_over_windows(opened):
+    tab = opened()
+    drop(tab, wav(tone(32), subtype="PCM_U8"))
+    tab.get_by_text("The mean over 29 windows of 4 s, of a recording of 32.0 s.").wait_for()
+
+
+def test_a_file_that_is_no_audio_is_told_of_and_the_next_one_answered(opened):
+    tab = opened()
+    drop(tab, BAD["text"][0], HOSTILE)
+    told = tab.get_by_role("alert").inner_text()
+    formats = "AIF, AIFF, FLAC, MP3, OGG, OPUS, WAV"
+    assert told == f"No answer: it cannot be decoded: Format not recognised. What can be read: {formats}."
+    tab.get_by_role("button", name="Clear").click()
+    tab.get_by_text("The answer will stand here.").wait_for()
+    drop(tab, speech())
+    assert len(shares(tab)) == 8
+
+
+def test_a_file_that_is_too_large_is_told_of(opened):
+    tab = opened()
+    drop(tab, b"\0" * 3_000_000)
+    tab.get_by_text("maximum allowed size").first.wait_for()
+
+
+def test_a_recording_through_the_microphone_is_answered(opened):
+    tab = opened(permissions=["microphone"])
+    tab.get_by_role("button", name="Record audio").click()
+    tab.get_by_role("button", name="Record", exact=True).click()
+    tab.get_by_text("0:01").wait_for()
+    tab.get_by_role("button", name="Stop", exact=True).first.click()
+    assert len(shares(tab)) == 8
+    assert "One answer for the whole recording of" in tab.locator(".answer").inner_text()
+
+
+def go_to(tab, name):
+    """Tab until the button of this name has the focus."""
+    wanted = tab.get_by_role("button", name=name, exact=True)
+    for _ in range(20):
+        tab.keyboard.press("Tab")
+        if wanted.evaluate("button => button === document.activeElement"):
+            return
+    raise AssertionError(f"no Tab leads to {name}")
+
+
+def test_everything_can_be_reached_and_used_from_the_keyboard(opened):
+    tab = opened(permissions=["microphone"])
+    go_to(tab, "Drop an audio file here to upload")
+    with tab.expect_file_chooser() as chooser:
+        tab.keyboard.press("Enter")
+    chooser.value.set_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": speech()})
+    assert len(shares(tab)) == 8
+    go_to(tab, "Record audio")
+    tab.keyboard.press("Space")
+    tab.get_by_text("The answer will stand here.").wait_for()
+    go_to(tab, "Record")
+    tab.keyboard.press("Enter")
+    tab.get_by_text("0:01").wait_for()
+    go_to(tab, "Stop")
+    tab.keyboard.press("Enter")
+    assert len(shares(tab)) == 8
+
+
+def test_what_stands_behind_the_answers_is_said_before_anybody_asks(opened):
+    tab = opened()
+    text = tab.locator(".evidence").inner_text()
+    assert "tiny, trained on ravdess under protocol 'emobox'" in text
+    assert "The report of its run is not beside it: how well it does is not known here." in text
+    assert "24 actors who speak two sentences and play the emotion" in text
+    assert f"curl --data-binary @recording.wav '{tab.url}predict'" in text
+
+
+# Of each text of ours: the contrast with the nearest ground that is painted.
+CONTRASTS = """() => {
+    const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+    const light = colour => parts(colour).slice(0, 3).map(part => part / 255)
+        .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, part, place) => sum + part * [0.2126, 0.7152, 0.0722][place], 0);
+    const ground = element => {
+        const colour = getComputedStyle(element).backgroundColor;
+        return parts(colour)[3] === 0 && element.parentElement ? ground(element.parentElement) : colour;
+    };
+    return [...document.querySelectorAll(".ours *")]
+        .filter(element => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
+        .map(element => {
+            const pair = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => a - b);
+            return (pair[1] + 0.05) / (pair[0] + 0.05);
+        });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_of_ours_has_the_contrast_of_wcag_aa(opened, scheme):
+    tab = opened(color_scheme=scheme)
+    drop(tab, speech(6))
+    tab.locator("figure img").wait_for()
+    contrasts = tab.evaluate(CONTRASTS)
+    assert len(contrasts) > 30
+    assert min(contrasts) >= 4.5
