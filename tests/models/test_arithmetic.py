@@ -26,10 +26,9 @@ def test_a_library_that_computes_in_less_is_not_used(switch, monkeypatch):
     assert switch.fp32_precision == before
 
 
-def test_code_for_many_shapes_is_not_kept_unless_the_user_says_so(monkeypatch):
-    monkeypatch.delenv(arithmetic.PRIMITIVES, raising=False)
-    arithmetic.few_kept_primitives()
-    assert os.environ[arithmetic.PRIMITIVES] == "16"
-    monkeypatch.setenv(arithmetic.PRIMITIVES, "2000")
-    arithmetic.few_kept_primitives()
-    assert os.environ[arithmetic.PRIMITIVES] == "2000"
+def test_what_is_made_for_many_lengths_is_not_kept_unless_the_user_says_so(monkeypatch):
+    first, second = arithmetic.SHAPES_KEPT
+    monkeypatch.delenv(first, raising=False)
+    monkeypatch.setenv(second, "2000")
+    arithmetic.few_kept_shapes()
+    assert (os.environ[first], os.environ[second]) == ("64", "2000")

@@ -18,7 +18,7 @@ from ser.errors import UserError
 from ser.inference.answers import LISTED, Answer, Form, Tally, json_writer, show, written
 from ser.inference.predictor import Predictor
 from ser.inference.sliding import chunks, slide
-from ser.models.arithmetic import faster_float32, few_kept_primitives
+from ser.models.arithmetic import faster_float32, few_kept_shapes
 
 log = logging.getLogger("ser")
 
@@ -34,7 +34,7 @@ def predict(cfg: config.Predict) -> None:
     """
     console.start_logging()
     console.quiet_transformers()
-    few_kept_primitives()
+    few_kept_shapes()
     faster_float32()
     found = [] if cfg.audio == "-" else find(cfg.audio, cfg.root)
     predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)

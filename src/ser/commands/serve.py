@@ -2,13 +2,12 @@
 
 import logging
 import socket
-from importlib.util import find_spec
 from pathlib import Path
 
 from ser import config, console
-from ser.errors import UserError
+from ser.extras import check_installed
 from ser.inference.predictor import Predictor
-from ser.models.arithmetic import faster_float32
+from ser.models.arithmetic import faster_float32, few_kept_shapes
 from ser.serving.place import address_of, bound, private_folder
 
 log = logging.getLogger("ser")
@@ -20,11 +19,11 @@ def serve(cfg: config.Serve) -> None:
     Raises:
         UserError: no checkpoint, no free address, or no Gradio.
     """
+    check_installed("serve", "gradio")
     console.start_logging()
     console.quiet_transformers()
+    few_kept_shapes()
     faster_float32()
-    if find_spec("gradio") is None:
-        raise UserError('ser serve needs Gradio: pip install "ser[serve]"')
     with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
         answer(cfg, Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size), listening, folder)
 
