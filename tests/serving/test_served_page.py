@@ -154,12 +154,22 @@ def go_to(tab, name):
     raise AssertionError(f"no Tab leads to {name}")
 
 
+def file_chooser(tab):
+    """Press until the chooser comes: on a busy machine a control is there before what listens to it."""
+    for _ in range(10):
+        try:
+            with tab.expect_file_chooser(timeout=3000) as chooser:
+                tab.keyboard.press("Enter")
+        except pytest.importorskip("playwright.sync_api").TimeoutError:
+            continue
+        return chooser.value
+    raise AssertionError("Enter opens no file chooser")
+
+
 def test_everything_can_be_reached_and_used_from_the_keyboard(opened):
     tab = opened(permissions=["microphone"])
     go_to(tab, "Drop an audio file here to upload")
-    with tab.expect_file_chooser() as chooser:
-        tab.keyboard.press("Enter")
-    chooser.value.set_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": speech()})
+    file_chooser(tab).set_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": speech()})
     assert len(shares(tab)) == 8
     go_to(tab, "Record audio")
     tab.keyboard.press("Space")
@@ -177,7 +187,7 @@ def test_what_stands_behind_the_answers_is_said_before_anybody_asks(opened):
     text = tab.locator(".evidence").inner_text()
     assert "tiny, trained on ravdess under protocol 'emobox'" in text
     assert "The report of its run is not beside it: how well it does is not known here." in text
-    assert "24 actors who speak two sentences and play the emotion" in text
+    assert "24 professional actors who say two English sentences" in text
     assert f"curl --data-binary @recording.wav '{tab.url}predict'" in text
 
 
