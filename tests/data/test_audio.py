@@ -68,6 +68,7 @@ def test_an_unusable_file_says_what_is_wrong_with_it(tmp_path):
         (damaged(tmp_path / "text.wav", b"not audio at all"), "cannot be decoded"),
         (damaged(tmp_path / "cut.wav", whole[: len(whole) // 2]), "truncated"),
         (damaged(tmp_path / "header.wav", whole[:20]), "cannot be decoded"),
+        (damaged(tmp_path / "samples.raw", whole[44:]), "no header"),
         (tmp_path / "none.wav", "no samples"),
         (tmp_path / "nan.wav", "NaN"),
     ]:

@@ -3,7 +3,7 @@ import torch
 from test_trainer import SHAPE
 from transformers import Wav2Vec2Config, set_seed
 
-from ser.models import frontend
+from ser.models import frontend, prefix
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training import flops
 from ser.training.flops import flops_of_a_clip, peak, training_flops
@@ -58,6 +58,13 @@ def test_with_cached_features_the_cnn_counts_nothing():
     frontend.install(model)
     frames = torch.zeros(CLIPS, 8, FRAMES, dtype=torch.bfloat16)
     assert training_flops(model, batch(frames)) == CLIPS * 3 * (ENCODER + PROJECTOR + CLASSIFIER)
+
+
+def test_with_cached_layers_only_those_above_count():
+    model = encoder(num_hidden_layers=2)
+    prefix.Layers(1).install(model)
+    states = torch.zeros(CLIPS, 16, FRAMES)
+    assert training_flops(model, batch(states)) == CLIPS * 3 * (LAYER + PROJECTOR + CLASSIFIER)
 
 
 def test_dropped_layers_and_masks_are_counted_as_if_they_were_not_and_the_model_stays_as_it_was():

@@ -84,12 +84,12 @@ def test_a_run_that_starts_above_its_frozen_layers_is_the_run_that_computes_them
 
 def part_of(caplog, *options):
     """The part that a run would cache, and what the log says."""
-    model = composed("train", "model=tiny", "model.freeze=layers:1", *options).model
-    classifier, _ = checkpoint.build(model, EMOTIONS)
-    adaptations.adapt(classifier, model)
+    cfg = composed("train", "model=tiny", "model.freeze=layers:1", *options)
+    classifier, _ = checkpoint.build(cfg.model, EMOTIONS)
+    adaptations.adapt(classifier, cfg.model)
     with caplog.at_level("INFO", logger="ser"):
         caplog.clear()
-        return frozen_part(classifier), caplog.messages
+        return frozen_part(classifier, cfg.trainer.compile), caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,7 @@ def part_of(caplog, *options):
             "they are cached with 0 there, for all layers",
         ),
         (("model.weighted_layer_sum=true", *QUIET), "model.weighted_layer_sum reads the states below them as well"),
+        (("trainer.compile=true", *QUIET), "trainer.compile makes one graph of all layers"),
     ],
 )
 def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_says_why(options, reason, caplog):

@@ -124,6 +124,8 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
     """
     if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
         raise UnreadableAudio("the file is empty")
+    if isinstance(source, Path) and source.suffix.lower() == ".raw":  # soundfile goes by the name here
+        raise UnreadableAudio("no header gives its rate; audio=- takes raw samples")
     try:
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             if not RATES[0] <= file.samplerate <= RATES[1]:

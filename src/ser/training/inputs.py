@@ -88,7 +88,7 @@ def from_files(
     started = time.monotonic()
     everything = Clips(prepared, prepared.utterances, cfg.audio.trim)
     dtype = torch.bfloat16 if arguments.bf16 else torch.float32
-    part = frozen_part(classifier)
+    part = frozen_part(classifier, cfg.trainer.compile)
     with arguments.main_process_first(desc="features"):  # the other processes find the file
         cache = features.build(classifier, extractor, everything, Path(cfg.data_dir) / features.FOLDER, dtype, part)
     part.install(classifier)
@@ -103,12 +103,13 @@ def not_cached(classifier: PreTrainedModel) -> str:
     return "" if frontend.is_frozen(classifier) else "model.freeze lets the CNN be trained"
 
 
-def frozen_part(classifier: PreTrainedModel) -> features.Part:
+def frozen_part(classifier: PreTrainedModel, compiled: bool) -> features.Part:
     """What is computed once and for all: the CNN, with the frozen layers above it where there are such."""
     depth = prefix.frozen_layers(classifier)
     if depth == 0:
         return frontend
-    if reason := prefix.obstacle(classifier.config):
+    reason = "trainer.compile makes one graph of all layers" if compiled else prefix.obstacle(classifier.config)
+    if reason:
         log.info("trainer.cache_features: the frozen layers are not cached, the CNN is, because %s", reason)
         return frontend
     return prefix.Layers(depth)
