@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,108 +37,44 @@ Schema = TypeVar("Schema")
 OmegaConf.register_new_resolver("join", lambda values: "-".join(map(str, values)), replace=True)
 
 
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="prepare_data")
-def prepare_data(cfg: DictConfig) -> None:
-    """List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS"""  # noqa: D415
-    with mistakes_in_one_line():
-        checked_cfg = checked(cfg, config.PrepareData)
-        from ser.commands.prepare_data import prepare_data
-
-        prepare_data(checked_cfg)
-
-
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="train")
-def train(cfg: DictConfig) -> float:
-    """Fine-tune an encoder: ser train model=hubert_large"""  # noqa: D415
-    with mistakes_in_one_line():
-        checked_cfg = checked(cfg, config.Train)
-        from ser.commands.train import train
-
-        return train(checked_cfg)
-
-
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="evaluate")
-def evaluate(cfg: DictConfig) -> None:
-    """Score a checkpoint: ser evaluate checkpoint=runs/..."""
-    with mistakes_in_one_line():
-        checked_cfg = checked(cfg, config.Evaluate)
-        from ser.commands.evaluate import evaluate
-
-        evaluate(checked_cfg)
-
-
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="export")
-def export(cfg: DictConfig) -> None:
-    """Make an ONNX model of a checkpoint: ser export checkpoint=runs/..."""
-    with mistakes_in_one_line():
-        checked_cfg = checked(cfg, config.Export)
-        from ser.commands.export import export
-
-        export(checked_cfg)
-
-
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="compare")
-def compare(cfg: DictConfig) -> None:
-    """Put runs side by side: ser compare runs=runs/*"""  # noqa: D415
-    with mistakes_in_one_line():
-        checked_cfg = checked(cfg, config.Compare)
-        from ser.commands.compare import compare
-
-        compare(checked_cfg)
-
-
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="predict")
-def predict(cfg: DictConfig) -> None:
-    """Label recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER"""  # noqa: D415
-    with mistakes_in_one_line():
-        checked_cfg = checked(cfg, config.Predict)
-        from ser.commands.predict import predict
-
-        predict(checked_cfg)
-
-
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="push")
-def push(cfg: DictConfig) -> None:
-    """Send a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME"""  # noqa: D415
-    with mistakes_in_one_line():
-        checked_cfg = checked(cfg, config.Push)
-        from ser.commands.push import push
-
-        push(checked_cfg)
-
-
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="serve")
-def serve(cfg: DictConfig) -> None:
-    """Answer on a web page and to programs: ser serve checkpoint=runs/..."""
-    with mistakes_in_one_line():
-        checked_cfg = checked(cfg, config.Serve)
-        from ser.commands.serve import serve
-
-        serve(checked_cfg)
-
-
-SCHEMAS = {
+SCHEMAS: dict[str, type[Any]] = {
     "prepare_data": config.PrepareData,
     "train": config.Train,
     "evaluate": config.Evaluate,
     "compare": config.Compare,
     "predict": config.Predict,
-    "push": config.Push,
-    "export": config.Export,
     "serve": config.Serve,
+    "export": config.Export,
+    "push": config.Push,
 }
 for name, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
 
+
+def command(stage: str, summary: str) -> Callable[[], Any]:
+    """The Hydra app of configs/<stage>.yaml: composes it, checks it, and hands it to the stage of that name."""
+
+    def task(cfg: DictConfig) -> Any:
+        with mistakes_in_one_line():
+            checked_cfg = checked(cfg, SCHEMAS[stage])
+            return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
+
+    task.__doc__ = summary
+    app: Callable[[], Any] = hydra.main(version_base="1.3", config_path=CONFIGS, config_name=stage)(task)
+    return app
+
+
 COMMANDS: dict[str, Callable[[], Any]] = {
-    "prepare-data": prepare_data,
-    "train": train,
-    "evaluate": evaluate,
-    "compare": compare,
-    "predict": predict,
-    "push": push,
-    "export": export,
-    "serve": serve,
+    "prepare-data": command(
+        "prepare_data", "List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS"
+    ),
+    "train": command("train", "Fine-tune an encoder: ser train model=hubert_large"),
+    "evaluate": command("evaluate", "Score a checkpoint: ser evaluate checkpoint=runs/..."),
+    "compare": command("compare", "Put runs side by side: ser compare runs=runs/*"),
+    "predict": command("predict", "Label recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER"),
+    "serve": command("serve", "Answer on a web page and to programs: ser serve checkpoint=runs/..."),
+    "export": command("export", "Make an ONNX model of a checkpoint: ser export checkpoint=runs/..."),
+    "push": command("push", "Send a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME"),
 }
 
 
@@ -166,7 +103,7 @@ def checked(cfg: DictConfig, schema: type[Schema]) -> Schema:
 
 
 def usage() -> str:
-    lines = [f"  {name:<14}{command.__doc__}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<14}{app.__doc__}" for name, app in COMMANDS.items()]
     return "\n".join(["usage: ser <command> [key=value ...] [--help] [--cfg job] [--multirun]", "", *lines])
 
 
@@ -207,7 +144,7 @@ def main() -> None:
     if name in ("-h", "--help"):
         print(usage())
     elif name == "-sc":
-        complete() if "COMP_LINE" in os.environ else train()
+        complete() if "COMP_LINE" in os.environ else COMMANDS["train"]()
     elif name in COMMANDS:
         sys.argv[1:] = flags_to_overrides(arguments)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a page and exits before we see the error

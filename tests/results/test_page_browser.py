@@ -1,23 +1,11 @@
 """The page as a browser shows it; skipped where there is none."""
 
-import shutil
-
 import pytest
+from browsers import started
 from toy_pages import HOSTILE, write_full, write_hostile
 from toy_runs import toy_run
 
 from ser.results import comparison, comparison_files
-
-BROWSERS = ("chromium", "google-chrome")
-QUIET = [
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +17,8 @@ def full(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is here")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=program, args=QUIET)
-        yield opened
-        opened.close()
+    with started() as running:
+        yield running
 
 
 @pytest.fixture

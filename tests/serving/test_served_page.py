@@ -1,26 +1,18 @@
 """The page as a browser shows it; skipped where there is none."""
 
 import re
-import shutil
 
 import pytest
+from browsers import started
 from conftest import tone
 from toy_server import BAD, random_checkpoint, served, speech, wav
 
 pytest.importorskip("gradio", reason="ser[serve] is not installed")
 
-BROWSERS = ("chromium", "google-chrome")
-QUIET = [
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",  # allows the microphone
+MICROPHONE = (
+    "--use-fake-ui-for-media-stream",  # allows it
     "--use-fake-device-for-media-stream",  # which beeps
-]
+)
 HOSTILE = "<img src=x onerror=alert(1)>.wav"
 
 
@@ -33,14 +25,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is here")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=program, args=QUIET)
-        yield opened
-        opened.close()
+    with started(*MICROPHONE) as running:
+        yield running
 
 
 @pytest.fixture

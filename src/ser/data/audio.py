@@ -1,7 +1,7 @@
 """Decode, downmix and resample recordings: any container and rate of libsndfile -> 16 kHz mono int16.
 
-soundfile and soxr, measured on the real corpus (360 RAVDESS clips, 48 -> 16 kHz, one EPYC core, 2026-11-22): decoding
-and soxr HQ on float32 run at 1700 clips/s, `torchaudio.functional.resample` at 1300 with its default filter. That filter
+soundfile and soxr, measured on the real corpus (360 RAVDESS clips, 48 -> 16 kHz, one EPYC core, 2026-11-23): decoding
+and soxr HQ on float32 run at 1700 clips/s, `torchaudio.functional.resample` at 1300 with its default filter. That one
 also lets 8.5 kHz through at -11 dB as an alias and takes 1.8 dB off 7 kHz, where soxr HQ has -87 dB and 0.0 dB;
 torchaudio's "kaiser best" is as clean as soxr, at 290 clips/s.
 """
