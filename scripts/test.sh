@@ -9,4 +9,6 @@ ruff format --check .
 ruff check .
 mypy
 codespell
-python -m pytest "$@"
+# A file of tests at a time on each core: their networks are too small for several.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"

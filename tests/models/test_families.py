@@ -17,7 +17,7 @@ from ser.models import adaptations, checkpoint
 from ser.models.families import FAMILIES, HEAD, family_of
 from ser.training.background import snapshot
 
-BATCH_DEPENDENT = {"wav2vec2-base", "data2vec", "moonshine"}
+BATCH_DEPENDENT = ("wav2vec2-base", "data2vec", "moonshine")
 LENGTHS = [6000, 9000, 16000]
 
 
