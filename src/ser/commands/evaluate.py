@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ser import config, console
-from ser.commands.scoring import audio_of, provenance, score, write_report
+from ser.commands.scoring import provenance, score, write_report
 from ser.data.batches import collator_for
 from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, split
@@ -30,7 +30,7 @@ def evaluate(cfg: config.Evaluate) -> None:
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such list; choices: train, test")
     target = output_folder(cfg, folder)
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
-    scored = score(classifier, collator_for(extractor), prepared, rows, audio_of(stamp), cfg.batch_size)
+    scored = score(classifier, collator_for(extractor), prepared, rows, checkpoint.audio_of(stamp), cfg.batch_size)
     measured = report.measured(scored, provenance(protocol, lists, cfg.split, stamp, prepared))
     write_report(target, measured, environment("evaluate"), prepared)
     console.print_report(target)

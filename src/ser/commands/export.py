@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ser import config, console
 from ser.commands.evaluate import beside, default_data_dir, trained_data
-from ser.commands.scoring import audio_of, provenance, scored_by
+from ser.commands.scoring import provenance, scored_by
 from ser.data import manifest
 from ser.data.batches import collator_for
 from ser.data.prepared import Prepared
@@ -27,7 +27,7 @@ from ser.extras import check_installed
 from ser.files import replacing, write_json
 from ser.models import checkpoint, inference
 from ser.models.arithmetic import faster_float32
-from ser.models.checkpoint import Opened
+from ser.models.checkpoint import Opened, audio_of
 from ser.models.families import depends_on_padding
 from ser.models.inference import Answer
 from ser.models.sources import checkpoint_anywhere, is_hub_name, weights

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
 from ser import config, console
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
@@ -17,7 +15,7 @@ from ser.data.windows import of_file, of_stream
 from ser.errors import UserError
 from ser.inference.answers import LISTED, Answer, Form, Tally, json_writer, show, written
 from ser.inference.predictor import Predictor
-from ser.inference.sliding import chunks, slide
+from ser.inference.sliding import chunks, mean, slide
 from ser.models.arithmetic import faster_float32, few_kept_shapes
 
 log = logging.getLogger("ser")
@@ -110,11 +108,9 @@ def stretches(cfg: config.Predict) -> tuple[float, float]:
 
 
 def summary(recording: Found, answers: Sequence[Answer], labels: Sequence[str]) -> None:
-    """Say what a recording is on the whole: the mean over its windows."""
-    mean = np.mean([one.said.shares for one in answers if one.said is not None], axis=0)
-    best = int(mean.argmax())
-    name = printable(recording.name)
-    log.info("%s: %d windows, on average %s %.0f %%", name, len(answers), labels[best], 100 * mean[best])
+    """Say what a recording is on the whole."""
+    said, name = mean(answers, labels), printable(recording.name)
+    log.info("%s: %d windows, on average %s %.0f %%", name, len(answers), said.emotion, 100 * said.shares.max())
 
 
 def draw(recording: Found, answers: Sequence[Answer], labels: Sequence[str], folder: Path) -> None:

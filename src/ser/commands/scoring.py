@@ -10,11 +10,12 @@ from transformers import PreTrainedModel
 from ser.config import Audio, Protocol, Side
 from ser.corpora import CORPORA
 from ser.data.audit import leaks
-from ser.data.batches import Clips, Collator, FeatureCollator, collated, scoring_batches
+from ser.data.batches import Clips, Collator, FeatureCollator, collated, in_order, scoring_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split
 from ser.data.wording import heard, in_words, silence
+from ser.models.checkpoint import audio_of
 from ser.models.families import depends_on_padding
 from ser.models.inference import Answer, logits
 from ser.results import page, report
@@ -49,15 +50,7 @@ def scored_by(
     clips = Clips(prepared, rows, audio.trim)
     batches = scoring_batches(clips.lengths(), batch_size, equal_lengths)
     answers = probabilities(answer(collated(clips, batches, collator)))
-    order = [index for batch in batches for index in batch]
-    in_rows = answers.copy()
-    in_rows[order] = answers
-    return Scored(rows, prepared.emotions, in_rows)
-
-
-def audio_of(stamp: dict[str, Any]) -> Audio:
-    """What a checkpoint expects to have been done to its clips."""
-    return Audio(**stamp["audio"]) if "audio" in stamp else Audio(trim=False)  # none, before there was a choice
+    return Scored(rows, prepared.emotions, in_order(answers, batches))
 
 
 def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, Any], prepared: Prepared) -> Provenance:

@@ -34,7 +34,7 @@ from ser.training.clock import Clock
 from ser.training.dropout import quick_dropout
 from ser.training.effort import Effort
 from ser.training.flops import flops_of_a_clip
-from ser.training.inputs import inputs
+from ser.training.inputs import inputs, on_gpu
 from ser.training.plan import planned
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
@@ -104,6 +104,8 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     arguments = training_arguments(cfg, folder)
     clock, audio = Clock(), sum(row.duration for row in lists.train)
     read = inputs(cfg, classifier, extractor, prepared, lists, arguments, clock)
+    if cfg.trainer.resident:
+        read = on_gpu(read, arguments)
     flops = flops_of_a_clip(classifier, read.train, read.collator)
     effort = Effort(len(lists.train), audio, clock, parameters, flops)
     with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:

@@ -49,9 +49,7 @@ class Predict:
         if self.window is None and (self.hop is not None or self.timeline is not None or self.audio == "-"):
             needs = "hop" if self.hop is not None else "timeline" if self.timeline is not None else "audio=-"
             raise UserError(f"window=null: {needs} needs a window, such as window=4")
-        for key in ("window", "hop", "longest", "batch_size", "sample_rate", "channels"):
-            if (value := getattr(self, key)) is not None and not value > 0:
-                raise UserError(f"{key}={value}: it must be above 0")
+        check_above_zero(self, "window", "hop", "longest", "batch_size", "sample_rate", "channels")
         if self.window is not None and not 0.1 <= self.window <= self.longest:
             raise UserError(f"window={self.window}: it must lie between 0.1 and longest={self.longest} seconds")
 
@@ -138,10 +136,15 @@ class Serve:
         self.checkpoint = listed(self.checkpoint)
         if not 0 <= self.port <= 65535:
             raise UserError(f"port={self.port}: it must lie between 0 and 65535")
-        for key in ("max_megabytes", "longest", "max_minutes", "queue", "patience", "batch_size"):
-            if not getattr(self, key) > 0:
-                raise UserError(f"{key}={getattr(self, key)}: it must be above 0")
+        check_above_zero(self, "max_megabytes", "longest", "max_minutes", "queue", "patience", "batch_size")
         check_stretches(self.window, self.hop, self.longest)
+
+
+def check_above_zero(values: object, *keys: str) -> None:
+    """Raise a UserError unless these are above 0, or null."""
+    for key in keys:
+        if (value := getattr(values, key)) is not None and not value > 0:
+            raise UserError(f"{key}={value}: it must be above 0")
 
 
 def listed(checkpoint: Any) -> list[str]:

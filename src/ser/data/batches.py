@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
@@ -128,6 +129,13 @@ def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool
     if equal_lengths:
         groups = [list(group) for _, group in groupby(order, key=lambda index: lengths[index])]
     return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
+
+
+def in_order(answers: npt.NDArray[Any], batches: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
+    """The answers to batches, one after the other, in the order of the clips."""
+    ordered = np.empty_like(answers)
+    ordered[[index for batch in batches for index in batch]] = answers
+    return ordered
 
 
 def collated(

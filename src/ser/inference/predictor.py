@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from ser.config import Combine
 from ser.data.audio import SAMPLE_RATE, Int16
-from ser.data.batches import Collator, Example, FeatureCollator, collator_for, scoring_batches
+from ser.data.batches import Collator, Example, FeatureCollator, collator_for, in_order, scoring_batches
 from ser.data.trim import boundaries
 from ser.errors import UserError
 from ser.models import checkpoint
@@ -46,7 +46,7 @@ class Member:
     def of(cls, given: str) -> "Member":
         """Open a run folder, a checkpoint folder or a repository of the hub."""
         opened = checkpoint.opened(checkpoint_anywhere(given))
-        trim = bool(opened.stamp.get("audio", {"trim": False})["trim"])
+        trim = checkpoint.audio_of(opened.stamp).trim
         collator = collator_for(opened.extractor)
         return cls(given, opened.classifier, collator, trim, opened.labels, opened.stamp)
 
@@ -57,9 +57,7 @@ class Member:
         batches = list(within_memory(lengths, batch_size, depends_on_padding(self.classifier.config)))
         examples = [Example(samples=clip, label=0, clip=0) for clip in heard]  # what else nobody reads here
         made = logits(self.classifier, (self.collator([examples[index] for index in batch]) for batch in batches))
-        answers = np.empty((len(clips), len(self.labels)))
-        answers[[index for batch in batches for index in batch]] = probabilities(made)
-        return answers
+        return in_order(probabilities(made), batches)
 
 
 def within_memory(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> Iterator[list[int]]:
@@ -134,7 +132,7 @@ class Predictor:
         Several checkpoints: the mean of their probabilities; or by `vote` the share of them that choose an emotion,
         with the mean to decide between equal shares.
         """
-        each = [self.in_order(member, member.answer(clips, self.batch_size)) for member in self.members]
+        each = [self.by_label(member, member.answer(clips, self.batch_size)) for member in self.members]
         mean = np.mean(each, axis=0)
         if self.combine is Combine.mean:
             return Answers([self.labels[best] for best in mean.argmax(axis=1)], mean, each)
@@ -142,7 +140,7 @@ class Predictor:
         best = np.where(votes == votes.max(axis=1, keepdims=True), mean, -1.0).argmax(axis=1)
         return Answers([self.labels[index] for index in best], votes, each)
 
-    def in_order(self, member: Member, answers: Shares) -> Shares:
+    def by_label(self, member: Member, answers: Shares) -> Shares:
         """The columns of one member in the order of the first one's emotions."""
         ordered: Shares = answers[:, [member.labels.index(label) for label in self.labels]]
         return ordered

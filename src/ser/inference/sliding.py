@@ -1,13 +1,15 @@
 """Answer a long recording, or one that is still going on, window by window."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
+
+import numpy as np
 
 from ser.data.audio import Int16
 from ser.data.windows import windows
 from ser.inference.answers import Answer
-from ser.inference.predictor import Predictor
+from ser.inference.predictor import Predictor, Said
 
 Item = TypeVar("Item")
 
@@ -29,6 +31,14 @@ def slide(
         answers = predictor.answers([window.samples for window in some])
         for stretch, said in zip(some, answers.each(), strict=True):
             yield Answer(name, *stretch.seconds, said)
+
+
+def mean(answers: Sequence[Answer], labels: Sequence[str]) -> Said:
+    """What is said of a recording on the whole: the mean over its windows."""
+    all_said = [answer.said for answer in answers if answer.said is not None]
+    shares = np.mean([said.shares for said in all_said], axis=0)
+    members = [np.mean(each, axis=0) for each in zip(*(said.members for said in all_said), strict=True)]
+    return Said(labels[int(shares.argmax())], shares, members)
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

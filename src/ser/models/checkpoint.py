@@ -222,3 +222,8 @@ def stamp_of(folder: Path) -> dict[str, Any]:
     if stamp is None:
         raise UserError(f"{folder}: its config.json does not say what it was trained on; `ser train` did not write it")
     return dict(stamp)
+
+
+def audio_of(stamp: dict[str, Any]) -> config.Audio:
+    """What a checkpoint expects to have been done to its clips."""
+    return config.Audio(**stamp["audio"]) if "audio" in stamp else config.Audio(trim=False)  # no choice at first

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from tabulate import tabulate
 
 from ser.corpora import CORPORA
+from ser.models.checkpoint import audio_of
 from ser.models.sources import is_hub_name
 from ser.publish.places import command_without_places, last_part
 from ser.results import page, page_words
@@ -33,7 +34,7 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
         repo: where it will be.
         carries_code: the library needs code that comes with the checkpoint.
     """
-    provenance = Provenance(**{field: run.report[field] for field in Provenance.__dataclass_fields__})
+    provenance = Provenance.of(run.report)
     report = measured(run.scored, provenance)
     pretrained = stamp["pretrained"]
     base_model = pretrained if pretrained is not None and is_hub_name(pretrained) else None
@@ -45,7 +46,7 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
         "name": repo.split("/")[1],
         "base_model": base_model,
         "local_encoder": pretrained and last_part(pretrained),
-        "trim": "audio" in stamp and stamp["audio"]["trim"],  # older checkpoints had no choice
+        "trim": audio_of(stamp).trim,
         "carries_code": carries_code,
         "resampling": page_words.resampling(report),
         "confusions": page_words.of_confusion(report.counts, report.scored.emotions),

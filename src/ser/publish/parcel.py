@@ -28,7 +28,7 @@ def finished_run(folder: Path) -> Run:
     if folder.resolve().name != "checkpoint":
         raise UserError(f"checkpoint={folder}: no finished run, so no number stands behind it; give a run folder")
     run, stamp = runs.read(folder.resolve().parent), checkpoint.stamp_of(folder)
-    if (run.report["protocol"], run.report["step"]) != (stamp["identity"], stamp["step"]):
+    if not runs.is_about(run.report, stamp):
         raise UserError(f"checkpoint={folder}: the report beside it is about another checkpoint")
     return run
 

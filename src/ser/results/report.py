@@ -1,7 +1,7 @@
 """A scored list, what was measured on it, and its plain files: predictions, tables, figures."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,11 @@ class Provenance:
     seed: int | list[int]
     step: int | None
     """Optimizer steps behind the checkpoint; None where several are pooled."""
+
+    @classmethod
+    def of(cls, report: dict[str, Any]) -> "Provenance":
+        """Read it back from classification_report.json."""
+        return cls(**{field.name: report[field.name] for field in fields(cls)})
 
     @property
     def run_title(self) -> str:

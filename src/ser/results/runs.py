@@ -47,6 +47,11 @@ def read(folder: Path) -> Run:
     return Run(folder, report, used, settings, Scored([utterances[row[0]] for row in rows], emotions, shares))
 
 
+def is_about(report: dict[str, Any], stamp: dict[str, Any]) -> bool:
+    """Whether a report beside a checkpoint is the one on it: same lists, same step."""
+    return (report["protocol"], report["step"]) == (stamp["identity"], stamp["step"])
+
+
 def json_of(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     if not path.is_file():

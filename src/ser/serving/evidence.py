@@ -1,6 +1,6 @@
 """What stands behind a checkpoint: what its run measured and what that is worth, in the words of its own report."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from ser.corpora import CORPORA
@@ -9,7 +9,7 @@ from ser.models.sources import checkpoint_anywhere
 from ser.results.intervals import Interval
 from ser.results.page_words import percent, reach
 from ser.results.report import Provenance
-from ser.results.runs import REPORT, json_of
+from ser.results.runs import REPORT, is_about, json_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def evidence(member: Member) -> Evidence:
     if report is None:
         unknown = "The report of its run is not beside it: how well it does is not known here."
         return Evidence(described(member), None, [], [*heard, unknown])
-    source = Provenance(**{field.name: report[field.name] for field in fields(Provenance)})
+    source = Provenance.of(report)
     return Evidence(
         source.title, score(report, len(member.labels)), [*warnings(source), *source.leaks], [*heard, source.in_words]
     )
@@ -55,8 +55,7 @@ def report_of(member: Member) -> dict[str, Any] | None:
     if not (run / REPORT).is_file():
         return None
     report = json_of(run, REPORT)
-    same = report["protocol"] == member.stamp["identity"] and report["step"] == member.stamp["step"]
-    return report if same else None
+    return report if is_about(report, member.stamp) else None
 
 
 def score(report: dict[str, Any], emotions: int) -> str:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-import numpy as np
-
 from ser.inference.answers import Answer
-from ser.inference.predictor import Said
+from ser.inference.sliding import mean
 from ser.inference.timeline import timeline_figure
 from ser.results.page_words import duration
 from ser.serving.listener import Listener
@@ -43,11 +41,11 @@ def heard(listener: Listener, recording: bytes, window: float, hop: float) -> He
     answers = listener.windows(recording, window, hop)
     length = answers[-1].end
     if length <= listener.longest:
-        whole = listener.whole(recording)
+        whole = answers[0] if len(answers) == 1 else listener.whole(recording)
         assert whole.said is not None
         said, about = whole.said, f"One answer for the whole recording of {duration(length)}."
     else:
-        said = mean(listener, answers)
+        said = mean(answers, listener.predictor.labels)
         about = f"The mean over {len(answers)} windows of {window:g} s, of a recording of {duration(length)}."
     labels = listener.predictor.labels
     members = zip(listener.predictor.members, said.members, strict=True) if len(said.members) > 1 else ()
@@ -59,14 +57,6 @@ def heard(listener: Listener, recording: bytes, window: float, hop: float) -> He
         timeline=picture(answers, labels) if is_long else None,
         course=course(answers) if is_long else "",
     )
-
-
-def mean(listener: Listener, answers: Sequence[Answer]) -> Said:
-    """The mean over the windows."""
-    all_said = [answer.said for answer in answers if answer.said is not None]
-    shares = np.mean([said.shares for said in all_said], axis=0)
-    members = [np.mean(each, axis=0) for each in zip(*(said.members for said in all_said), strict=True)]
-    return Said(listener.predictor.labels[int(shares.argmax())], shares, members)
 
 
 def picture(answers: Sequence[Answer], labels: Sequence[str]) -> str:

@@ -50,30 +50,6 @@ def inputs(
     arguments: TrainingArguments,
     clock: Clock,
 ) -> Inputs:
-    """What a run reads: clips or the frozen part's output, from the files or, with `trainer.resident`, from the GPU."""
-    read = from_files(cfg, classifier, extractor, prepared, lists, arguments, clock)
-    if not cfg.trainer.resident:
-        return read
-    if reason := not_resident(read.collator, arguments):
-        log.info("trainer.resident: clips are read from the memory map, because %s", reason)
-        return read
-    store = stored(read)
-    if not fits(store, arguments.device):
-        return read
-    # Batches are made there: nothing is pinned or copied.
-    arguments.dataloader_pin_memory = arguments.accelerator_config.non_blocking = False
-    return resident(read, store.to(arguments.device))
-
-
-def from_files(
-    cfg: config.Train,
-    classifier: PreTrainedModel,
-    extractor: SequenceFeatureExtractor,
-    prepared: Prepared,
-    lists: Split,
-    arguments: TrainingArguments,
-    clock: Clock,
-) -> Inputs:
     """Read clips from the cache of the corpus, or from that of the frozen part where `trainer.cache_features` asks so.
 
     The output of that part is computed for the whole corpus: every fold and seed reads the same file. What that takes
@@ -113,6 +89,19 @@ def frozen_part(classifier: PreTrainedModel, compiled: bool) -> features.Part:
         log.info("trainer.cache_features: the frozen layers are not cached, the CNN is, because %s", reason)
         return frontend
     return prefix.Layers(depth)
+
+
+def on_gpu(read: Inputs, arguments: TrainingArguments) -> Inputs:
+    """The same from the GPU, for `trainer.resident`, where the clips can lie there; the log says why not."""
+    if reason := not_resident(read.collator, arguments):
+        log.info("trainer.resident: clips are read from the memory map, because %s", reason)
+        return read
+    store = stored(read)
+    if not fits(store, arguments.device):
+        return read
+    # Batches are made there: nothing is pinned or copied.
+    arguments.dataloader_pin_memory = arguments.accelerator_config.non_blocking = False
+    return resident(read, store.to(arguments.device))
 
 
 def not_resident(collator: Any, arguments: TrainingArguments) -> str:
