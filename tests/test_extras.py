@@ -5,7 +5,7 @@ from ser.extras import check_installed
 
 
 def test_what_is_missing_is_named_with_the_command_that_brings_it():
-    with pytest.raises(UserError, match=r'^ser export needs nosuchpackage: pip install "ser\[export\]"$'):
+    with pytest.raises(UserError, match=r'^ser export needs nosuchpackage: pip install "ser-finetune\[export\]"$'):
         check_installed("export", "numpy", "nosuchpackage")
 
 

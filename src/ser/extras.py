@@ -8,4 +8,4 @@ from ser.errors import UserError
 def check_installed(extra: str, *packages: str) -> None:
     """Raise a UserError where a package of an extra is missing; called before anything of it is imported."""
     if missing := [package for package in packages if find_spec(package) is None]:
-        raise UserError(f'ser {extra} needs {", ".join(missing)}: pip install "ser[{extra}]"')
+        raise UserError(f'ser {extra} needs {", ".join(missing)}: pip install "ser-finetune[{extra}]"')

@@ -10,7 +10,7 @@ from ser.corpora.ravdess import EMOTIONS
 from ser.errors import UserError
 from ser.models import checkpoint
 
-pytest.importorskip("gradio", reason="ser[serve] is not installed")
+pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_a_missing_gradio_is_told_with_what_to_install(run):
     command = [sys.executable, "-c", hidden, "serve", f"checkpoint={run}", "port=0"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.strip() == 'ser: ser serve needs gradio: pip install "ser[serve]"'
+    assert done.stderr.strip() == 'ser: ser serve needs gradio: pip install "ser-finetune[serve]"'
 
 
 def test_it_prints_its_address_alone_and_ends_quietly(run, tmp_path):

@@ -10,7 +10,7 @@ from ser.config import Combine
 from ser.data import audio
 from ser.inference.predictor import Predictor
 
-pytest.importorskip("gradio", reason="ser[serve] is not installed")
+pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
 
 QUEUE = 8
 

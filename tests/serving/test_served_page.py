@@ -7,7 +7,7 @@ from browsers import started
 from conftest import tone
 from toy_server import BAD, random_checkpoint, served, speech, wav
 
-pytest.importorskip("gradio", reason="ser[serve] is not installed")
+pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
 
 MICROPHONE = (
     "--use-fake-ui-for-media-stream",  # allows it

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("ser", "torch", "transformers", "accelerate", "datasets", "numpy", "scikit-learn", "soundfile", "soxr")
+PACKAGES = ("torch", "transformers", "accelerate", "datasets", "numpy", "scikit-learn", "soundfile", "soxr")
+DISTRIBUTION = "ser-finetune"
+"""The name of this package on an index; the command and the import are called `ser`."""
 
 
 def environment(command: str) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def environment(command: str) -> dict[str, Any]:
     return {
         "command": shlex.join(["ser", command, *sys.argv[1:]]),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {"ser": own_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "commit": commit(),
         "system": platform.platform(),
         "processor": processor(),
@@ -32,6 +34,14 @@ def environment(command: str) -> dict[str, Any]:
         "gpu": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
     }
+
+
+def own_version() -> str:
+    """The version of this package; "not installed" in a checkout that runs as `python -m ser`."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def commit() -> str | None:
