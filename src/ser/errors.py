@@ -13,6 +13,14 @@ class UserError(ValueError):
     """
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; its message is one line that says what is kept and how to go on.
+
+    A command raises it from the KeyboardInterrupt that it met. The command line prints the message and exits with
+    status 130.
+    """
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, in one line: the key, what is wrong with its value, and the choices.
 
