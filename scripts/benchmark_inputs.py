@@ -10,7 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
-from ser.cli import CONFIGS
+from ser.apps import CONFIGS
 from ser.corpora import ravdess
 from ser.models.families import FAMILIES
 from ser.training.flops import training_flops

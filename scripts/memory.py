@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from transformers import PreTrainedModel
 
 from ser import config
-from ser.cli import CONFIGS, SCHEMAS, checked
+from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
 from ser.models import adaptations, checkpoint
 

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ser import config
-from ser.cli import CONFIGS, SCHEMAS, checked
+from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
 from ser.data.prepared import open_prepared, prepare
 

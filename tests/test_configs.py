@@ -4,7 +4,7 @@ import pytest
 import transformers
 from conftest import composed
 
-from ser.cli import CONFIGS
+from ser.apps import CONFIGS
 from ser.config import Interval
 
 OPTIONS = sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in Path(CONFIGS).rglob("*/*.yaml"))

@@ -1,109 +1,54 @@
-"""The `ser` command: each subcommand is a Hydra app configured by configs/<subcommand>.yaml.
+"""The `ser` command: takes the subcommand off the command line and runs its Hydra app.
 
-Nothing heavy is imported here: `ser --help`, `--cfg job` and TAB completion answer at once. A stage and what it needs
-are imported inside the task.
+Nothing heavy is imported here: Ctrl-C ends a command in one line while its imports go on as well.
 """
 
 import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
-from pathlib import Path
-from typing import Any, TypeVar
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from ser import config
-from ser.errors import UserError, one_line
-
-PACKAGED = Path(__file__).parent / "configs"  # in a wheel
-CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "configs")  # in a checkout
-
-TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
+from ser import ending
 
 FLAGS = ("root", "audio")
 """Keys whose value is a path of the user's own, with whatever it has in its name."""
 
-Schema = TypeVar("Schema")
-
-# For names of folders: seeds=[0,1,2] -> seed0-1-2.
-OmegaConf.register_new_resolver("join", lambda values: "-".join(map(str, values)), replace=True)
-
-
-SCHEMAS: dict[str, type[Any]] = {
-    "prepare_data": config.PrepareData,
-    "train": config.Train,
-    "evaluate": config.Evaluate,
-    "compare": config.Compare,
-    "predict": config.Predict,
-    "serve": config.Serve,
-    "export": config.Export,
-    "push": config.Push,
-}
-for name, schema in SCHEMAS.items():
-    ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
-
-
-def command(stage: str, summary: str) -> Callable[[], Any]:
-    """The Hydra app of configs/<stage>.yaml: composes it, checks it, and hands it to the stage of that name."""
-
-    def task(cfg: DictConfig) -> Any:
-        with mistakes_in_one_line():
-            checked_cfg = checked(cfg, SCHEMAS[stage])
-            return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
-
-    task.__doc__ = summary
-    app: Callable[[], Any] = hydra.main(version_base="1.3", config_path=CONFIGS, config_name=stage)(task)
-    return app
-
-
-COMMANDS: dict[str, Callable[[], Any]] = {
-    "prepare-data": command(
-        "prepare_data", "List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS"
-    ),
-    "train": command("train", "Fine-tune an encoder: ser train model=hubert_large"),
-    "evaluate": command("evaluate", "Score a checkpoint: ser evaluate checkpoint=runs/..."),
-    "compare": command("compare", "Put runs side by side: ser compare runs=runs/*"),
-    "predict": command("predict", "Label recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER"),
-    "serve": command("serve", "Answer on a web page and to programs: ser serve checkpoint=runs/..."),
-    "export": command("export", "Make an ONNX model of a checkpoint: ser export checkpoint=runs/..."),
-    "push": command("push", "Send a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME"),
+COMMANDS = {
+    "prepare-data": "List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS",
+    "train": "Fine-tune an encoder: ser train model=hubert_large",
+    "evaluate": "Score a checkpoint: ser evaluate checkpoint=runs/...",
+    "compare": "Put runs side by side: ser compare runs=runs/*",
+    "predict": "Label recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER",
+    "serve": "Answer on a web page and to programs: ser serve checkpoint=runs/...",
+    "export": "Make an ONNX model of a checkpoint: ser export checkpoint=runs/...",
+    "push": "Send a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME",
 }
 
 
-@contextmanager
-def mistakes_in_one_line() -> Iterator[None]:
-    """End the run with one line and status 1 where the user, the disk or the configuration is at fault.
+def main() -> None:
+    """Run what the command line says, and end in one line where that fails."""
+    with ending.in_one_line():
+        name, *arguments = sys.argv[1:] or ["--help"]
+        if name in ("-h", "--help"):
+            print(usage())
+        elif name == "-sc":
+            complete()
+        elif name in COMMANDS:
+            sys.argv[1:] = flags_to_overrides(arguments)
+            run(name)
+        else:
+            sys.exit(f"ser: no command '{name}'\n\n{usage()}")
 
-    Stands around Hydra, for what is wrong with the command line, and inside each task, whose errors Hydra would
-    announce with a line of its own. HYDRA_FULL_ERROR=1 shows the traceback instead.
-    """
-    try:
-        yield
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        if TRACEBACK_WANTED:
-            raise
-        sys.exit(f"ser: {one_line(error)}")
 
+def run(command: str) -> None:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a page and exits before we see the error
+    from ser import apps
 
-def checked(cfg: DictConfig, schema: type[Schema]) -> Schema:
-    """Turn a composed config into its dataclass; misspelt, mistyped or missing values end the run."""
-    # Resolved once, after the merge: a path that holds `${` would be resolved again.
-    merged = OmegaConf.merge(schema, OmegaConf.to_container(cfg, resolve=False))
-    values = OmegaConf.to_object(merged)
-    assert isinstance(values, schema)
-    return values
+    apps.run(command.replace("-", "_"))
 
 
 def usage() -> str:
-    lines = [f"  {name:<14}{app.__doc__}" for name, app in COMMANDS.items()]
+    lines = [f"  {name:<14}{summary}" for name, summary in COMMANDS.items()]
     return "\n".join(["usage: ser <command> [key=value ...] [--help] [--cfg job] [--multirun]", "", *lines])
 
 
@@ -130,25 +75,11 @@ def quoted(text: str) -> str:
 
 def complete() -> None:
     """Answer the shell's TAB: subcommand names first, then what Hydra knows of that subcommand."""
+    if "COMP_LINE" not in os.environ:  # `ser -sc install=bash`
+        return run("train")
     program, *words = os.environ["COMP_LINE"].split(" ")
     if len(words) > 1 and words[0] in COMMANDS:
         os.environ["COMP_LINE"] = " ".join([program, *words[1:]])
-        COMMANDS[words[0]]()
+        run(words[0])
     else:
         print(*COMMANDS)
-
-
-def main() -> None:
-    """Take the subcommand off the command line and leave the rest to Hydra."""
-    name, *arguments = sys.argv[1:] or ["--help"]
-    if name in ("-h", "--help"):
-        print(usage())
-    elif name == "-sc":
-        complete() if "COMP_LINE" in os.environ else COMMANDS["train"]()
-    elif name in COMMANDS:
-        sys.argv[1:] = flags_to_overrides(arguments)
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a page and exits before we see the error
-        with mistakes_in_one_line():
-            COMMANDS[name]()
-    else:
-        sys.exit(f"ser: no command '{name}'\n\n{usage()}")

@@ -21,8 +21,8 @@ class Interrupted(KeyboardInterrupt):
     """
 
 
-def one_line(error: BaseException) -> str:
-    """What an error says, in one line: the key, what is wrong with its value, and the choices.
+def explained(error: BaseException) -> str:
+    """Say an error in one line: the key, what is wrong with its value, and the choices.
 
     Hydra wraps OmegaConf's errors; the inner one knows the key and the class that lacks it.
     """

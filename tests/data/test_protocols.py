@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import composed
 
-from ser.cli import CONFIGS
+from ser.apps import CONFIGS
 from ser.config import Side
 from ser.corpora import ravdess
 from ser.data.manifest import Utterance

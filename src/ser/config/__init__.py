@@ -1,6 +1,6 @@
 """Types, meanings and rules of every value a config may hold; the values themselves live in configs/.
 
-A config is composed by Hydra, checked against these classes at one gate (`ser.cli.checked`), and from there on is a
+A config is composed by Hydra, checked against these classes at one gate (`ser.apps.checked`), and from there on is a
 plain dataclass: what the YAML says is what the code reads, with no default in between.
 """
 

@@ -1,0 +1,106 @@
+"""Each subcommand as a Hydra app: configs/<subcommand>.yaml is composed, checked against its dataclass and run.
+
+Nothing heavy is imported here: `ser --help`, `--cfg job` and TAB completion answer at once. A stage and what it needs
+are imported inside the task.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from ser import config, ending
+from ser.errors import UserError
+
+PACKAGED = Path(__file__).parent / "configs"  # in a wheel
+CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "configs")  # in a checkout
+
+Schema = TypeVar("Schema")
+
+# For names of folders: seeds=[0,1,2] -> seed0-1-2.
+OmegaConf.register_new_resolver("join", lambda values: "-".join(map(str, values)), replace=True)
+
+SCHEMAS: dict[str, type[Any]] = {
+    "prepare_data": config.PrepareData,
+    "train": config.Train,
+    "evaluate": config.Evaluate,
+    "compare": config.Compare,
+    "predict": config.Predict,
+    "serve": config.Serve,
+    "export": config.Export,
+    "push": config.Push,
+}
+for name, schema in SCHEMAS.items():
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema)  # first of configs/<name>.yaml's defaults
+
+
+@dataclass
+class Jobs:
+    """What became of the jobs of one command: one, or those of a sweep."""
+
+    number: int = 0
+    failed: list[tuple[str, Exception]] = field(default_factory=list)
+    """The swept words of a job, and its error."""
+
+
+def run(stage: str) -> None:
+    """Run the command of configs/<stage>.yaml once, or for each job of a sweep: one that fails does not end the others.
+
+    Raises:
+        Exception: that of the only job.
+        UserError: jobs of a sweep failed; each was named when it did.
+    """
+    jobs = Jobs()
+    app(stage, jobs)()
+    if jobs.number > 1 and jobs.failed:
+        names = "; ".join(name for name, _ in jobs.failed)
+        raise UserError(f"{len(jobs.failed)} of {jobs.number} jobs failed: {names}")
+    for _, error in jobs.failed:
+        raise error
+
+
+def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
+    """The Hydra app: composes a config, checks it, and hands it to the stage of that name."""
+
+    def task(cfg: DictConfig) -> Any:
+        hydra_cfg = HydraConfig.get()
+        jobs.number += 1
+        try:
+            checked_cfg = checked(cfg, SCHEMAS[stage])
+            return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
+        except Exception as error:  # Hydra would announce it with a line of its own
+            name = swept(hydra_cfg.overrides.task)
+            jobs.failed.append((name, error))
+            if hydra_cfg.mode is RunMode.MULTIRUN:
+                ending.tell(error, name)
+            return math.nan
+
+    task.__module__ = "ser"  # which --help names
+    decorated: Callable[[], Any] = hydra.main(version_base="1.3", config_path=CONFIGS, config_name=stage)(task)
+    return decorated
+
+
+def swept(overrides: Sequence[str]) -> str:
+    """The words of a job that the command line gives a list of values for."""
+    given = OverridesParser.create().parse_overrides([word for word in sys.argv[1:] if not word.startswith("--")])
+    keys = tuple(f"{override.get_key_element()}=" for override in given if override.is_sweep_override())
+    return " ".join(word for word in overrides if word.startswith(keys))
+
+
+def checked(cfg: DictConfig, schema: type[Schema]) -> Schema:
+    """Turn a composed config into its dataclass; misspelt, mistyped or missing values end the run."""
+    # Resolved once, after the merge: a path that holds `${` would be resolved again.
+    merged = OmegaConf.merge(schema, OmegaConf.to_container(cfg, resolve=False))
+    values = OmegaConf.to_object(merged)
+    assert isinstance(values, schema)
+    return values

@@ -1,0 +1,98 @@
+"""How a command ends: with a status and at most one line on standard error, whatever ends it.
+
+Nothing heavy is imported here, so that Ctrl-C ends a command in one line also while its imports go on.
+"""
+
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells count; the same for SIGTERM."""
+READER_GONE = 141
+"""128 and the number of SIGPIPE."""
+
+TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """End the process with one line and a status where the command inside is interrupted or fails.
+
+    HYDRA_FULL_ERROR=1 shows the traceback of an error instead.
+    """
+    listen()
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt as interruption:
+        say(str(interruption) or "interrupted")
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError as error:
+        if not reader_gone():
+            fail(error)
+        raise SystemExit(READER_GONE) from None
+    except Exception as error:
+        fail(error)
+
+
+def listen() -> None:
+    """Let Ctrl-C and SIGTERM interrupt the command, once; another Ctrl-C ends the process at once.
+
+    Another SIGTERM is ignored: `timeout` and job schedulers send it to the process and to its group.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGINT, end_at_once)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and a shell's `&` leave it
+            signal.signal(number, interrupt)
+
+
+def end_at_once(number: int, frame: FrameType | None) -> None:
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # a bar hides the cursor
+    os._exit(INTERRUPTED)
+
+
+def reader_gone() -> bool:
+    """Whether nobody reads standard output any more, as in `ser compare ... | head`; it is then closed quietly."""
+    asked = select.poll()
+    asked.register(sys.stdout.fileno(), 0)
+    gone = any(event & select.POLLERR for _, event in asked.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+    return gone
+
+
+def fail(error: Exception) -> NoReturn:
+    """Say what is wrong, and end."""
+    if TRACEBACK_WANTED:
+        raise error
+    tell(error)
+    raise SystemExit(1)
+
+
+def tell(error: Exception, job: str = "") -> None:
+    """Say in one line what is wrong, and with which job of a sweep."""
+    if TRACEBACK_WANTED:
+        traceback.print_exception(error)
+        return
+    from ser.errors import explained
+
+    line = explained(error)
+    say(line if line.startswith(job) else f"{job}: {line}")
+
+
+def say(line: str) -> None:
+    with suppress(OSError):
+        print(f"ser: {line}", file=sys.stderr, flush=True)

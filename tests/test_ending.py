@@ -1,0 +1,118 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import ser
+
+# Runs `ser compare runs=x` and interrupts it where {module} is imported.
+INTERRUPTED_BY_AN_IMPORT = """
+import os, signal, sys
+from ser.cli import main
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.{number})
+
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["ser", "compare", "runs=x"]
+main()
+"""
+
+# Runs `ser compare runs=x` with another stage.
+WITH_STAGE = """
+import os, signal, sys, types
+from ser.cli import main
+from ser.errors import Interrupted, UserError
+
+def compare(cfg):
+    {body}
+
+sys.modules["ser.commands.compare"] = types.SimpleNamespace(compare=compare)
+sys.argv = ["ser", "compare", *{arguments}]
+main()
+"""
+
+
+def run(program, **kwargs):
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, **kwargs)
+
+
+def run_stage(body, *arguments, **kwargs):
+    lines = body.replace("\n", "\n    ")
+    return run(WITH_STAGE.format(body=lines, arguments=list(arguments or ("runs=x",))), **kwargs)
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "module", ["ser.apps", "hydra", "omegaconf", "hydra.core.plugins", "ser.commands.compare", "numpy"]
+)
+def test_an_interrupted_import_is_one_line(module, number, tmp_path):
+    result = run(INTERRUPTED_BY_AN_IMPORT.format(module=module, number=number), cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (130, "ser: interrupted\n")
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_an_interruption_says_what_the_command_says_of_it(number, tmp_path):
+    body = (
+        f"try: os.kill(os.getpid(), signal.{number})\n"
+        "except KeyboardInterrupt as error: raise Interrupted('interrupted; resume=true goes on') from error"
+    )
+    result = run_stage(body, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (130, "ser: interrupted; resume=true goes on\n")
+
+
+@pytest.mark.parametrize(("number", "status", "printed"), [("SIGINT", 130, ""), ("SIGTERM", 0, "done\n")])
+def test_only_another_ctrl_c_ends_what_an_interrupted_command_still_does(number, status, printed, tmp_path):
+    body = (
+        "try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "except KeyboardInterrupt:\n"
+        f"    os.kill(os.getpid(), signal.{number})\n"
+        "    print('done')"
+    )
+    result = run_stage(body, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (status, printed, "")
+
+
+def test_a_command_in_the_background_is_not_interrupted_from_the_terminal(tmp_path):
+    def ignore():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    result = run_stage("os.kill(os.getpid(), signal.SIGINT)\nprint('done')", cwd=tmp_path, preexec_fn=ignore)
+    assert (result.returncode, result.stdout) == (0, "done\n")
+
+
+def test_a_reader_that_is_gone_ends_a_command_without_a_word():
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run([sys.executable, "-m", "ser", "--help"], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_a_job_that_fails_does_not_end_the_others_of_a_sweep(tmp_path):
+    body = "if cfg.runs != ['b']: raise UserError(f'no run {cfg.runs[0]}')\nprint('compared')"
+    result = run_stage(body, "--multirun", "runs=a,b,c", "published=true", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "compared\n")
+    assert result.stderr.splitlines() == [
+        "ser: runs=a: no run a",
+        "ser: runs=c: no run c",
+        "ser: 2 of 3 jobs failed: runs=a; runs=c",
+    ]
+
+
+def test_an_interruption_ends_a_sweep(tmp_path):
+    result = run_stage("print(cfg.runs)\nraise KeyboardInterrupt", "--multirun", "runs=a,b", cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "['a']\n", "ser: interrupted\n")
+
+
+def test_a_mistake_in_a_sweep_of_the_real_command_is_one_line_each(tmp_path):
+    result = ser("prepare-data", "--multirun", "root=/nowhere1,/nowhere2", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "ser: root=/nowhere1: there is no such folder",
+        "ser: root=/nowhere2: there is no such folder",
+        "ser: 2 of 2 jobs failed: root=/nowhere1; root=/nowhere2",
+    ]
