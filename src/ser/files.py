@@ -2,41 +2,161 @@
 
 import csv
 import errno
+import glob
+import hashlib
 import json
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ser.errors import UserError
 
+LONGEST_NAME = 255 - len("..12345678.tmp")
+"""Bytes: what nearly all file systems allow, less what `hidden` adds."""
+REPLACED = "replaced"
+"""In a temporary folder: the folder that makes way, between the two renames that replace it."""
+
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path, folder: bool = False) -> Iterator[Path]:
     """Give a temporary name beside `target`; rename it to `target` at the end, or remove it on any failure.
 
-    The temporary name may become a file or a folder. A folder that is replaced is removed only when the new one is
-    complete.
+    A link is followed: what it points to is replaced. A pipe or a device is written as it is.
+
+    Args:
+        target: the final name. Missing folders above it are made.
+        folder: the temporary name will become a folder, not a file. A folder that is there is removed when the new one
+            is complete.
 
     Raises:
-        UserError: the disk is full.
+        UserError: a folder is where a file should go, or the other way round; the place cannot be written; or the disk
+            is full.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    remove(temporary)
+    if is_special(target):
+        yield target
+        return
+    with ExitStack() as stack:
+        with failures_told(target):
+            check_kind(target, folder)
+            final = target.resolve()
+            stack.enter_context(parents_made(final))
+            temporary = Path(stack.enter_context(temporary_folder(final))) / "new"
+        with full_disk_told(target):
+            yield temporary
+        with failures_told(target):
+            put(temporary, final)
+
+
+def is_special(target: Path) -> bool:
+    """Whether a path is a device, a pipe or a socket."""
     try:
-        yield temporary
-        if target.is_dir():
-            remove(target)
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise UserError(f"no space left on the disk for {target}") from error
+        mode = target.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def check_kind(target: Path, folder: bool) -> None:
+    """Raise a UserError where a folder would take the place of a file, or a file that of a folder."""
+    if target.is_dir() and not folder:
+        raise UserError(f"{target}: a folder is here, and a file cannot take its place; give another name")
+    if target.is_file() and folder:
+        raise UserError(f"{target}: a file is here, and a folder cannot take its place; give another name")
+
+
+def temporary_folder(final: Path) -> tempfile.TemporaryDirectory[str]:
+    """A new folder beside `final`, under a name that no other process or host has."""
+    return tempfile.TemporaryDirectory(
+        prefix=hidden(final.name, ""), suffix=".tmp", dir=final.parent, ignore_cleanup_errors=True
+    )
+
+
+def put(temporary: Path, final: Path) -> None:
+    """Rename `temporary` to `final`; a folder there makes way, and stays where it was if anything goes wrong."""
+    if not final.is_dir():
+        os.replace(temporary, final)
+        return
+    aside = temporary.with_name(REPLACED)
+    try:
+        os.rename(final, aside)
+        os.rename(temporary, final)
+    except BaseException:
+        restore(aside, final)
         raise
+
+
+def restore(aside: Path, final: Path) -> None:
+    if aside.exists() and not final.exists():
+        os.rename(aside, final)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove what killed processes left of writing `target`; only for who holds its lock, so that nobody writes it.
+
+    A folder that was just making way for a new one is put back.
+    """
+    final = target.resolve()
+    for beside in final.parent.glob(f"{glob.escape(hidden(final.name, ''))}????????.tmp"):
+        restore(beside / REPLACED, final)
+        remove(beside)
+
+
+def hidden(name: str, suffix: str) -> str:
+    """A hidden name that belongs to `name`: `.name.suffix`; shortened where it would be too long.
+
+    >>> hidden("run", "lock")
+    '.run.lock'
+    """
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".{name}.{suffix}"
+
+
+@contextmanager
+def parents_made(target: Path) -> Iterator[None]:
+    """Make the folders above `target`, and remove those that are still empty at the end."""
+    missing = [parent for parent in target.parents if not parent.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
     finally:
-        remove(temporary)
+        with suppress(OSError):
+            for parent in missing:
+                parent.rmdir()
+
+
+@contextmanager
+def failures_told(target: Path) -> Iterator[None]:
+    """Say in one line why `target` cannot be written: its name, its folder, a full disk.
+
+    Raises:
+        UserError: for any OSError.
+    """
+    try:
+        with full_disk_told(target):
+            yield
+    except OSError as error:
+        raise UserError(f"{target}: it cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def full_disk_told(target: Path) -> Iterator[None]:
+    """Say in one line that the disk is full.
+
+    Raises:
+        UserError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"no space left on the disk for {target}") from error
 
 
 def remove(path: Path) -> None:

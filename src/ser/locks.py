@@ -10,7 +10,6 @@ when its process has ended on the same host; on another host nobody can tell, an
 """
 
 import errno
-import hashlib
 import logging
 import os
 import socket
@@ -21,11 +20,10 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from ser.errors import UserError
+from ser.files import failures_told, hidden, is_special, parents_made, remove_leftovers
 
 log = logging.getLogger("ser")
 
-LONGEST_NAME = 255 - len(".pid")
-"""Bytes, on nearly all file systems."""
 INSIDE = ".lock"
 NO_FLOCK = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -42,10 +40,13 @@ def locked(target: Path, wait: bool = False) -> Iterator[None]:
     Raises:
         UserError: another command holds it, or no lock file can be written there.
     """
-    target = target.expanduser().resolve()
     with ExitStack() as stack:
-        stack.enter_context(_parents(target))
-        stack.enter_context(_held(target, wait))
+        if not is_special(target):
+            with failures_told(target):
+                target = target.expanduser().resolve()
+                stack.enter_context(parents_made(target))
+                stack.enter_context(_held(target, wait))
+                remove_leftovers(target)
         yield
 
 
@@ -56,28 +57,12 @@ def is_lock(path: Path) -> bool:
 
 def lock_path(target: Path) -> Path:
     """Where the lock of a resolved path lies, if its parent may be written."""
-    name = f".{target.name}.lock"
-    if len(os.fsencode(name)) > LONGEST_NAME:
-        name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()}.lock"
-    return target.parent / name
-
-
-@contextmanager
-def _parents(target: Path) -> Iterator[None]:
-    """Make the folders above `target`, and remove those that are still empty at the end."""
-    missing = [parent for parent in target.parents if not parent.exists()]
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            for parent in missing:
-                parent.rmdir()
+    return target.parent / hidden(target.name, "lock")
 
 
 @contextmanager
 def _held(target: Path, wait: bool) -> Iterator[None]:
-    with _told(target):
-        lock = _acquired(target, wait)
+    lock = _acquired(target, wait)
     try:
         yield
     finally:
@@ -130,11 +115,3 @@ def _refusal(path: Path, target: Path) -> str:
         process, host, *_ = path.read_text(encoding="utf-8").splitlines()
         said += f" (process {process} on {host.partition('?')[0]}; its lock is {path})"
     return f"{said}; wait until it has ended"
-
-
-@contextmanager
-def _told(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{target}: it cannot be written ({error.strerror or error})") from error

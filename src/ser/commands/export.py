@@ -52,7 +52,7 @@ def export(cfg: config.Export) -> None:
     target = output_folder(cfg, folder)
     model = checkpoint.opened(folder)
     test = test_list(cfg, folder, model)
-    with replacing(target) as temporary:
+    with replacing(target, folder=True) as temporary:
         temporary.mkdir()
         written = write_models(temporary, model, cfg.quantize)
         forms = measure(folder, written, model, test)

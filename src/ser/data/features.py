@@ -247,7 +247,7 @@ def write(
     part: Part,
 ) -> None:
     """Run the part over every clip; written in order rather than through a map, which a full disk would crash."""
-    with replacing(place) as temporary:
+    with replacing(place, folder=True) as temporary:
         temporary.mkdir()
         with (temporary / FRAMES).open("wb") as file:
             silence = part.run(classifier, torch.zeros(1, MINIMUM, device=device()))

@@ -204,7 +204,7 @@ def save(classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, folde
         # The library has no class that answers like this one: its code goes along.
         kind.register_for_auto_class("AutoModelForAudioClassification")
         log.info("%s pools as transformers does not: its checkpoint needs trust_remote_code=True", kind.__name__)
-    with replacing(folder) as temporary:
+    with replacing(folder, folder=True) as temporary:
         classifier.save_pretrained(temporary)
         extractor.save_pretrained(temporary)
         sync(temporary)  # hours of work, and a rename that may reach the disk before what it renames
