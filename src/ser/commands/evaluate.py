@@ -12,6 +12,7 @@ from ser.errors import UserError
 from ser.models import checkpoint
 from ser.models.arithmetic import faster_float32
 from ser.models.sources import checkpoint_folder
+from ser.out_of_memory import explaining_out_of_memory
 from ser.results import report
 from ser.results.environment import environment
 from ser.training import run_folder
@@ -30,7 +31,8 @@ def evaluate(cfg: config.Evaluate) -> None:
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such list; choices: train, test")
     target = output_folder(cfg, folder)
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
-    scored = score(classifier, collator_for(extractor), prepared, rows, checkpoint.audio_of(stamp), cfg.batch_size)
+    with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
+        scored = score(classifier, collator_for(extractor), prepared, rows, checkpoint.audio_of(stamp), cfg.batch_size)
     measured = report.measured(scored, provenance(protocol, lists, cfg.split, stamp, prepared))
     write_report(target, measured, environment("evaluate"), prepared)
     console.print_report(target)

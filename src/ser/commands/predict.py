@@ -17,6 +17,7 @@ from ser.inference.answers import LISTED, Answer, Form, Tally, json_writer, show
 from ser.inference.predictor import Predictor
 from ser.inference.sliding import chunks, mean, slide
 from ser.models.arithmetic import faster_float32, few_kept_shapes
+from ser.out_of_memory import explaining_out_of_memory
 
 log = logging.getLogger("ser")
 
@@ -42,7 +43,8 @@ def predict(cfg: config.Predict) -> None:
         return
     answers = whole(cfg, predictor, found) if cfg.window is None else sliding(cfg, predictor, found)
     tally = Tally(listed=None if cfg.output is None else LISTED)
-    with written(cfg.output, form) as write:
+    advice = f"lower batch_size={cfg.batch_size}, longest or window"
+    with explaining_out_of_memory(advice), written(cfg.output, form) as write:
         for one in answers:
             write(one)
             tally.add(one)

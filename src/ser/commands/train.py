@@ -23,6 +23,7 @@ from ser.files import write_json
 from ser.models import adaptations, checkpoint
 from ser.models.arithmetic import faster_float32
 from ser.models.sources import lasting
+from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
 from ser.results import figures, history, report, runs
 from ser.results.environment import environment
 from ser.results.report import Provenance
@@ -130,7 +131,8 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     trained_on = stamp(cfg, lists, int(trainer.state.best_global_step))
     checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
     batch_size = cfg.trainer.per_device_eval_batch_size
-    scored = score(classifier, collator_for(extractor), prepared, lists.test, cfg.audio, batch_size)
+    with explaining_out_of_memory(EVALUATION):
+        scored = score(classifier, collator_for(extractor), prepared, lists.test, cfg.audio, batch_size)
     source = provenance(cfg.protocol, lists, config.Side.test, trained_on, prepared)
     write_lists(folder, lists)
     rows = history.history(trainer.state.log_history)
@@ -171,7 +173,7 @@ def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
         log.info("going on from %s", newest)
     if cfg.resume and trainer.is_world_process_zero():
         checkpoints.drop_after(folder, newest)
-    with checkpoints.full_disk_told(folder):
+    with checkpoints.full_disk_told(folder), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
 
 
