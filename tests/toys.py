@@ -36,5 +36,11 @@ def saved(folder, labels=EMOTIONS, norm="layer", seed=0, trim=None):
 
 
 def stamp(folder, **values):
+    configured(folder, ser=values)
+
+
+def configured(folder, **values):
+    """Change entries of a checkpoint's config.json."""
     content = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**content, "ser": values}))
+    (folder / "config.json").write_text(json.dumps({**content, **values}))
+    return folder

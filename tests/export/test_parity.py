@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import toys
 from conftest import composed
 from smallest import POOLINGS, TOYS, WEIGHTED, save, toy
+from toys import configured
 
 from ser.commands.export import export
 from ser.config import Pooling
@@ -20,6 +22,7 @@ from ser.export import onnx, parity
 from ser.export.session import Session
 from ser.models import checkpoint
 from ser.models.families import FAMILIES
+from ser.models.outputs import Outputs
 from ser.results.metrics import probabilities
 
 
@@ -154,6 +157,20 @@ def test_the_example_needs_numpy_and_onnxruntime_alone_and_gives_the_same_probab
         assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
+def test_the_example_of_a_multi_label_head_gives_the_sigmoid_of_each_logit(tmp_path):
+    folder = configured(toys.saved(tmp_path / "toy"), problem_type="multi_label_classification")
+    export(composed("export", f"checkpoint='{folder}'", "score=false"))
+    clip = spoken(1.2)
+    result = in_the_example(tmp_path / "toy-onnx", wav(tmp_path / "a.wav", clip))
+    assert result.returncode == 0, result.stderr
+    found = {label: float(share) for label, share in map(str.split, result.stdout.splitlines()[1:])}
+    model = checkpoint.opened(folder)
+    logits = parity.on_cpu(model.classifier, [collator_for(model.extractor)([{"samples": clip, "label": 0}])])
+    assert found == pytest.approx(
+        dict(zip(EMOTIONS, torch.tensor(logits[0]).sigmoid().tolist(), strict=True)), abs=2e-4
+    )
+
+
 @pytest.mark.parametrize("name", ["wav2vec2-group", "moonshine", "w2v-bert", "whisper"])
 def test_the_example_makes_of_a_clip_what_the_library_makes(name, exported, monkeypatch):
     model, folder = exported(name)
@@ -205,8 +222,9 @@ def test_the_contract_says_which_clips_may_share_a_batch(exported):
 
 def test_a_difference_that_is_more_than_rounding_is_refused():
     zeros = np.zeros((1, 2), dtype=np.float32)
-    parity.check(zeros, zeros + np.float32(9e-5))
-    parity.check(zeros + 20, zeros + np.float32(20.001))  # float32 has seven digits
+    outputs = Outputs(["up", "down"], "softmax")
+    parity.check(parity.Expected([], zeros, outputs), zeros + np.float32(9e-5))
+    parity.check(parity.Expected([], zeros + 20, outputs), zeros + np.float32(20.001))  # float32 has seven digits
     for expected, found in ((0, 1.1e-4), (0, np.nan), ([20, 20], [20.001, 20])):
         with pytest.raises(UserError, match="more than rounding"):
-            parity.check(zeros + np.float32(expected), zeros + np.float32(found))
+            parity.check(parity.Expected([], zeros + np.float32(expected), outputs), zeros + np.float32(found))

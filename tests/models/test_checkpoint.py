@@ -200,7 +200,7 @@ def test_a_checkpoint_without_its_head_is_refused(tmp_path):
     classifier, extractor = tiny()
     checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
     without(tmp_path / "checkpoint", "classifier.weight")
-    with pytest.raises(UserError, match=r"classifier\.weight missing"):
+    with pytest.raises(UserError, match="no trained head"):
         checkpoint.load(tmp_path / "checkpoint", EMOTIONS)
 
 

@@ -21,6 +21,7 @@ from ser.data.protocols import Split
 from ser.errors import UserError
 from ser.export import contract, onnx, parity
 from ser.export.measure import Measured, measured
+from ser.export.parity import Expected
 from ser.export.quantize import quantize
 from ser.export.session import Session
 from ser.extras import check_installed
@@ -135,10 +136,9 @@ def write_models(folder: Path, model: Opened, quantized: config.Quantize | None)
     Raises:
         UserError: the family cannot be exported, or the ONNX model answers otherwise than its checkpoint.
     """
-    batches = parity.trial_batches(model.extractor)
-    expected = parity.on_cpu(model.classifier, batches)
-    onnx.write(model.classifier, batches[-1], folder / MODEL)
-    parity.check(expected, Session(folder / MODEL).logits(batches))
+    expected = Expected.of(model)
+    onnx.write(model.classifier, expected.batches[-1], folder / MODEL)
+    parity.check(expected, Session(folder / MODEL).logits(expected.batches))
     if quantized is None:
         return [folder / MODEL]
     quantize(folder / MODEL, folder / QUANTIZED)
@@ -147,15 +147,14 @@ def write_models(folder: Path, model: Opened, quantized: config.Quantize | None)
 
 def measure(folder: Path, written: Sequence[Path], model: Opened, test: TestList | None) -> list[Measured]:
     """The checkpoint first, then what was made of it."""
-    batches = parity.trial_batches(model.extractor)
+    expected = Expected.of(model)
     answer = partial(parity.on_cpu, model.classifier)
-    expected = answer(batches)
     right = test_accuracy(test, partial(inference.logits, model.classifier))
-    forms = [measured("checkpoint", weights(folder), answer, batches, expected, right)]
+    forms = [measured("checkpoint", weights(folder), answer, expected, right)]
     for path in written:
         session = Session(path).logits
         files = sorted(path.parent.glob(f"{path.name}*"))  # weights of more than 2 GB lie beside it
-        forms.append(measured(path.name, files, session, batches, expected, test_accuracy(test, session)))
+        forms.append(measured(path.name, files, session, expected, test_accuracy(test, session)))
     return forms
 
 

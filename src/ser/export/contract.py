@@ -24,12 +24,13 @@ def contract(model: Opened, trim: bool, file: str) -> dict[str, Any]:
     """What a caller of the model must do to a clip, and what the answers are called.
 
     Inputs are `input` float32 and `attention_mask` int64 `(batch, time)`, 1 for what belongs to a clip, 0 for padding
-    on the right; `logits` `(batch, emotions)` come out.
+    on the right; `logits` `(batch, emotions)` come out, and `activation` makes probabilities of them.
     """
     family = model.classifier.config.model_type
     return {
         "model": file,
         "labels": model.labels,
+        "activation": model.outputs.activation,
         "sample_rate": SAMPLE_RATE,
         "input": input_name(model.classifier),
         "prepare": FEATURES[family] if FAMILIES[family].features else "waveform",

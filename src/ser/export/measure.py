@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import median
 
 from ser.export import parity
-from ser.models.inference import Answer, Batch, Logits
+from ser.export.parity import Expected
+from ser.models.inference import Answer, Batch
 
 RUNS = 10
 
@@ -27,16 +28,14 @@ class Measured:
     """On the test list; None where that was not scored."""
 
 
-def measured(
-    name: str, files: Sequence[Path], answer: Answer, batches: list[Batch], expected: Logits, accuracy: float | None
-) -> Measured:
-    found = answer(batches)
+def measured(name: str, files: Sequence[Path], answer: Answer, expected: Expected, accuracy: float | None) -> Measured:
+    found = answer(expected.batches)
     return Measured(
         name,
         sum(file.stat().st_size for file in files),
-        parity.of_logits(expected, found),
+        parity.of_logits(expected.logits, found),
         parity.of_probabilities(expected, found),
-        milliseconds(answer, batches[len(parity.SECONDS) - 1]),
+        milliseconds(answer, expected.batches[len(parity.SECONDS) - 1]),
         accuracy,
     )
 

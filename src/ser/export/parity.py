@@ -1,6 +1,7 @@
 """Whether an exported model answers as its checkpoint does."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.batches import collator_for
 from ser.errors import UserError
+from ser.models.checkpoint import Opened
 from ser.models.inference import Batch, Logits
-from ser.results.metrics import probabilities
+from ser.models.outputs import Outputs
 
 SECONDS = (0.5, 1.3, 3.7)
 """Lengths of the clips that are compared; the last is RAVDESS's mean."""
@@ -44,9 +46,24 @@ def on_cpu(classifier: PreTrainedModel, batches: Iterable[Batch]) -> Logits:
     return logits
 
 
-def check(expected: Logits, found: Logits) -> None:
+@dataclass(frozen=True)
+class Expected:
+    """What a checkpoint answers to some batches, and what that means."""
+
+    batches: list[Batch]
+    logits: Logits
+    outputs: Outputs
+
+    @classmethod
+    def of(cls, model: Opened) -> "Expected":
+        """The answers to the trial batches."""
+        batches = trial_batches(model.extractor)
+        return cls(batches, on_cpu(model.classifier, batches), model.outputs)
+
+
+def check(expected: Expected, found: Logits) -> None:
     """Raise a UserError where two models differ by more than rounding."""
-    difference, largest = of_logits(expected, found), float(np.abs(expected).max())
+    difference, largest = of_logits(expected.logits, found), float(np.abs(expected.logits).max())
     share = max(difference / max(1.0, largest), of_probabilities(expected, found))
     if not share <= TOLERANCE:  # NaN is refused too
         raise UserError(
@@ -60,6 +77,7 @@ def of_logits(expected: Logits, found: Logits) -> float:
     return float(np.abs(expected - found).max())
 
 
-def of_probabilities(expected: Logits, found: Logits) -> float:
+def of_probabilities(expected: Expected, found: Logits) -> float:
     """The largest difference of probabilities."""
-    return float(np.abs(probabilities(expected) - probabilities(found)).max())
+    probabilities = expected.outputs.probabilities
+    return float(np.abs(probabilities(expected.logits) - probabilities(found)).max())

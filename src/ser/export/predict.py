@@ -78,13 +78,24 @@ def padded(samples: Array) -> Array:
 PREPARE = {"waveform": waveform, "log_mel": log_mel, "filter_banks": filter_banks}
 
 
+def softmax(logits: Array) -> Array:
+    shares = np.exp(logits - logits.max())
+    return np.asarray(shares / shares.sum())
+
+
+def sigmoid(logits: Array) -> Array:
+    return np.asarray(0.5 * (1 + np.tanh(logits / 2)))
+
+
+ACTIVATIONS = {"softmax": softmax, "sigmoid": sigmoid}
+
+
 def main() -> None:
     session = onnxruntime.InferenceSession(HERE / ABOUT["model"], providers=["CPUExecutionProvider"])
     for path in sys.argv[1:]:
         inputs, mask = PREPARE[ABOUT["prepare"]](samples_of(path))
         logits = session.run(["logits"], {ABOUT["input"]: inputs, "attention_mask": mask})[0][0]
-        probabilities = np.exp(logits - logits.max())
-        probabilities /= probabilities.sum()
+        probabilities = ACTIVATIONS[ABOUT["activation"]](logits)
         print(path)
         for probability, label in sorted(zip(probabilities, ABOUT["labels"], strict=True), reverse=True):
             print(f"  {label:<10} {probability:.4f}")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from ser.errors import UserError
 from ser.models import checkpoint
 from ser.models.families import depends_on_padding
 from ser.models.inference import logits
+from ser.models.outputs import Outputs
 from ser.models.sources import checkpoint_anywhere
-from ser.results.metrics import probabilities
 
 log = logging.getLogger("ser")
 
@@ -38,7 +39,7 @@ class Member:
     collator: Collator | FeatureCollator
     trim: bool
     """Whether it was trained on clips without the silence at both ends, and so must hear such clips."""
-    labels: list[str]
+    outputs: Outputs
     stamp: dict[str, Any]
     """What it was trained on; empty where `ser train` did not write it."""
 
@@ -48,7 +49,12 @@ class Member:
         opened = checkpoint.opened(checkpoint_anywhere(given))
         trim = checkpoint.audio_of(opened.stamp).trim
         collator = collator_for(opened.extractor)
-        return cls(given, opened.classifier, collator, trim, opened.labels, opened.stamp)
+        return cls(given, opened.classifier, collator, trim, opened.outputs, opened.stamp)
+
+    @property
+    def labels(self) -> list[str]:
+        """Its emotions in its own order."""
+        return self.outputs.labels
 
     def answer(self, clips: Sequence[Int16], batch_size: int) -> Shares:
         """Probabilities `(clips, emotions)` in the order of the clips, its own emotions in its own order."""
@@ -57,7 +63,7 @@ class Member:
         batches = list(within_memory(lengths, batch_size, depends_on_padding(self.classifier.config)))
         examples = [Example(samples=clip, label=0, clip=0) for clip in heard]  # what else nobody reads here
         made = logits(self.classifier, (self.collator([examples[index] for index in batch]) for batch in batches))
-        return in_order(probabilities(made), batches)
+        return in_order(self.outputs.probabilities(made), batches)
 
 
 def within_memory(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> Iterator[list[int]]:
@@ -107,11 +113,17 @@ class Predictor:
         """Open checkpoints.
 
         Raises:
-            UserError: one of them is none, or knows other emotions than the first.
+            UserError: one of them is none, is named twice, or has other labels or another kind of head than the first.
         """
+        check_distinct(checkpoints)
         members = [Member.of(given) for given in checkpoints]
         first = members[0]
         for member in members[1:]:
+            if member.outputs.activation != first.outputs.activation:
+                raise UserError(
+                    f"checkpoint={member.name}: its head is a {member.outputs.activation}, that of {first.name} a "
+                    f"{first.outputs.activation}; they cannot answer together"
+                )
             if set(member.labels) != set(first.labels):
                 raise UserError(
                     f"checkpoint={member.name}: it knows {', '.join(member.labels)}, {first.name} knows "
@@ -144,6 +156,16 @@ class Predictor:
         """The columns of one member in the order of the first one's emotions."""
         ordered: Shares = answers[:, [member.labels.index(label) for label in self.labels]]
         return ordered
+
+
+def check_distinct(checkpoints: Sequence[str]) -> None:
+    """Raise a UserError where two names, however they are spelt, are those of one checkpoint."""
+    seen: dict[Path, str] = {}
+    for given in checkpoints:
+        folder = checkpoint_anywhere(given).resolve()
+        if folder in seen:
+            raise UserError(f"checkpoint={given}: it is the same as {seen[folder]}; give each once")
+        seen[folder] = given
 
 
 def described(member: Member) -> str:

@@ -26,6 +26,7 @@ from ser import config
 from ser.errors import UserError
 from ser.files import replacing, sync
 from ser.models.families import HEAD, Family, family_of
+from ser.models.outputs import Outputs, outputs_of
 from ser.models.sources import check_folder, fetched
 
 log = logging.getLogger("ser")
@@ -58,6 +59,8 @@ def head_config(model: config.Model, family: Family, labels: Sequence[str]) -> d
         "id2label": dict(enumerate(labels)),
         "label2id": {label: index for index, label in enumerate(labels)},
         "num_labels": len(labels),
+        # An encoder that was fine-tuned for something else brings the problem that it solved.
+        "problem_type": "single_label_classification",
         "use_weighted_layer_sum": model.weighted_layer_sum,
         "classifier_proj_size": model.classifier_proj_size,
     }
@@ -89,7 +92,7 @@ def load(folder: Path, labels: Sequence[str]) -> tuple[PreTrainedModel, Sequence
         UserError: the folder is no checkpoint of the package, or its labels are not `labels` in this order.
     """
     settings = fetched(AutoConfig.from_pretrained, str(folder))
-    check_labels(folder, [settings.id2label[index] for index in sorted(settings.id2label)], labels)
+    check_labels(folder, [str(settings.id2label[index]) for index in sorted(settings.id2label)], labels)
     classifier, _ = load_exactly(str(folder), settings, family_of(settings, str(folder)), may_be_new=())
     return classifier, extractor_of(str(folder), settings)
 
@@ -106,23 +109,29 @@ class Opened:
 
     classifier: PreTrainedModel
     extractor: SequenceFeatureExtractor
-    labels: list[str]
-    """Emotions, in the order of the logits."""
+    outputs: Outputs
+    """What its logits mean."""
     stamp: dict[str, Any]
     """What it was trained on; empty where `ser train` did not write it."""
+
+    @property
+    def labels(self) -> list[str]:
+        """Emotions, in the order of the logits."""
+        return self.outputs.labels
 
 
 def opened(folder: Path) -> Opened:
     """Load a checkpoint for use, its labels as they are.
 
     Raises:
-        UserError: the folder is no checkpoint of a family that the package knows.
+        UserError: the folder is no checkpoint of a family that the package knows, or its head gives no probabilities.
     """
     check_folder(folder)
     settings = fetched(AutoConfig.from_pretrained, str(folder))
-    labels = [str(settings.id2label[index]) for index in sorted(settings.id2label)]
-    classifier, extractor = load(folder, labels)
-    return Opened(classifier.eval(), extractor, labels, dict(getattr(settings, STAMP, {})))
+    stamp = dict(getattr(settings, STAMP, {}))
+    outputs = outputs_of(settings, str(folder), stamp)
+    classifier, extractor = load(folder, outputs.labels)
+    return Opened(classifier.eval(), extractor, outputs, stamp)
 
 
 def load_exactly(
@@ -147,6 +156,10 @@ def load_exactly(
     )
     other_shape = {entry[0] for entry in report["mismatched_keys"]}
     new = set(report["missing_keys"]) | other_shape
+    if "classifier.weight" in new and not belongs("classifier.weight", may_be_new):
+        raise UserError(
+            f"{source}: it has no trained head for its labels; `ser train model.pretrained=...` makes one on an encoder"
+        )
     if lost := [name for name in new if not belongs(name, may_be_new)]:
         raise UserError(
             f"{source}: {named(lost)} missing or of another shape; the checkpoint does not match its config"

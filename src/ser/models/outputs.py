@@ -1,0 +1,68 @@
+"""What the outputs of a classifier mean: their names, and what turns its logits into probabilities."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PretrainedConfig
+
+from ser.errors import UserError
+from ser.models.inference import Logits
+from ser.results.metrics import probabilities
+
+MULTI_LABEL, REGRESSION = "multi_label_classification", "regression"
+
+
+def sigmoid(logits: Logits) -> npt.NDArray[np.float64]:
+    """The probability of each label by itself, in float64; rows need not sum to one.
+
+    >>> sigmoid(np.array([[0.0, -1000.0]], dtype=np.float32)).tolist()
+    [[0.5, 0.0]]
+    """
+    # Of the magnitude, which cannot overflow; the other half is the rest to one.
+    small = np.exp(-np.abs(logits.astype(np.float64)))
+    return np.asarray(np.where(logits < 0, small, 1) / (1 + small))
+
+
+ACTIVATIONS: dict[str, Callable[[Logits], npt.NDArray[np.float64]]] = {"softmax": probabilities, "sigmoid": sigmoid}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The labels in the order of the logits, and the activation that their probabilities need."""
+
+    labels: list[str]
+    activation: str
+
+    def probabilities(self, logits: Logits) -> npt.NDArray[np.float64]:
+        """`(clips, labels)`, as `transformers.pipeline` computes them."""
+        return ACTIVATIONS[self.activation](logits)
+
+
+def outputs_of(settings: PretrainedConfig, source: str, stamp: dict[str, Any]) -> Outputs:
+    """Read what the logits of a checkpoint mean from its config.
+
+    Args:
+        settings: of a checkpoint with a head.
+        source: what the checkpoint is called in errors.
+        stamp: what `ser train` wrote into it. Such a head was trained with cross-entropy, though its config may still
+            name the problem of the encoder it was made from.
+
+    Raises:
+        UserError: the head gives no probabilities, or its labels do not tell them apart.
+    """
+    labels = [str(settings.id2label[index]) for index in sorted(settings.id2label)]
+    if sorted(settings.id2label) != list(range(len(labels))):
+        raise UserError(f"{source}: id2label of its config.json does not number the labels from 0 without a gap")
+    if len(set(labels)) < len(labels) or not all(label.isprintable() and label.strip() for label in labels):
+        raise UserError(f"{source}: the labels of its config.json must be printable names, each once: {labels}")
+    problem = None if stamp else settings.problem_type
+    if problem == REGRESSION:
+        raise UserError(
+            f"{source}: a regression head ({', '.join(labels)}): its outputs are values, not probabilities of emotions"
+        )
+    if problem != MULTI_LABEL and len(labels) < 2:
+        raise UserError(f"{source}: a head of one label ({labels[0]}) always gives it a probability of 1")
+    return Outputs(labels, "sigmoid" if problem == MULTI_LABEL else "softmax")
