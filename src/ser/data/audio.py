@@ -20,6 +20,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from ser.data.containers import is_placeholder
+
 SAMPLE_RATE = 16_000
 """Hertz; what every encoder of the package was trained on."""
 
@@ -41,11 +43,11 @@ BLOCK = 2**18
 RATES = (1000, 1_000_000)
 """Hertz, of a file: a rate that no recorder has makes hours out of nothing at 16 kHz."""
 
-STREAMED = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0xFFFFFFFF - 36})
-"""Sizes of a data chunk that mean "unknown": the writer could not go back to fill them in."""
-
+LOUDEST = 2.0
+"""Largest magnitude of float samples that counts as a loud peak beyond full scale (1.0) and is clipped."""
 
 TOO_SHORT = f"it is shorter than {SHORTEST} s: too short for a single frame of an encoder"
+NOT_FINITE = "it holds NaN or infinite samples"
 TRUNCATED = "it is truncated: the file ends before the length its header gives"
 
 
@@ -162,8 +164,26 @@ def to_mono_int16(frames: npt.NDArray[Any]) -> Int16:
     elif np.isfinite(frames).all():
         mono = np.rint(np.clip(frames.mean(axis=1) * 32768, -32768, 32767)).astype(np.int16)
     else:
-        raise UnreadableAudio("it holds NaN or infinite samples")
+        raise UnreadableAudio(NOT_FINITE)
     return mono
+
+
+def check_scale(frames: npt.NDArray[Any]) -> None:
+    """Refuse float samples that are not on the scale of [-1, 1]: clipped to it, they would be a square wave.
+
+    Raises:
+        UnreadableAudio: they go beyond `LOUDEST`, or are not finite.
+    """
+    if frames.dtype == np.int16 or not frames.size:
+        return
+    peak = float(np.abs(frames).max())
+    if not np.isfinite(peak):
+        raise UnreadableAudio(NOT_FINITE)
+    if peak > LOUDEST:
+        raise UnreadableAudio(
+            f"its float samples reach {peak:.6g}, and full scale is 1.0; divide them by 32768 if they are on the scale "
+            "of int16, or else bring them to [-1, 1]"
+        )
 
 
 def resample(samples: Int16, sample_rate: int) -> Int16:
@@ -200,7 +220,12 @@ def truncated(source: Source) -> bool:
         if header[:4] != b"RIFF" or header[8:] != b"WAVE":
             return False
         size = data_size(file)
-        return size is not None and size not in STREAMED and file.tell() + size > file.seek(0, io.SEEK_END)
+        return (
+            size is not None
+            and size != 0
+            and not is_placeholder(size)
+            and file.tell() + size > file.seek(0, io.SEEK_END)
+        )
 
 
 def data_size(file: BinaryIO) -> int | None:
