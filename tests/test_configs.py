@@ -3,11 +3,14 @@ from pathlib import Path
 import pytest
 import transformers
 from conftest import composed
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from ser.apps import CONFIGS
 from ser.config import Interval
 
-OPTIONS = sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in Path(CONFIGS).rglob("*/*.yaml"))
+FILES = sorted(path for path in Path(CONFIGS).rglob("*.yaml") if not path.stem.startswith("_"))
+OPTIONS = [path.relative_to(CONFIGS).with_suffix("").as_posix() for path in FILES if path.parent != Path(CONFIGS)]
 COMMANDS = sorted(path.stem for path in Path(CONFIGS).glob("*.yaml"))
 
 
@@ -48,10 +51,25 @@ def test_every_option_is_a_valid_training_config(option):
     assert composed("train", f"{group}={name}", *needed)
 
 
-@pytest.mark.parametrize("path", sorted(Path(CONFIGS).rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_config_opens_with_the_command_that_uses_it(path):
     lines = path.read_text().splitlines()
     assert any(line.startswith("# ser ") for line in lines[:2])
+
+
+def test_a_base_is_no_model_by_itself():
+    with pytest.raises(MissingMandatoryValue, match="name"):
+        _ = composed("train", "model=_base").model.name
+
+
+def test_a_model_file_shows_only_what_is_particular_to_the_model():
+    base = OmegaConf.to_container(OmegaConf.load(Path(CONFIGS) / "model" / "_base.yaml"))
+    for option in (option for option in OPTIONS if option.startswith("model/")):
+        own = OmegaConf.to_container(OmegaConf.load(Path(CONFIGS) / f"{option}.yaml"))
+        repeated = [
+            key for key in own.keys() & base.keys() if own[key] == base[key] and key not in ("config", "pretrained")
+        ]
+        assert not repeated, option
 
 
 def test_the_default_is_table_ii_of_the_paper():
