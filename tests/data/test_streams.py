@@ -47,7 +47,7 @@ def placeholder(content, size):
 @pytest.mark.parametrize("container", ["WAV", "WAVEX"])
 def test_a_wav_through_a_pipe_has_the_samples_of_the_file(subtype, container, tmp_path):
     path = tmp_path / "a.wav"
-    stereo = np.stack([tone(0.1, 44100), tone(0.1, 44100, 330)], axis=1)
+    stereo = np.stack([tone(0.02, 44100), tone(0.02, 44100, 330)], axis=1)
     soundfile.write(path, stereo, 44100, subtype=subtype, format=container)
     samples, rate, channels = audio.decode(path)
     for size in (None, 0, 0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFF00, 2_000_000_000):

@@ -8,9 +8,8 @@ torchaudio's "kaiser best" is as clean as soxr, at 290 clips/s.
 
 import hashlib
 import io
-import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +19,11 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from ser.data.containers import is_placeholder
+from ser.data import containers, packets
+from ser.data.containers import TRUNCATED as TRUNCATED
+from ser.data.containers import Pieces, View
+from ser.data.containers import UnreadableAudio as UnreadableAudio
+from ser.data.mpg123 import silenced
 
 SAMPLE_RATE = 16_000
 """Hertz; what every encoder of the package was trained on."""
@@ -48,11 +51,6 @@ LOUDEST = 2.0
 
 TOO_SHORT = f"it is shorter than {SHORTEST} s: too short for a single frame of an encoder"
 NOT_FINITE = "it holds NaN or infinite samples"
-TRUNCATED = "it is truncated: the file ends before the length its header gives"
-
-
-class UnreadableAudio(Exception):
-    """A recording that cannot be used; the message says why, without the path."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,25 @@ def load(path: Path) -> Clip:
         channels=channels,
         sha256=hashlib.sha256(np.ascontiguousarray(native, dtype="<i2").data).hexdigest(),
         peak=peak,
-        clipped=peak >= FULL_SCALE and longest_run(np.abs(native.astype(np.int32)) >= FULL_SCALE) >= CLIPPED_RUN,
+        clipped=is_clipped(native),
     )
+
+
+def is_clipped(samples: Int16) -> bool:
+    """Whether `CLIPPED_RUN` successive samples are at full scale."""
+    at_full_scale = np.abs(samples.astype(np.int32)) >= FULL_SCALE
+    return bool(at_full_scale.any()) and longest_run(at_full_scale) >= CLIPPED_RUN
+
+
+def oddity(samples: Int16) -> str:
+    """What a user should be told about a recording that can be used, or nothing; as in the audit of a corpus.
+
+    Args:
+        samples: `(samples,)`, of the whole recording or a part of it.
+    """
+    if not len(samples) or max(int(samples.max()), -int(samples.min())) < SILENCE:
+        return "it is silent (nothing above -60 dB of full scale)"
+    return "it is clipped" if is_clipped(samples) else ""
 
 
 def short(source: Source, longest: float) -> Int16:
@@ -122,21 +137,72 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
     """A recording to be decoded, its header read.
 
     Raises:
-        UnreadableAudio: here or while it is decoded: it is empty, damaged or truncated, or of an impossible rate.
+        UnreadableAudio: here or while it is decoded: it is empty, damaged or truncated, holds several recordings, is of
+            an impossible rate, or its float samples are not on the scale of [-1, 1].
     """
-    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
-        raise UnreadableAudio("the file is empty")
-    if isinstance(source, Path) and source.suffix.lower() == ".raw":  # soundfile goes by the name here
+    if isinstance(source, Path) and source.suffix.lower() == ".raw":
         raise UnreadableAudio("no header gives its rate; audio=- takes raw samples")
-    try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-            if not RATES[0] <= file.samplerate <= RATES[1]:
-                raise UnreadableAudio(f"its sample rate of {file.samplerate} Hz is impossible")
-            if truncated(source):
-                raise UnreadableAudio(TRUNCATED)
-            yield file
-    except soundfile.LibsndfileError as error:
-        raise UnreadableAudio(f"it cannot be decoded: {error.error_string}") from error
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
+        pieces, is_mp3 = checked(content)
+        whole = isinstance(source, Path) and pieces == [range(content.seek(0, io.SEEK_END))]
+        try:
+            with silenced() if is_mp3 else nullcontext():
+                file = soundfile.SoundFile(source if whole else View(content, pieces))
+            with file:
+                if not RATES[0] <= file.samplerate <= RATES[1]:
+                    raise UnreadableAudio(f"its sample rate of {file.samplerate} Hz is impossible")
+                if file.subtype in ("FLOAT", "DOUBLE"):
+                    for frames in blocks(file):
+                        check_scale(frames)
+                    file.seek(0)
+                yield file
+        except soundfile.LibsndfileError as error:
+            said = error.error_string.strip() or "no reason is given"
+            raise UnreadableAudio(f"it cannot be decoded, being damaged or cut short ({said})") from error
+
+
+def checked(file: BinaryIO) -> tuple[Pieces, bool]:
+    """Check that a file holds one whole recording.
+
+    Returns:
+        What libsndfile is to read of it, and whether it is an MP3.
+
+    Raises:
+        UnreadableAudio: it does not, or it is of another kind than those that are read.
+    """
+    length = file.seek(0, io.SEEK_END)
+    if not length:
+        raise UnreadableAudio("the file is empty")
+    begin = after_tags(file)
+    file.seek(begin)
+    head = file.read(12)
+    magic, kind, frames = head[:4], head[8:], -1
+    pieces: Pieces = [range(length)]
+    if magic in containers.LAYOUTS and kind in containers.KINDS.get(magic, (kind,)):
+        pieces = containers.chunked(file, magic, length)
+    elif magic in (b".snd", b"dns."):
+        containers.sun(file, magic, length)
+    elif magic == b"NIST":
+        pieces = containers.sphere(file, length)
+    elif magic == b"fLaC":
+        packets.flac(file, begin)
+    elif magic == b"OggS":
+        packets.ogg(file, begin, length)
+    elif magic not in containers.LAYOUTS and (frames := packets.first_frame(file, begin)) >= 0:
+        pieces = packets.mp3(file, frames, length)
+    else:
+        raise UnreadableAudio(containers.UNKNOWN)
+    return pieces, frames >= 0
+
+
+def after_tags(file: BinaryIO) -> int:
+    """Where the recording begins, behind the ID3 tags at the begin of a file."""
+    at = 0
+    file.seek(at)
+    while len(head := file.read(10)) == 10 and head[:3] == b"ID3":
+        at += 10 + sum((value & 127) << shift for value, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+        file.seek(at)
+    return at
 
 
 def mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
@@ -145,15 +211,26 @@ def mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
     Raises:
         UnreadableAudio: it has no sample, no finite one, or fewer than its header gives.
     """
-    dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
-    size, expected, heard = max(1, BLOCK // file.channels), int(file.frames), 0
-    while len(frames := file.read(size, dtype=dtype, always_2d=True)):
+    expected, heard = int(file.frames), 0
+    for frames in blocks(file):
         heard += len(frames)
         yield to_mono_int16(frames)
     if heard < expected:
         raise UnreadableAudio(TRUNCATED)
     if not heard:
         raise UnreadableAudio("it has no samples")
+
+
+def blocks(file: soundfile.SoundFile) -> Iterator[npt.NDArray[Any]]:
+    """The frames of an open file, `(frames, channels)`, int16 where that holds them, else float32 in [-1, 1]."""
+    dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
+    size, quiet = max(1, BLOCK // file.channels), silenced if file.format == "MP3" else nullcontext
+    while True:
+        with quiet():
+            frames = file.read(size, dtype=dtype, always_2d=True)
+        if not len(frames):
+            break
+        yield frames
 
 
 def to_mono_int16(frames: npt.NDArray[Any]) -> Int16:
@@ -211,28 +288,3 @@ def longest_run(flags: npt.NDArray[np.bool_]) -> int:
     """
     edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
     return int((edges[1::2] - edges[::2]).max(initial=0))
-
-
-def truncated(source: Source) -> bool:
-    """Whether a WAV file ends before its data chunk does; libsndfile reads such a file as if it were whole."""
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        header = file.read(12)
-        if header[:4] != b"RIFF" or header[8:] != b"WAVE":
-            return False
-        size = data_size(file)
-        return (
-            size is not None
-            and size != 0
-            and not is_placeholder(size)
-            and file.tell() + size > file.seek(0, io.SEEK_END)
-        )
-
-
-def data_size(file: BinaryIO) -> int | None:
-    """Bytes that the data chunk claims, with the file left at its first; None where there is no data chunk."""
-    while len(head := file.read(8)) == 8:
-        name, size = struct.unpack("<4sI", head)
-        if name == b"data":
-            return int(size)
-        file.seek(size + size % 2, 1)  # chunks are padded to an even length
-    return None
