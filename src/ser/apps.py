@@ -20,6 +20,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from ser import config, ending
+from ser.command_line import hydra_words
+from ser.config.paths import expand_home
 from ser.errors import UserError
 
 PACKAGED = Path(__file__).parent / "configs"  # in a wheel
@@ -53,13 +55,18 @@ class Jobs:
     """The swept words of a job, and its error."""
 
 
-def run(stage: str) -> None:
+def run(stage: str, words: Sequence[str]) -> None:
     """Run the command of configs/<stage>.yaml once, or for each job of a sweep: one that fails does not end the others.
+
+    Args:
+        stage: the name of the command's module.
+        words: what stands behind the command.
 
     Raises:
         Exception: that of the only job.
         UserError: jobs of a sweep failed; each was named when it did.
     """
+    sys.argv[1:] = hydra_words(words, SCHEMAS[stage])
     jobs = Jobs()
     app(stage, jobs)()
     if jobs.number > 1 and jobs.failed:
@@ -103,4 +110,5 @@ def checked(cfg: DictConfig, schema: type[Schema]) -> Schema:
     merged = OmegaConf.merge(schema, OmegaConf.to_container(cfg, resolve=False))
     values = OmegaConf.to_object(merged)
     assert isinstance(values, schema)
+    expand_home(values)
     return values

@@ -3,15 +3,10 @@
 Nothing heavy is imported here: Ctrl-C ends a command in one line while its imports go on as well.
 """
 
-import argparse
 import os
-import re
 import sys
 
 from ser import ending
-
-FLAGS = ("root", "audio")
-"""Keys whose value is a path of the user's own, with whatever it has in its name."""
 
 COMMANDS = {
     "prepare-data": "List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS",
@@ -28,23 +23,22 @@ COMMANDS = {
 def main() -> None:
     """Run what the command line says, and end in one line where that fails."""
     with ending.in_one_line():
-        name, *arguments = sys.argv[1:] or ["--help"]
+        name, *words = sys.argv[1:] or ["--help"]
         if name in ("-h", "--help"):
             print(usage())
         elif name == "-sc":
             complete()
         elif name in COMMANDS:
-            sys.argv[1:] = flags_to_overrides(arguments)
-            run(name)
+            run(name, words)
         else:
             sys.exit(f"ser: no command '{name}'\n\n{usage()}")
 
 
-def run(command: str) -> None:
+def run(command: str, words: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a page and exits before we see the error
     from ser import apps
 
-    apps.run(command.replace("-", "_"))
+    apps.run(command.replace("-", "_"), words)
 
 
 def usage() -> str:
@@ -52,34 +46,21 @@ def usage() -> str:
     return "\n".join(["usage: ser <command> [key=value ...] [--help] [--cfg job] [--multirun]", "", *lines])
 
 
-def flags_to_overrides(arguments: list[str]) -> list[str]:
-    """Write `--root DIR` and `--audio FILE` as the Hydra overrides they stand for, quoted so that any path works."""
-    parser = argparse.ArgumentParser(prog="ser", add_help=False, allow_abbrev=False)
-    for name in FLAGS:
-        parser.add_argument(f"--{name}")
-    flags, overrides = parser.parse_known_args(arguments)
-    for name in FLAGS:
-        if (path := getattr(flags, name)) is not None:
-            overrides.append(f"{name}='{quoted(path)}'")
-    return overrides
-
-
-def quoted(text: str) -> str:
-    """Write a text so that it stands for itself between single quotes of Hydra's override grammar.
-
-    Backslashes count there only in front of a quote, which the end of the text is too; `${` would be an interpolation.
-    """
-    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + match[2].replace("'", "\\'"), text)
-    return escaped.replace("${", "\\${")
-
-
 def complete() -> None:
     """Answer the shell's TAB: subcommand names first, then what Hydra knows of that subcommand."""
     if "COMP_LINE" not in os.environ:  # `ser -sc install=bash`
-        return run("train")
+        return run("train", sys.argv[1:])
     program, *words = os.environ["COMP_LINE"].split(" ")
-    if len(words) > 1 and words[0] in COMMANDS:
-        os.environ["COMP_LINE"] = " ".join([program, *words[1:]])
-        run(words[0])
-    else:
+    if len(words) < 2 or words[0] not in COMMANDS:
         print(*COMMANDS)
+        return None
+    from ser import apps, completion
+    from ser.config.paths import path_keys
+
+    command, *typed = words
+    paths = path_keys(apps.SCHEMAS[command.replace("-", "_")])
+    if (offered := completion.offered(typed, paths)) is not None:
+        print(*offered)
+        return None
+    os.environ["COMP_LINE"] = " ".join([program, *completion.without_paths(typed, paths)])
+    return run(command, sys.argv[1:])

@@ -1,6 +1,7 @@
 """ser compare runs=runs/*"""  # noqa: D415
 
 import logging
+import os
 from glob import glob
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def found(given: list[str]) -> list[Run]:
     """
     folders: dict[Path, None] = {}
     for text in given:
-        matches = [Path(path) for path in sorted(glob(str(Path(text).expanduser())))]
+        matches = [Path(text)] if os.path.lexists(text) else [Path(path) for path in sorted(glob(text))]
         inside = [folder for match in matches for folder in runs_in(match)]
         if not inside:
             raise UserError(f"runs={text}: no finished run {'in it' if matches else 'there'}")

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from ser.config.choices import Pooling
+from ser.config.paths import PATH
 from ser.errors import UserError
 
 
@@ -15,7 +16,7 @@ class Model:
     """An encoder and what is put on it."""
 
     name: str = MISSING
-    pretrained: str | None = None
+    pretrained: str | None = field(default=None, metadata=PATH)
     """A hub name or a local folder in the hub's layout; null: random weights of the shape that `config` gives."""
     freeze: str = MISSING
     """What keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the first

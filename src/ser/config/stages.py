@@ -1,12 +1,13 @@
 """The commands from recordings to a report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
 from ser.config.choices import Audit, Side
 from ser.config.model import Audio, Model
+from ser.config.paths import PATH, PATHS
 from ser.config.protocol import Corpus, Protocol
 from ser.config.trainer import Tracking, Trainer
 from ser.config.use import Hub
@@ -19,8 +20,8 @@ class PrepareData:
 
     corpus: Corpus = MISSING
     protocol: Protocol = MISSING
-    root: str | None = None
-    data_dir: str = MISSING
+    root: str | None = field(default=None, metadata=PATH)
+    data_dir: str = field(default=MISSING, metadata=PATH)
     audit: Audit = MISSING
 
 
@@ -35,14 +36,14 @@ class Train:
     trainer: Trainer = MISSING
     tracking: Tracking = MISSING
     hub: Hub = MISSING
-    root: str | None = None
+    root: str | None = field(default=None, metadata=PATH)
     """Prepare the data from this folder first, if `data_dir` holds none."""
-    data_dir: str = MISSING
+    data_dir: str = field(default=MISSING, metadata=PATH)
     audit: Audit = MISSING
     seed: int = MISSING
     seeds: list[int] = MISSING
     """Everything is run with each of these seeds; `seed` alone by default."""
-    output_dir: str = MISSING
+    output_dir: str = field(default=MISSING, metadata=PATH)
     """The run folder; where there are folds or several seeds, each run has its own below it."""
     overwrite: bool = MISSING
     resume: bool = MISSING
@@ -59,9 +60,9 @@ class Train:
 class Compare:
     """Values of `ser compare`."""
 
-    runs: Any = MISSING
+    runs: Any = field(default=MISSING, metadata=PATHS)
     """Folders or patterns: one, or a list of them."""
-    output_dir: str = MISSING
+    output_dir: str = field(default=MISSING, metadata=PATH)
     published: bool = MISSING
 
     def __post_init__(self) -> None:
@@ -73,11 +74,11 @@ class Compare:
 class Evaluate:
     """Values of `ser evaluate`."""
 
-    checkpoint: str = MISSING
+    checkpoint: str = field(default=MISSING, metadata=PATH)
     split: Side = MISSING
     batch_size: int = MISSING
-    root: str | None = None
-    data_dir: str | None = None
+    root: str | None = field(default=None, metadata=PATH)
+    data_dir: str | None = field(default=None, metadata=PATH)
     """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
-    output_dir: str | None = None
+    output_dir: str | None = field(default=None, metadata=PATH)
     """Where the reports go; null: a folder beside the checkpoint, named by the split."""

@@ -1,11 +1,12 @@
 """The commands that use a fine-tuned checkpoint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
 from ser.config.choices import Combine, Format, Quantize
+from ser.config.paths import PATH, PATHS
 from ser.errors import UserError
 
 OUTPUTS = (".csv", ".jsonl")
@@ -17,19 +18,19 @@ MOST_OVERLAP = 4
 class Predict:
     """Values of `ser predict`."""
 
-    checkpoint: Any = MISSING
+    checkpoint: Any = field(default=MISSING, metadata=PATHS)
     """A run folder, a checkpoint folder or a repository of the hub; or a list of them, which answer together."""
-    audio: str = MISSING
+    audio: str = field(default=MISSING, metadata=PATH)
     """A file, a folder, a pattern, a CSV with a column `path`, or `-`: raw 16-bit PCM from standard input."""
-    root: str | None = None
+    root: str | None = field(default=None, metadata=PATH)
     """The folder that the paths of a CSV start from; null: the CSV's own."""
-    output: str | None = None
+    output: str | None = field(default=None, metadata=PATH)
     """A file for the answers; `.csv` or `.jsonl` says in which form. With `audio=-` they are printed as they come."""
     window: float | None = None
     """Seconds: slide over each recording and answer every stretch of this length; null: one answer a recording."""
     hop: float | None = None
     """Seconds from the begin of one window to that of the next; null: a whole window."""
-    timeline: str | None = None
+    timeline: str | None = field(default=None, metadata=PATH)
     """A folder for a picture of each recording over its length."""
     longest: float = MISSING
     """Seconds: a longer recording is not answered as one. A model trained on sentences knows nothing of minutes, and
@@ -58,12 +59,12 @@ class Predict:
 class Push:
     """Values of `ser push`. The login is that of `hf auth login` or HF_TOKEN: a token has no key here."""
 
-    checkpoint: str = MISSING
+    checkpoint: str = field(default=MISSING, metadata=PATH)
     repo: str = MISSING
     private: bool = MISSING
     """Of a repository that is created; one that everybody can read is then refused."""
     dry_run: bool = MISSING
-    output_dir: str | None = None
+    output_dir: str | None = field(default=None, metadata=PATH)
     """Where a dry run writes what would be sent; null: a folder `push` beside the checkpoint."""
 
     def __post_init__(self) -> None:
@@ -90,17 +91,17 @@ class Hub:
 class Export:
     """Values of `ser export`."""
 
-    checkpoint: str = MISSING
+    checkpoint: str = field(default=MISSING, metadata=PATH)
     format: Format = MISSING
     quantize: Quantize | None = None
     """A second model, whose matrix products are computed in this type; null: none."""
     score: bool = MISSING
     """Score the checkpoint and what was made of it on the test list, where the data are here."""
     batch_size: int = MISSING
-    root: str | None = None
-    data_dir: str | None = None
+    root: str | None = field(default=None, metadata=PATH)
+    data_dir: str | None = field(default=None, metadata=PATH)
     """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
-    output_dir: str | None = None
+    output_dir: str | None = field(default=None, metadata=PATH)
     """Where the model goes; null: a folder beside the checkpoint, named by the format."""
 
 
@@ -108,7 +109,7 @@ class Export:
 class Serve:
     """Values of `ser serve`."""
 
-    checkpoint: Any = MISSING
+    checkpoint: Any = field(default=MISSING, metadata=PATHS)
     """As that of `ser predict`."""
     host: str = MISSING
     """The address to listen on. Whoever reaches it can ask: 127.0.0.1 is this machine alone, 0.0.0.0 every network."""

@@ -1,0 +1,179 @@
+"""The words of a command line as Hydra takes them.
+
+Hydra has a grammar for values: commas, brackets, `=`, spaces and letters beyond ASCII mean something there, or nothing
+at all. A path is quoted here, so that it stands for itself, unless it is written in that grammar on purpose.
+"""
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from glob import has_magic, iglob
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from omegaconf import OmegaConf
+
+from ser.completion import key_of
+from ser.config.paths import home_for_tilde, path_keys
+from ser.errors import UserError
+
+PLAIN = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/][A-Za-z0-9_/.-]*")
+"""What Hydra takes for a text as it stands."""
+QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+ELEMENT = re.compile(rf"\s*({QUOTED}|\[[^\[\]]*\]|[^,]*?)\s*,", re.DOTALL)
+FUNCTION = re.compile(r"(?:choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
+INTERPOLATION = re.compile(r"(\\*)\$\{([^{}]*)")
+
+
+def hydra_words(words: Sequence[str], schema: type[Any]) -> list[str]:
+    """Write the words after the subcommand as Hydra takes them: overrides first, the paths among them quoted.
+
+    A path may be given as `key=PATH` or as `--key PATH`, whose PATH stands for itself whatever it is. A key that takes
+    several takes them one after the other as well, as a shell writes them: `--runs A B`, `runs=A runs=B`.
+
+    Args:
+        words: what the shell gave.
+        schema: the dataclass of the subcommand.
+
+    Raises:
+        UserError: an option that does not exist, a word that is none, or a path that is empty.
+    """
+    line = Line(schema, sweeping=bool({"--multirun", "-m"} & set(words)))
+    rest = deque(words)
+    while rest:
+        line.take(rest.popleft(), rest)
+    overrides = [f"{key}={line.value(key)}" for key in line.paths] + line.others
+    check([*overrides, *line.options])
+    return [*overrides, *line.options]
+
+
+@dataclass
+class Line:
+    """A command line while its words are read."""
+
+    schema: type[Any]
+    sweeping: bool
+    paths: dict[str, list[str]] = field(default_factory=dict)
+    """What is given for each path, in Hydra's grammar."""
+    others: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.several = path_keys(self.schema)
+        self.keys = {entry.name for entry in fields(self.schema)}
+
+    def take(self, word: str, rest: deque[str]) -> None:
+        """Take a word, and those of the rest that belong to it."""
+        name, equals, text = word.partition("=")
+        key, option = key_of(name), name.startswith("--")
+        if option and key in self.several:
+            texts = [text] if equals else self.following(key, rest)
+            self.add(key, [literal(filled(f"--{key}", text)) for text in texts])
+        elif equals and key in self.several:
+            self.add(key, self.written(key, filled(key, text)))
+        elif equals or word.startswith("~"):
+            self.others.append(word)
+        else:
+            self.options.append(word)
+
+    def following(self, key: str, rest: deque[str]) -> list[str]:
+        """The paths after `--key`."""
+        texts = [rest.popleft()] if rest else []
+        while self.several[key] and rest and not self.is_next(rest[0]):
+            texts.append(rest.popleft())
+        return texts or [""]
+
+    def is_next(self, word: str) -> bool:
+        return word.startswith("--") or re.split(r"[.=]", word.lstrip("+~"))[0] in self.keys
+
+    def add(self, key: str, values: list[str]) -> None:
+        before = self.paths.get(key, []) if self.several[key] else []
+        self.paths[key] = [*before, *values]
+
+    def value(self, key: str) -> str:
+        values = self.paths[key]
+        return values[0] if len(values) == 1 else f"[{','.join(values)}]"
+
+    def written(self, key: str, text: str) -> list[str]:
+        """The value of `key=TEXT` in Hydra's grammar: what exists under that very name is meant, whatever it is."""
+        if os.path.lexists(home_for_tilde(text)):
+            return [literal(text)]
+        if self.sweeping:
+            swept = [text] if FUNCTION.fullmatch(text) else [self.element(key, entry) for entry in elements(text)]
+            return [",".join(swept)]
+        if self.several[key] and text.startswith("[") and text.endswith("]"):
+            return [self.element(key, entry) for entry in elements(text[1:-1])]
+        if not self.several[key] or "," not in text or (has_magic(text) and any(iglob(text))):
+            return [self.element(key, text)]
+        return [self.element(key, entry) for entry in elements(text)]
+
+    def element(self, key: str, text: str) -> str:
+        """One path, or a list of some where the key takes one."""
+        if self.several[key] and text.startswith("[") and text.endswith("]"):
+            return f"[{','.join(self.element(key, entry) for entry in elements(text[1:-1]))}]"
+        if text.lower() == "null" or re.fullmatch(QUOTED, filled(key, text), re.DOTALL):
+            return text
+        return literal(text, self.is_reference)
+
+    def is_reference(self, inside: str) -> bool:
+        """Whether `${inside}` stands for another value of the config, or for what a resolver gives."""
+        name, colon, _ = inside.partition(":")
+        return OmegaConf.has_resolver(name) if colon else re.split(r"[.\[]", name)[0] in self.keys
+
+
+def elements(text: str) -> list[str]:
+    """The parts between commas that stand in no quotes and no brackets.
+
+    >>> elements("a,'b,c', [d,e],it's")
+    ['a', "'b,c'", '[d,e]', "it's"]
+    """
+    return ELEMENT.findall(f"{text},") if text.strip() else []
+
+
+def filled(key: str, text: str) -> str:
+    """Raise a UserError where nothing is given, as by a shell variable that is not set."""
+    if not text.strip():
+        raise UserError(f"{key}: its value is empty; give a path, or leave {key} out")
+    return text
+
+
+def literal(text: str, is_reference: Callable[[str], bool] = lambda inside: False) -> str:
+    r"""Write a text so that it stands for itself, but for the `${...}` that are references to other values.
+
+    OmegaConf takes a backslash for an escape in front of `${`, Hydra's quotes in front of a quote, such as the one at
+    the end.
+
+    >>> print(literal("runs/a"), literal("it's"), literal("100 %"))
+    runs/a 'it\'s' '100 %'
+    """
+    if PLAIN.fullmatch(text):
+        return text
+
+    def escaped(match: re.Match[str]) -> str:
+        return match[1] * 2 + "\\" * (not is_reference(match[2])) + "${" + match[2]
+
+    text = INTERPOLATION.sub(escaped, text)
+    inside = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + match[2].replace("'", "\\'"), text)
+    return f"'{inside}'"
+
+
+def check(words: list[str]) -> None:
+    """Raise a UserError where Hydra would end with its usage, or read what a stranger may have pickled."""
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(message)
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    given = parser.parse_args(words)
+    if stray := [word for word in given.overrides if "=" not in word and not word.startswith("~")]:
+        raise UserError(f"{stray[0]}: values are given as key=value")
+    if given.experimental_rerun is not None:
+        raise UserError("--experimental-rerun: it is switched off, since it unpickles a file")
+    actions = {"--run": given.run, "--multirun": given.multirun, "--cfg": given.cfg, "--info": given.info}
+    if len(asked := [name for name, value in actions.items() if value]) > 1:
+        raise UserError(f"{' and '.join(asked)} exclude each other: give one of them")
+    if given.resolve and not (given.cfg or given.help):
+        raise UserError("--resolve: it needs --cfg job")
