@@ -42,7 +42,7 @@ from pathlib import Path
 
 def numbers(value):
     if isinstance(value, dict):
-        return [number for entry in value.values() for number in numbers(entry)]
+        return [number for key, entry in value.items() if key != "seconds" for number in numbers(entry)]
     if isinstance(value, list):
         return [number for entry in value for number in numbers(entry)]
     return [value] if isinstance(value, float) else []
