@@ -7,9 +7,10 @@ import soundfile
 from conftest import composed, tone, write_corpus
 
 from ser import config
+from ser.commands.prepare_data import prepare_data
 from ser.data import audit, cache
-from ser.data.prepared import open_prepared, prepare
-from ser.errors import UserError
+from ser.data.prepared import open_prepared, prepare, ready
+from ser.errors import Interrupted, UserError
 
 
 def prepare_toy(root, data_dir, *overrides):
@@ -75,7 +76,7 @@ def test_unusable_recordings_leave_nothing_behind(tmp_path):
     (root / "Actor_01" / "03-01-05-01-01-01-01.wav").write_bytes(b"")
     with pytest.raises(UserError, match="the file is empty"):
         prepare_toy(root, tmp_path / "data")
-    assert list((tmp_path / "data").iterdir()) == []
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
@@ -86,7 +87,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
     monkeypatch.setattr(cache, "ArrowWriter", FullDisk)
     with pytest.raises(UserError, match=r"no space left on the disk for .*audio\.arrow"):
         prepare_toy(corpus_root, tmp_path / "data")
-    assert list((tmp_path / "data").iterdir()) == []
+    assert not (tmp_path / "data").exists()
 
 
 def test_another_corpus_in_the_folder_is_named(data_dir):
@@ -116,3 +117,75 @@ def test_a_strict_audit_writes_no_lists_where_a_recording_is_on_both_sides_of_an
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"audio.arrow"}
     report = prepare_toy(root, tmp_path / "data", "protocol=emobox")
     assert len(report["identical"]) == 1
+
+
+def opened_from(root, data_dir):
+    return ready(config.Corpus("ravdess"), composed("train").protocol, str(root), str(data_dir))
+
+
+def test_another_root_than_the_prepared_one_is_prepared_and_not_ignored(tmp_path, corpus_root, caplog):
+    fixed = write_corpus(tmp_path / "fixed", seconds=0.3)
+    first = opened_from(corpus_root, tmp_path / "data")
+    with caplog.at_level("INFO", "ser"):
+        second = opened_from(fixed, tmp_path / "data")
+    assert second.utterances[0].sha256 != first.utterances[0].sha256
+    assert f"it was made from other files or by another decoder ({corpus_root.resolve()})" in caplog.text
+
+
+def test_the_prepared_root_is_not_prepared_again(tmp_path, corpus_root, monkeypatch):
+    opened_from(corpus_root, tmp_path / "data")
+    monkeypatch.setattr("ser.data.prepared.prepare_alone", lambda *_: pytest.fail("prepared again"))
+    opened_from(corpus_root, tmp_path / "data")
+
+
+def test_a_recording_that_was_replaced_below_the_root_is_seen(tmp_path):
+    root = write_corpus(tmp_path / "corpus", actors=range(1, 6))
+    first = opened_from(root, tmp_path / "data")
+    soundfile.write(root / "Actor_01" / "03-01-01-01-01-01-01.wav", tone(0.4), 16000)
+    assert opened_from(root, tmp_path / "data").utterances[0].sha256 != first.utterances[0].sha256
+
+
+def set_version(folder, version):
+    report = json.loads((folder / "audit.json").read_text())
+    (folder / "audit.json").write_text(json.dumps({**report, "decoder": version}))
+
+
+@pytest.mark.parametrize(("version", "said"), [("1", "an older"), ("99 of the future", "a newer")])
+def test_what_another_version_decoded_is_refused_and_prepared_again_from_a_root(version, said, tmp_path, corpus_root):
+    first = prepare_toy(corpus_root, tmp_path / "data")
+    set_version(tmp_path / "data", version)
+    with pytest.raises(UserError, match=f"{said} version of ser decoded it; prepare the data again"):
+        open_prepared(str(tmp_path / "data"), "ravdess")
+    opened_from(corpus_root, tmp_path / "data")
+    assert json.loads((tmp_path / "data" / "audit.json").read_text())["decoder"] == first["decoder"]
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "audit.json", "audio.arrow"])
+@pytest.mark.parametrize("kept", [0, 0.5, 0.97])
+def test_a_torn_file_is_never_used_and_prepared_again(name, kept, tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path / "data")
+    whole = (tmp_path / "data" / name).read_bytes()
+    (tmp_path / "data" / name).write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(UserError, match=r"prepare the data again|missing$"):
+        open_prepared(str(tmp_path / "data"), "ravdess")
+    if kept:
+        opened_from(corpus_root, tmp_path / "data")
+        assert (tmp_path / "data" / "manifest.csv").stat().st_size > 0
+
+
+def test_a_manifest_that_lost_its_last_rows_is_refused(tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path)
+    lines = (tmp_path / "manifest.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "manifest.csv").write_text("".join(lines[:-10]))
+    with pytest.raises(UserError, match=r"manifest\.csv is not the one that was prepared"):
+        open_prepared(str(tmp_path), "ravdess")
+
+
+def test_an_interruption_is_one_line_and_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache.audio, "load", interrupted)
+    with pytest.raises(Interrupted, match="nothing half-written"):
+        prepare_data(composed("prepare_data", f"root='{corpus_root}'", f"data_dir='{tmp_path / 'data'}'"))
+    assert not (tmp_path / "data").exists()

@@ -6,12 +6,18 @@ from ser import config
 from ser.console import start_logging
 from ser.data.audit import warn
 from ser.data.prepared import prepare
+from ser.errors import Interrupted
 
 
 def prepare_data(cfg: config.PrepareData) -> None:
     """List, check, divide and cache the recordings of a corpus."""
     start_logging()
-    report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.audit)
+    try:
+        report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.audit)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"interrupted: nothing half-written is in {cfg.data_dir}; the same command begins again"
+        ) from error
     warn(report)
     print(summary(report, cfg))
 

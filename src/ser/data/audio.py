@@ -8,6 +8,7 @@ torchaudio's "kaiser best" is as clean as soxr, at 290 clips/s.
 
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,6 +25,14 @@ from ser.data.containers import TRUNCATED as TRUNCATED
 from ser.data.containers import Pieces, View
 from ser.data.containers import UnreadableAudio as UnreadableAudio
 from ser.data.mpg123 import silenced
+
+DECODER = 2
+"""Another number for other samples of the same file; what was decoded under another one is decoded again.
+
+1: before 2026-11-27; resampling added a dither before 2026-11-23. 2: MP3 files without a table of their length are read
+to their end, W64 and NIST files without what follows the samples.
+"""
+DECODED_BY = f"{DECODER} libsndfile-{soundfile.__libsndfile_version__} soxr-{soxr.__version__}"
 
 SAMPLE_RATE = 16_000
 """Hertz; what every encoder of the package was trained on."""
@@ -144,10 +153,12 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
         raise UnreadableAudio("no header gives its rate; audio=- takes raw samples")
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
         pieces, is_mp3 = checked(content)
-        whole = isinstance(source, Path) and pieces == [range(content.seek(0, io.SEEK_END))]
+        whole = pieces == [range(content.seek(0, io.SEEK_END))]
         try:
             with silenced() if is_mp3 else nullcontext():
-                file = soundfile.SoundFile(source if whole else View(content, pieces))
+                file = soundfile.SoundFile(
+                    named(source) if whole and isinstance(source, Path) else View(content, pieces)
+                )
             with file:
                 if not RATES[0] <= file.samplerate <= RATES[1]:
                     raise UnreadableAudio(f"its sample rate of {file.samplerate} Hz is impossible")
@@ -159,6 +170,11 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
         except soundfile.LibsndfileError as error:
             said = error.error_string.strip() or "no reason is given"
             raise UnreadableAudio(f"it cannot be decoded, being damaged or cut short ({said})") from error
+
+
+def named(path: Path) -> Path | bytes:
+    """A path as soundfile takes it: by itself it encodes names strictly, and one that is no UTF-8 fails."""
+    return path if os.name == "nt" else os.fsencode(path)
 
 
 def checked(file: BinaryIO) -> tuple[Pieces, bool]:

@@ -1,12 +1,13 @@
 """The manifest: a CSV with one row for each recording, the contract between `prepare-data` and everything else."""
 
 import csv
+import hashlib
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from ser.corpora.recordings import Recording
-from ser.data.cache import Facts
+from ser.data.cache import Facts, Unusable
 from ser.errors import UserError
 from ser.files import write_csv
 
@@ -49,21 +50,34 @@ def write(path: Path, utterances: Iterable[Utterance]) -> None:
     write_csv(path, COLUMNS, map(astuple, utterances))
 
 
+def checksum(utterances: Iterable[Utterance]) -> str:
+    """Sha256 of the rows of a manifest, written and read or not."""
+    return hashlib.sha256("\n".join(repr(astuple(row)) for row in utterances).encode("utf-8")).hexdigest()
+
+
 def read(path: Path) -> list[Utterance]:
     """Read a manifest or a split file.
 
     Raises:
-        UserError: there is no such file, or it lacks a column.
+        UserError: there is no such file, it lacks a column, or a row is damaged.
     """
     if not path.is_file():
         raise UserError(
             f"{path.parent}: no {path.name} here; run `ser prepare-data --root DIR` first, or give root=DIR"
         )
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
-            raise UserError(f"{path}: the column{'s' * (len(missing) > 1)} {', '.join(missing)} missing")
-        return [parse(row) for row in reader]
+    found = list[Utterance]()
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
+                raise UserError(f"{path}: the column{'s' * (len(missing) > 1)} {', '.join(missing)} missing")
+            for row in reader:
+                found.append(parse(row))
+    except UserError:
+        raise
+    except (UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
+        raise Unusable(f"{path}: it is damaged after row {len(found)}; prepare the data again") from error
+    return found
 
 
 def parse(row: dict[str, str]) -> Utterance:

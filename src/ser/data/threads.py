@@ -16,6 +16,15 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], at_onc
     Works in blocks of `at_once` items, so that only so many decoded clips are in memory at a time.
     """
     remaining = iter(items)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    pool = ThreadPoolExecutor(max_workers=cores())
+    try:
         while block := list(islice(remaining, at_once)):
             yield from pool.map(function, block)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the block
+
+
+def cores() -> int:
+    """Number of cores that this process may use: a job of a cluster has a few of those of its machine."""
+    affinity = getattr(os, "sched_getaffinity", None)  # of Linux
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
