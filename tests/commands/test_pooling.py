@@ -73,7 +73,7 @@ def test_the_folds_of_an_interrupted_command_are_not_run_again(pooled, data_dir,
     shutil.copytree(pooled, folder)
     shutil.rmtree(folder / "seed1-fold1")
     before = (folder / "seed0-fold1" / "environment.json").read_bytes()
-    with pytest.raises(UserError, match="a finished run is here"):
+    with pytest.raises(UserError, match=r"3 of 4 runs are finished here; resume=true keeps them"):
         run(data_dir, folder, *TWO_FOLDS, "seeds=[0,1]")
     score = run(data_dir, folder, *TWO_FOLDS, "seeds=[0,1]", "resume=true")
     assert (folder / "seed0-fold1" / "environment.json").read_bytes() == before

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from ser.models.checkpoint import stamp_of
 from ser.publish.card import card
-from ser.results import runs
+from ser.runs import finished
 
 HEADINGS = [
     "What these numbers are about", "Confusions", "How to use it", "Training data and licence", "How it was made",
@@ -21,7 +21,7 @@ HEADINGS = [
 
 @pytest.fixture
 def run(finished_run):
-    return runs.read(finished_run)
+    return finished.read(finished_run)
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from ser.commands.push import push
 from ser.commands.train import train
 from ser.errors import UserError
 from ser.models import checkpoint
-from ser.training import run_folder
+from ser.runs import settings
+from ser.runs.folder import RunFolder
 
 HALF = 800_000
 """Bytes: the figure of the confusions is smaller, the weights of the tiny encoder are larger."""
@@ -203,7 +204,7 @@ def test_train_tries_the_login_before_it_touches_anything(nearby, data_dir, fini
     folder = shutil.copytree(finished_run, tmp_path / "run")
     with pytest.raises(UserError, match=r"does not know this token \(401\)"):
         train(quick(data_dir, folder, "overwrite=true"))
-    assert run_folder.is_finished(folder)
+    assert RunFolder(folder).is_finished()
 
 
 def test_the_run_stays_whatever_the_hub_says_in_the_end(nearby, data_dir, tmp_path, capsys):
@@ -215,7 +216,7 @@ def test_the_run_stays_whatever_the_hub_says_in_the_end(nearby, data_dir, tmp_pa
         f"{folder} is finished but not sent: repo=anna/model: the hub does not let this token write there "
         f"(403: Storage limit reached); `ser push checkpoint={folder} repo=anna/model` sends it"
     )
-    assert run_folder.is_finished(folder)
+    assert RunFolder(folder).is_finished()
     nearby.refusals.clear()
     train(quick(data_dir, folder, "resume=true"))
     assert "model.safetensors" in nearby.repositories["anna/model"].files
@@ -224,7 +225,7 @@ def test_the_run_stays_whatever_the_hub_says_in_the_end(nearby, data_dir, tmp_pa
 
 
 def test_a_run_may_be_resumed_with_another_wish_for_the_hub(finished_run, data_dir):
-    run_folder.same_settings(finished_run, quick(data_dir, finished_run, "resume=true"))
+    settings.same_settings(finished_run, quick(data_dir, finished_run, "resume=true"))
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 
+from ser import files
 from ser.corpora import ravdess
 from ser.data import audio, audit, wording
 from ser.results import comparison_files, metrics, significance
-from ser.training import run_folder
+from ser.runs import settings
 
 LABELS = ["angry", "calm", "sad"]
 
 
 @pytest.mark.parametrize(
-    "module", [metrics, significance, comparison_files, ravdess, audio, audit, wording, run_folder]
+    "module", [metrics, significance, comparison_files, ravdess, audio, audit, wording, settings, files]
 )
 def test_the_examples_in_the_docstrings_hold(module):
     result = doctest.testmod(module)

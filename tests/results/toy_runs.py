@@ -7,7 +7,8 @@ import yaml
 
 from ser.data import manifest
 from ser.data.manifest import Utterance
-from ser.results import report, runs
+from ser.results import report
+from ser.runs import finished
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 
@@ -44,4 +45,4 @@ def toy_run(
         "checkpoint_bytes": 8_000_000,
     }
     (folder / "environment.json").write_text(json.dumps(used))
-    return runs.read(folder)
+    return finished.read(folder)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ser import config, console
 from ser.errors import UserError
-from ser.results import comparison, comparison_files, runs
-from ser.results.runs import Run
-from ser.training.run_folder import CONFIG, is_finished
+from ser.results import comparison, comparison_files
+from ser.runs import finished
+from ser.runs.finished import Run
+from ser.runs.folder import RunFolder
 
 log = logging.getLogger("ser")
 
@@ -37,13 +38,14 @@ def found(given: list[str]) -> list[Run]:
         if not inside:
             raise UserError(f"runs={text}: no finished run {'in it' if matches else 'there'}")
         folders.update(dict.fromkeys(inside))
-    return [runs.read(folder) for folder in folders]
+    return [finished.read(folder) for folder in folders]
 
 
 def runs_in(folder: Path) -> list[Path]:
     """The folder itself if it is a finished run (or several that were pooled), else the finished runs below it."""
-    candidates = [folder] if (folder / CONFIG).is_file() else sorted(folder.glob("*/"))
-    for path in candidates:
-        if (path / CONFIG).is_file() and not is_finished(path):
-            log.warning("warning: not finished, and left out: %s", path)
-    return [path for path in candidates if is_finished(path)]
+    run = RunFolder(folder)
+    candidates = [run] if run.is_run() else run.below()
+    for one in candidates:
+        if not one.is_finished():
+            log.warning("warning: not finished, and left out: %s", one.path)
+    return [one.path for one in candidates if one.is_finished()]

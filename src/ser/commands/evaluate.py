@@ -15,7 +15,7 @@ from ser.models.sources import checkpoint_folder
 from ser.out_of_memory import explaining_out_of_memory
 from ser.results import report
 from ser.results.environment import environment
-from ser.training import run_folder
+from ser.runs.folder import RunFolder
 
 
 def evaluate(cfg: config.Evaluate) -> None:
@@ -45,7 +45,7 @@ def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
         UserError: a run is there, whose own report would be lost.
     """
     if cfg.output_dir is not None:
-        if (Path(cfg.output_dir) / run_folder.CONFIG).is_file():
+        if RunFolder(Path(cfg.output_dir)).is_run():
             raise UserError(f"output_dir={cfg.output_dir}: a run is here; give another output_dir")
         return Path(cfg.output_dir)
     return beside(checkpoint_folder, f"evaluation-{cfg.split.value}")

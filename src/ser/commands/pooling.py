@@ -1,7 +1,6 @@
 """Several runs of one command, folds and seeds, as one report."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -14,25 +13,28 @@ from ser.data.prepared import Prepared
 from ser.data.protocols import Split
 from ser.data.wording import in_words, silence
 from ser.files import write_csv, write_json
-from ser.results import figures, history, report, runs
+from ser.results import figures, history, report
 from ser.results.environment import environment
 from ser.results.metrics import SUMMARY
-from ser.results.report import Provenance, Scored
-from ser.results.runs import Run
+from ser.results.report import Provenance
 from ser.results.spread import spread
-from ser.training import run_folder
+from ser.runs.finished import Run, Scored, read
+from ser.runs.folder import FINISHED, HISTORY, TEST
+from ser.runs.places import Places
+from ser.runs.settings import write_config
 
 
-def write(cfg: config.Train, plan: Sequence[config.Train], prepared: Prepared, lists: Sequence[Split]) -> None:
+def write(cfg: config.Train, places: Places, prepared: Prepared, lists: Sequence[Split]) -> None:
     """Write the report of all runs into the folder above theirs."""
-    folder = Path(cfg.output_dir)
-    finished = [runs.read(Path(run.output_dir)) for run in plan]
+    assert places.pooled is not None
+    folder = places.pooled.work.path
+    finished = [read(place.final.path) for place in places.runs]
     scored = pooled(finished)
     source = provenance(cfg, finished, lists)
-    rows = [row_of(run, of_run) for run, of_run in zip(plan, finished, strict=True)]
+    rows = [row_of(run) for run in finished]
     write_csv(folder / "runs.csv", rows[0].keys(), (row.values() for row in rows))
-    manifest.write(folder / "test.csv", dict.fromkeys(row for of_run in lists for row in of_run.test))
-    histories = [history.read(run.folder / "history.csv") for run in finished]
+    manifest.write(folder / TEST, dict.fromkeys(row for of_run in lists for row in of_run.test))
+    histories = [history.read(run.folder / HISTORY) for run in finished]
     steps = [run.report["step"] for run in finished]
     figures.save(
         figures.training_figure(histories, steps, lists[0].chosen_on.value, source.run_title), folder / "training_graph"
@@ -40,14 +42,14 @@ def write(cfg: config.Train, plan: Sequence[config.Train], prepared: Prepared, l
     training = [run.used["training"] for run in finished]
     spent = {
         "seconds": round(sum(run.used["seconds"] for run in finished), 1),
-        "training": {key: round(mean(one[key] for one in training), 2) for key in training[0]},
+        "training": {key: round(mean(one[key] for one in training), 2) for key in common(training)},
         "parameters": finished[0].used["parameters"],
         "checkpoint_bytes": finished[0].used["checkpoint_bytes"],
     }
     measured = report.measured(scored, source, spread(rows))
     used = write_report(folder, measured, {**environment("train"), **spent}, prepared)
-    run_folder.write_config(folder, cfg)
-    write_json(folder / run_folder.FINISHED, used)
+    write_config(folder, cfg)
+    write_json(folder / FINISHED, used)
 
 
 def pooled(finished: Sequence[Run]) -> Scored:
@@ -56,7 +58,18 @@ def pooled(finished: Sequence[Run]) -> Scored:
         [row for run in finished for row in run.scored.utterances],
         finished[0].scored.emotions,
         np.concatenate([run.scored.probabilities for run in finished]),
+        [origin(run) for run in finished for _ in run.scored.utterances],
     )
+
+
+def origin(run: Run) -> tuple[int, int | None]:
+    """Seed and fold."""
+    return run.report["seed"], run.report["protocol"]["fold"]
+
+
+def common(training: Sequence[dict[str, float]]) -> list[str]:
+    """What all runs measured: one on a GPU whose peak is not known lacks its share of the peak."""
+    return [key for key in training[0] if all(key in one for one in training)]
 
 
 def provenance(cfg: config.Train, finished: Sequence[Run], lists: Sequence[Split]) -> Provenance:
@@ -85,13 +98,13 @@ def over_folds(first: dict[str, Any], folds: list[dict[str, Any]]) -> dict[str, 
     return {"name": first["name"], "fold": None, "seed": first["seed"], "folds": folds}
 
 
-def row_of(cfg: config.Train, run: Run) -> dict[str, Any]:
+def row_of(run: Run) -> dict[str, Any]:
     """A run's line in runs.csv."""
     return {
         "corpus": run.report["corpus"],
         "protocol": run.report["protocol"]["name"],
-        "seed": cfg.seed,
-        "fold": cfg.protocol.fold,
+        "seed": run.report["seed"],
+        "fold": run.report["protocol"]["fold"],
         "clips": run.report["clips"],
         "step": run.report["step"],
         "seconds": run.used["seconds"],

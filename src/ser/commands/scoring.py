@@ -21,7 +21,8 @@ from ser.models.inference import Answer, logits
 from ser.results import page, report
 from ser.results.metrics import probabilities
 from ser.results.mistakes import Mistake, most_confident
-from ser.results.report import Provenance, Report, Scored
+from ser.results.report import Provenance, Report
+from ser.runs.finished import Scored
 
 
 def score(

@@ -1,7 +1,9 @@
 """ser train model=hubert_large"""  # noqa: D415
 
 import logging
+import os
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -14,20 +16,28 @@ from ser.commands import pooling
 from ser.commands.push import check_beforehand, push_finished
 from ser.commands.scoring import provenance, score, write_report
 from ser.corpora import CORPORA
-from ser.data import audit, manifest
+from ser.data import audit
 from ser.data.batches import collator_for
 from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, split
 from ser.data.wording import in_words
+from ser.errors import UserError
 from ser.files import write_json
 from ser.models import adaptations, checkpoint
 from ser.models.arithmetic import faster_float32
 from ser.models.sources import lasting
 from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
-from ser.results import figures, history, report, runs
+from ser.results import figures, history, report
 from ser.results.environment import environment
 from ser.results.report import Provenance
-from ser.training import checkpoints, compiling, run_folder, tracking
+from ser.runs import finished
+from ser.runs.folder import FINISHED, HISTORY, REPORT
+from ser.runs.lists import check_same_lists, write_lists
+from ser.runs.opened import how_to_go_on, interruptible, opened
+from ser.runs.places import Place, Places, acquired
+from ser.runs.plan import planned
+from ser.runs.settings import plain
+from ser.training import checkpoints, compiling, tracking
 from ser.training.arguments import training_arguments
 from ser.training.attention import attending
 from ser.training.callbacks import Terminal
@@ -36,7 +46,6 @@ from ser.training.dropout import quick_dropout
 from ser.training.effort import Effort
 from ser.training.flops import flops_of_a_clip
 from ser.training.inputs import inputs, on_gpu
-from ser.training.plan import planned
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 log = logging.getLogger("ser")
@@ -51,42 +60,67 @@ def train(cfg: config.Train) -> float:
     console.start_logging()
     console.quiet_transformers()
     faster_float32()
+    check_one_process()
     plan = planned(cfg)
     if cfg.hub.push:
         check_beforehand(cfg.hub, plan)
-    if plan[0].output_dir == cfg.output_dir:
-        run_folder.claim(Path(cfg.output_dir), plan[0])
-    else:
-        run_folder.claim_all(Path(cfg.output_dir), plan)
     training_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
+    with acquired(cfg, plan) as places, interruptible(how_to_go_on(cfg)):
+        prepared, lists = data_of(cfg, plan, places)
+        places.start_again(cfg.resume)
+        for number, (run, place, of_run) in enumerate(zip(plan, places.runs, lists, strict=True), start=1):
+            if len(plan) > 1:
+                log.info("run %d of %d: %s", number, len(plan), run.output_dir)
+            train_one(run, place, places, prepared, of_run)
+        if places.pooled is not None:
+            pooling.write(cfg, places, prepared, lists)
+            places.pooled.take()
+    console.print_report(places.done)
+    if cfg.hub.push:
+        push_finished(cfg.hub, places.done)
+    return float(finished.json_of(places.done, REPORT)["unweighted_average_recall"])
+
+
+def check_one_process() -> None:
+    """Refuse several processes, before each of them writes where the others do.
+
+    Raises:
+        UserError: a launcher started more than this one.
+    """
+    if (processes := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise UserError(
+            f"WORLD_SIZE={processes}: `ser train` trains in one process; start it without torchrun or accelerate launch"
+        )
+
+
+def data_of(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> tuple[Prepared, list[Split]]:
+    """The corpus, and the lists of each run; those of a run that goes on are the ones it began with."""
     prepared = ready(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     lists = [split(prepared.utterances, run.protocol) for run in plan]
     for of_run in lists:
         audit.check(of_run, prepared.copies, cfg.audit)
-    for number, (run, of_run) in enumerate(zip(plan, lists, strict=True), start=1):
-        if len(plan) > 1:
-            log.info("run %d of %d: %s", number, len(plan), run.output_dir)
-        train_one(run, prepared, of_run, only_one=len(plan) == 1)
-    if len(plan) > 1:
-        pooling.write(cfg, plan, prepared, lists)
-    done = Path(cfg.output_dir if len(plan) > 1 else plan[0].output_dir)
-    console.print_report(done)
-    if cfg.hub.push:
-        push_finished(cfg.hub, done)
-    return float(runs.json_of(done, runs.REPORT)["unweighted_average_recall"])
+    for run, place, of_run in zip(plan, places.runs, lists, strict=True):
+        if cfg.resume:
+            check_same_lists(place.work, run, of_run)
+    return prepared, lists
 
 
-def train_one(cfg: config.Train, prepared: Prepared, lists: Split, only_one: bool) -> None:
+def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepared, lists: Split) -> None:
     """One run in its folder, unless it is finished already."""
-    folder = Path(cfg.output_dir)
-    if run_folder.is_finished(folder) and cfg.resume:
-        log.info("%s is finished already", folder)
+    if place.work.is_finished():
+        log.info("%s is finished already", place.final.path)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with run_folder.opened(folder, cfg):
-        fine_tune(cfg, folder, prepared, lists)
-    if not only_one:
-        checkpoints.drop(folder)
+    if place.work == place.final:
+        places.remove_earlier_report()
+    with opened(place.work, cfg):
+        write_lists(place.work, lists)
+        with checkpoints.full_disk_told(place.work.path):
+            fine_tune(cfg, place.work.path, prepared, lists)
+    if place.work != place.final:
+        places.remove_earlier_report()
+    place.take()
+    if places.pooled is not None:
+        checkpoints.drop(place.final.path)
 
 
 def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split) -> None:
@@ -109,7 +143,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
         read = on_gpu(read, arguments)
     flops = flops_of_a_clip(classifier, read.train, read.collator)
     effort = Effort(len(lists.train), audio, clock, parameters, flops)
-    with tracking.tracked(cfg.tracking, folder, run_folder.plain(asdict(cfg))), console.bar() as bar:
+    with tracking.tracked(cfg.tracking, folder, plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
             model=classifier,
             args=arguments,
@@ -134,22 +168,15 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     with explaining_out_of_memory(EVALUATION):
         scored = score(classifier, collator_for(extractor), prepared, lists.test, cfg.audio, batch_size)
     source = provenance(cfg.protocol, lists, config.Side.test, trained_on, prepared)
-    write_lists(folder, lists)
     rows = history.history(trainer.state.log_history)
     write_history(folder, rows, trained_on["step"], source, lists)
     spent = {**effort.spent(rows, trained_on["step"], folder), "seconds": round(time.time() - started, 1)}
     used = write_report(folder, report.measured(scored, source), {**environment("train"), **spent}, prepared)
-    write_json(folder / run_folder.FINISHED, used)
-
-
-def write_lists(folder: Path, lists: Split) -> None:
-    for side in config.Side:
-        if lists.side(side):
-            manifest.write(folder / f"{side.value}.csv", lists.side(side))
+    write_json(folder / FINISHED, used)
 
 
 def write_history(folder: Path, rows: list[history.Row], step: int, source: Provenance, lists: Split) -> None:
-    history.write(folder / "history.csv", rows, source.corpus, source.protocol, lists.chosen_on.value)
+    history.write(folder / HISTORY, rows, source.corpus, source.protocol, lists.chosen_on.value)
     graph = figures.training_figure([rows], [step], lists.chosen_on.value, source.run_title)
     figures.save(graph, folder / "training_graph")
 
@@ -170,7 +197,9 @@ def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
     """Train, a resumed run from where it can go on; the best weights are in the model afterwards."""
     newest = checkpoints.last(folder) if cfg.resume else None
     if newest is not None:
-        log.info("going on from %s", newest)
+        log.info("going on from %s", checkpoints.at_home(newest))
+    elif cfg.resume:
+        log.info("no checkpoint to go on from: the run starts again")
     if cfg.resume and trainer.is_world_process_zero():
         checkpoints.drop_after(folder, newest)
     with checkpoints.full_disk_told(folder), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
@@ -181,7 +210,7 @@ def stamp(cfg: config.Train, lists: Split, step: int) -> dict[str, Any]:
     """What the checkpoint says of itself, and what `ser evaluate` needs to score it."""
     return {
         "corpus": cfg.corpus.name,
-        "protocol": run_folder.plain(asdict(cfg.protocol)),
+        "protocol": plain(asdict(cfg.protocol)),
         "identity": identity(cfg.protocol, lists),
         "chosen_on": lists.chosen_on.value,
         "audio": asdict(cfg.audio),

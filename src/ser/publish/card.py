@@ -19,7 +19,7 @@ from ser.publish.places import command_without_places, last_part
 from ser.results import page, page_words
 from ser.results.page_words import NAMES, percent, reach
 from ser.results.report import Provenance, Report, measured
-from ser.results.runs import Run
+from ser.runs.finished import Run
 
 METRICS = {"accuracy": "accuracy", "unweighted_average_recall": "recall", "macro_f1": "f1"}
 """What stands in the index of results, and what the hub calls it; averages there are over the emotions."""

@@ -11,8 +11,9 @@ from ser.models import checkpoint
 from ser.models.sources import CONFIG, is_hub_name, weights
 from ser.publish.card import card
 from ser.publish.places import last_part, without_places
-from ser.results import runs
-from ser.results.runs import REPORT, Run
+from ser.runs import finished
+from ser.runs.finished import Run
+from ser.runs.folder import REPORT
 
 Parcel = dict[str, bytes | Path]
 """By name in the repository: what is written for it, or a file that goes as it is."""
@@ -27,8 +28,8 @@ def finished_run(folder: Path) -> Run:
     """
     if folder.resolve().name != "checkpoint":
         raise UserError(f"checkpoint={folder}: no finished run, so no number stands behind it; give a run folder")
-    run, stamp = runs.read(folder.resolve().parent), checkpoint.stamp_of(folder)
-    if not runs.is_about(run.report, stamp):
+    run, stamp = finished.read(folder.resolve().parent), checkpoint.stamp_of(folder)
+    if not finished.is_about(run.report, stamp):
         raise UserError(f"checkpoint={folder}: the report beside it is about another checkpoint")
     return run
 

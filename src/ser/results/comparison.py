@@ -9,11 +9,9 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from ser.results.runs import Run
 from ser.results.significance import by_unit, holm, mcnemar
-
-OWN = ("seed", "seeds", "output_dir", "overwrite", "resume", "root", "data_dir", "tracking", "audit")
-"""Settings in which two runs may differ and still be repetitions of one experiment."""
+from ser.runs.finished import Run
+from ser.runs.settings import decisive
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def repeated(runs: Sequence[Run]) -> list[Repeated]:
     alike = defaultdict[str, list[Run]](list)
     for run in runs:
         if isinstance(run.report["seed"], int):
-            alike[json.dumps({key: run.settings[key] for key in run.settings if key not in OWN})].append(run)
+            alike[json.dumps({**decisive(run.settings), "seed": None}, sort_keys=True)].append(run)
     return [
         Repeated(group, over(group, "accuracy"), over(group, "unweighted_average_recall"))
         for group in alike.values()

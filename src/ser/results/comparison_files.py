@@ -11,7 +11,7 @@ from ser.results import figures, page
 from ser.results.comparison import Block, Pair, Repeated
 from ser.results.comparison_figure import comparison_figure
 from ser.results.published import TABLE_III, Published
-from ser.results.runs import Run
+from ser.runs.finished import Run
 
 NEVER_ACROSS = (
     "Each block is one protocol. Numbers of different blocks answer different questions and are not comparable."

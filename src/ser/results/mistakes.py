@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ser.data.audio import Int16
 from ser.data.manifest import Utterance
-from ser.results.report import Scored
+from ser.runs.finished import Scored
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import classification_report
 
-from ser.data.manifest import Utterance
 from ser.files import write_csv, write_json, write_text
 from ser.results import figures, metrics
 from ser.results.breakdown import Group, breakdown
@@ -17,24 +14,7 @@ from ser.results.breakdown import write as write_breakdown
 from ser.results.intervals import Interval, intervals
 from ser.results.metrics import Bin
 from ser.results.spread import Spread
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Clips with the probabilities that a checkpoint gives them; several models may have answered one clip."""
-
-    utterances: Sequence[Utterance]
-    emotions: Sequence[str]
-    probabilities: npt.NDArray[np.float64]
-    """`(clips, emotions)`."""
-
-    @property
-    def truth(self) -> list[str]:
-        return [utterance.emotion for utterance in self.utterances]
-
-    @property
-    def prediction(self) -> list[str]:
-        return [self.emotions[index] for index in self.probabilities.argmax(axis=-1)]
+from ser.runs.finished import ORIGIN, Scored
 
 
 @dataclass(frozen=True)
@@ -194,10 +174,15 @@ def numbers_in_words(report: Report) -> list[str]:
 
 
 def write_predictions(path: Path, scored: Scored) -> None:
-    """A row for each answer, sorted by path, with one probability column for each emotion."""
-    columns = zip(scored.utterances, scored.prediction, scored.probabilities, strict=True)
+    """Write a row for each answer, sorted by path, with one probability column for each emotion.
+
+    Where several runs are pooled, seed and fold say which of them gave an answer.
+    """
+    columns_of_origin = ORIGIN if scored.origins is not None else ()
+    origins: Sequence[tuple[int | None, ...]] = scored.origins or [()] * len(scored.utterances)
+    columns = zip(scored.utterances, scored.prediction, origins, scored.probabilities, strict=True)
     rows = [
-        [utterance.path, utterance.emotion, prediction, *(f"{share:.6f}" for share in shares)]
-        for utterance, prediction, shares in sorted(columns, key=lambda row: row[0].path)
+        [utterance.path, utterance.emotion, prediction, *origin, *(f"{share:.6f}" for share in shares)]
+        for utterance, prediction, origin, shares in sorted(columns, key=lambda row: row[0].path)
     ]
-    write_csv(path, ["path", "truth", "prediction", *scored.emotions], rows)
+    write_csv(path, ["path", "truth", "prediction", *columns_of_origin, *scored.emotions], rows)

@@ -9,7 +9,8 @@ from ser.models.sources import checkpoint_anywhere
 from ser.results.intervals import Interval
 from ser.results.page_words import percent, reach
 from ser.results.report import Provenance
-from ser.results.runs import REPORT, is_about, json_of
+from ser.runs.finished import is_about, json_of
+from ser.runs.folder import REPORT
 
 
 @dataclass(frozen=True)

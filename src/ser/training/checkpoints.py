@@ -1,6 +1,7 @@
 """The `checkpoint-N` folders of a run: which are whole, which one a run goes on from, which may go."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,13 @@ from safetensors import SafetensorError
 
 from ser import config
 from ser.errors import UserError
-from ser.files import remove
+from ser.files import remove, write_json
 
 STATE = "trainer_state.json"
 OPTIMIZER = "optimizer.pt"
 SCHEDULER = "scheduler.pt"
 """The Trainer's names. A scheduler's state stands beside every state of an optimizer, however that one is sharded."""
+NAME = re.compile(r"checkpoint-\d+", re.ASCII)
 WRITING = "being_written"
 """Stands in a checkpoint from its beginning until its last byte is written."""
 
@@ -26,8 +28,9 @@ def path_of(folder: Path, step: int) -> Path:
 
 
 def in_order(folder: Path) -> list[Path]:
-    """All of them, the oldest first."""
-    return sorted(folder.glob("checkpoint-*"), key=step_of)
+    """All of them, the oldest first; a copy under another name (`checkpoint-100.bak`) is none of them."""
+    there = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name) and path.is_dir()]
+    return sorted(there, key=step_of)
 
 
 def step_of(checkpoint: Path) -> int:
@@ -64,6 +67,26 @@ def last(folder: Path) -> Path | None:
     """The newest whole one that holds an optimizer's state: a run goes on from there."""
     newest_first = reversed(in_order(folder))
     return next((path for path in newest_first if (path / SCHEDULER).is_file() and state_of(path) is not None), None)
+
+
+def at_home(checkpoint: Path) -> Path:
+    """Let the state of a checkpoint name the best one where it lies now: the Trainer keeps its absolute path.
+
+    Raises:
+        UserError: the best one is gone, so that a run that goes on could not end with it.
+    """
+    state = state_of(checkpoint) or {}
+    if (best := state.get("best_model_checkpoint")) is None:
+        return checkpoint
+    here = checkpoint.parent / Path(best).name
+    if state_of(here) is None:
+        raise UserError(
+            f"resume=true: {checkpoint} goes on from a run whose best checkpoint so far, {here.name}, is not in "
+            f"{checkpoint.parent}; put it back, or start again with overwrite=true"
+        )
+    if best != str(here):
+        write_json(checkpoint / STATE, {**state, "best_model_checkpoint": str(here)})
+    return checkpoint
 
 
 def drop_after(folder: Path, checkpoint: Path | None) -> None:

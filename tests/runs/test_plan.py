@@ -2,7 +2,7 @@ import pytest
 from conftest import composed
 
 from ser.errors import UserError
-from ser.training.plan import planned
+from ser.runs.plan import planned
 
 
 def folders(*overrides):

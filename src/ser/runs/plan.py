@@ -18,6 +18,6 @@ def planned(cfg: Train) -> list[Train]:
         for fold in folds(cfg.protocol):
             name = "-".join([f"seed{seed}"] * (len(cfg.seeds) > 1) + [f"fold{fold}"] * (fold is not None))
             protocol = replace(cfg.protocol, fold=fold)
-            folder = str(Path(cfg.output_dir) / name)
+            folder = str(Path(cfg.output_dir).expanduser() / name)
             runs.append(replace(cfg, seed=seed, seeds=[seed], protocol=protocol, output_dir=folder))
     return runs

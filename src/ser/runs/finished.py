@@ -1,0 +1,93 @@
+"""Finished runs, read back from their folders."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from ser.data import manifest
+from ser.data.manifest import Utterance
+from ser.errors import UserError
+from ser.runs.folder import CONFIG, FINISHED, PREDICTIONS, REPORT, TEST
+
+ORIGIN = ("seed", "fold")
+"""Columns of the pooled predictions.csv: which run gave an answer."""
+FIRST = ("path", "truth", "prediction", *ORIGIN)
+"""The other columns of predictions.csv are emotions."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Clips with the probabilities that a checkpoint gives them; several models may have answered one clip."""
+
+    utterances: Sequence[Utterance]
+    emotions: Sequence[str]
+    probabilities: npt.NDArray[np.float64]
+    """`(clips, emotions)`."""
+    origins: Sequence[tuple[int, int | None]] | None = None
+    """Seed and fold of the run that gave each answer, where several runs are pooled."""
+
+    @property
+    def truth(self) -> list[str]:
+        return [utterance.emotion for utterance in self.utterances]
+
+    @property
+    def prediction(self) -> list[str]:
+        return [self.emotions[index] for index in self.probabilities.argmax(axis=-1)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder says of itself."""
+
+    folder: Path
+    report: dict[str, Any]
+    """classification_report.json."""
+    used: dict[str, Any]
+    """environment.json."""
+    settings: dict[str, Any]
+    """config.yaml."""
+    scored: Scored
+
+
+def read(folder: Path) -> Run:
+    """Read a finished run, or several that were pooled.
+
+    Raises:
+        UserError: the folder holds no finished run.
+    """
+    report, used = (json_of(folder, name) for name in (REPORT, FINISHED))
+    settings = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    return Run(folder, report, used, settings, scored_in(folder))
+
+
+def scored_in(folder: Path) -> Scored:
+    """The answers of predictions.csv; one that was pooled by an older version does not say which run gave which."""
+    utterances = {row.path: row for row in manifest.read(folder / TEST)}
+    with (folder / PREDICTIONS).open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        emotions = [name for name in reader.fieldnames or () if name not in FIRST]
+        rows = list(reader)
+    shares = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
+    pooled = "seed" in (reader.fieldnames or ())
+    origins = [(int(row["seed"]), int(row["fold"]) if row["fold"] else None) for row in rows] if pooled else None
+    return Scored([utterances[row["path"]] for row in rows], emotions, shares, origins)
+
+
+def is_about(report: dict[str, Any], stamp: dict[str, Any]) -> bool:
+    """Whether a report beside a checkpoint is the one on it: same lists, same step."""
+    return (report["protocol"], report["step"]) == (stamp["identity"], stamp["step"])
+
+
+def json_of(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    if not path.is_file():
+        raise UserError(f"{folder}: no {name} here: it is not the folder of a finished run")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

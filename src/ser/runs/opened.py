@@ -1,0 +1,73 @@
+"""A run while it goes on: its config and its log, and what is left of it when it fails or is interrupted."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from ser import config
+from ser.console import logging_to
+from ser.errors import Interrupted, UserError
+from ser.files import failures_told, parents_made
+from ser.runs.folder import RunFolder
+from ser.runs.settings import write_config
+
+log = logging.getLogger("ser")
+
+
+@contextmanager
+def opened(run: RunFolder, cfg: config.Train) -> Iterator[None]:
+    """Write the config and the log while the run goes on; leave nothing of a run that never began.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM; its line says how to go on, and is in the log as well.
+    """
+    began, there = run.is_run(), run.path.is_dir()
+    with ExitStack() as stack:
+        with failures_told(run.path):
+            stack.enter_context(parents_made(run.path))
+            run.path.mkdir(exist_ok=True)
+        try:
+            write_config(run.path, cfg)
+            with logging_to(run.log), logged(cfg):
+                yield
+        except UserError:
+            if not began and not run.has_checkpoints():
+                run.clear()
+                if not there:
+                    run.path.rmdir()
+            raise
+
+
+@contextmanager
+def logged(cfg: config.Train) -> Iterator[None]:
+    """Write what ends a run into its log; the command line says it on the terminal."""
+    try:
+        with interruptible(how_to_go_on(cfg)):
+            yield
+    except (UserError, Interrupted) as error:
+        log.error("%s", error, extra={"file_only": True})
+        raise
+    except Exception:
+        log.exception("the run failed", extra={"file_only": True})
+        raise
+
+
+@contextmanager
+def interruptible(line: str) -> Iterator[None]:
+    """Say in one line how to go on after Ctrl-C or SIGTERM.
+
+    Raises:
+        Interrupted: with this line; one that is raised inside keeps its own.
+    """
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt as error:
+        raise Interrupted(line) from error
+
+
+def how_to_go_on(cfg: config.Train) -> str:
+    """What to type after an interruption."""
+    instead = " instead of overwrite=true" if cfg.overwrite else ""
+    return f"interrupted; the same command with resume=true{instead} goes on with {cfg.output_dir}"
