@@ -1,0 +1,161 @@
+"""Nonsense for what parses: file names, tables and the command line."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from faults_ground import Ground, Part, ser, tidy
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from omegaconf.errors import OmegaConfBaseException
+
+from ser import cli, config
+from ser.corpora import ravdess
+from ser.corpora.recordings import Recording
+from ser.data import found, manifest, protocols
+from ser.errors import UserError
+
+TOLD = (UserError, HydraException, OmegaConfBaseException)
+"""What the command line turns into a line."""
+
+ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+CODES = st.sampled_from(["01", "02", "03", "08", "09", "24", "25", "00", "٠١", "１２"])
+NAMES = st.one_of(st.from_regex(r"\A\d{2}(-\d{2}){6}\Z"), st.lists(CODES, min_size=6, max_size=8).map("-".join), ANY)
+CELLS = st.one_of(
+    st.sampled_from(["path", "fold", "1", "2", "1.0", "", "nan", "-1", "a.wav", "../a.wav", "\ufeffpath", '"', "1e9"]),
+    ANY,
+)
+ROWS = st.lists(st.lists(CELLS, max_size=4).map(",".join), max_size=6)
+
+
+def table(*header: str) -> Any:
+    return ROWS.map(lambda rows: "\n".join([*header, *rows]).encode())
+
+
+TABLES = st.one_of(
+    st.binary(max_size=300), table(), table(",".join(manifest.COLUMNS)), table("path,fold"), table("fold;path")
+)
+KEYS = (
+    "seed", "output_dir", "model", "trainer.learning_rate", "trainer.num_train_epochs", "protocol.fold", "seeds",
+    "model.config.layerdrop", "trainer.hf.seed", "+trainer.hf.adam_beta2", "nonsense", "~model", "++a.b", "audio.trim",
+)  # fmt: skip
+ODD = (
+    "", "0", "-1", "1e400", "nan", "null", "[0,1", "{a: b}", "${seed}", "${nowhere}", "'", "a,b", "true", "~", "=",
+    "runs/x", "[", "Jörg", "it's", "run (1)", "\n", "x=y", "~/x",
+)  # fmt: skip
+WORDS = st.lists(st.builds("{}={}".format, st.sampled_from(KEYS), st.sampled_from(ODD) | ANY), min_size=1, max_size=3)
+
+
+def fuzz(ground: Ground, count: int) -> Part:
+    """Draw `count` inputs for each parser, and some command lines for the real command."""
+    part = Part("fuzzing")
+    with tempfile.TemporaryDirectory(dir=ground.folder) as folder:
+        target = Path(folder) / "table.csv"
+        tries: dict[str, tuple[Any, Callable[[Any], None]]] = {
+            "file names": (NAMES, name_of_a_recording),
+            "the manifest": (TABLES, lambda content: written(target, content, manifest.read)),
+            "folds_csv": (TABLES, lambda content: written(target, content, folds_of)),
+            "predict's CSV": (TABLES, lambda content: written(target, content, recordings_of)),
+            "a path as a flag": (ANY, path_as_flag),
+            "words of the command line": (WORDS, words_of_a_command),
+        }  # fmt: skip
+        for what, (inputs, parse) in tries.items():
+            try_all(part, ground, what, inputs, parse, count)
+    real_commands(ground, part, min(30, max(1, count // 50)))
+    return part
+
+
+def try_all(part: Part, ground: Ground, what: str, inputs: Any, parse: Callable[[Any], None], count: int) -> None:
+    """Parse drawn inputs; anything but a result or a line for the user is a violation."""
+    tried = 0
+
+    @seed(ground.seed)
+    @settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(inputs)
+    def once(drawn: Any) -> None:
+        nonlocal tried
+        tried += 1
+        with contextlib.suppress(*TOLD):
+            parse(drawn)
+
+    try:
+        once()
+    except Exception as error:  # whatever it is, it would have been a traceback
+        note = " ".join(getattr(error, "__notes__", [""])[-1].split())[:200]
+        part.check(False, f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:200]} ({note})")
+    part.count(what, tried)
+
+
+def name_of_a_recording(stem: str) -> None:
+    """Read a name as `scan` does."""
+    if ravdess.SEVEN_CODES.fullmatch(stem) and not ravdess.impossible(stem):
+        recording: Recording = ravdess.recording(f"{stem}.wav")
+        assert recording.emotion in ravdess.EMOTIONS, recording
+        assert 1 <= int(recording.speaker) <= 24, recording
+
+
+def written(target: Path, content: bytes, read: Callable[[Path], Any]) -> None:
+    target.write_bytes(content)
+    read(target)
+
+
+def recordings_of(path: Path) -> None:
+    found.find(str(path), None)
+
+
+def folds_of(path: Path) -> None:
+    protocol = config.Protocol(name="custom", seed=0, folds_csv=str(path), validation_speakers=0, reference="")
+    for fold in protocols.folds(protocol):
+        assert isinstance(fold, int), fold
+
+
+def path_as_flag(path: str) -> None:
+    """A path behind a flag means itself, whatever is in its name."""
+    (word,) = cli.flags_to_overrides([f"--audio={path}"])
+    (override,) = OverridesParser.create().parse_overrides([word])
+    assert override.value() == path, (override.value(), path)
+
+
+def words_of_a_command(words: list[str]) -> None:
+    with initialize_config_dir(cli.CONFIGS, version_base="1.3"):
+        cli.checked(compose("train", overrides=words), cli.SCHEMAS["train"])
+
+
+def real_commands(ground: Ground, part: Part, count: int) -> None:
+    """The command itself with drawn words, in a folder without data: a line, and nothing is left behind."""
+    place = ground.folder / "fuzzed"
+    place.mkdir()
+    draw = ground.random
+    values = (
+        "",
+        "0",
+        "-1",
+        "1e400",
+        "nan",
+        "[",
+        "{a: b}",
+        "${seed}",
+        "Jörg",
+        "it's",
+        "a,b",
+        "run (1)",
+        "\n",
+        "x=y",
+        "~/x",
+    )
+    for _ in range(count):
+        command = draw.choice(list(cli.COMMANDS))
+        keys = ("checkpoint", "runs", "output_dir", "data_dir", "seed", "audio", "root", "split", *KEYS)
+        words = [f"{draw.choice(keys)}={draw.choice(ODD)}" for _ in range(draw.randint(0, 3))]
+        if command == "serve":
+            words.append("checkpoint=nowhere")
+        ended = ser(place, command, *words)
+        part.count("commands")
+        tidy(part, ended, f"ser {command} {' '.join(map(repr, words))}")
+    shutil.rmtree(place)
