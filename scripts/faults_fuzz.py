@@ -132,23 +132,6 @@ def real_commands(ground: Ground, part: Part, count: int) -> None:
     place = ground.folder / "fuzzed"
     place.mkdir()
     draw = ground.random
-    values = (
-        "",
-        "0",
-        "-1",
-        "1e400",
-        "nan",
-        "[",
-        "{a: b}",
-        "${seed}",
-        "Jörg",
-        "it's",
-        "a,b",
-        "run (1)",
-        "\n",
-        "x=y",
-        "~/x",
-    )
     for _ in range(count):
         command = draw.choice(list(cli.COMMANDS))
         keys = ("checkpoint", "runs", "output_dir", "data_dir", "seed", "audio", "root", "split", *KEYS)
