@@ -58,6 +58,8 @@ def torn(ground: Ground, count: int) -> Part:
         place = ground.folder / f"torn-{number}"
         shutil.copytree(bases[kind], place, symlinks=True)
         found = sorted(place.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+        if kind.startswith("resume") and "checkpoint" in pattern:
+            found = [path for path in found if is_whole(path.parent)]
         if found:
             DAMAGE[damage](found[-1])
             part.count(damage)
@@ -78,10 +80,9 @@ def made(ground: Ground, kind: str) -> Path:
     place, words = ground.place(), recipe_of(kind)
     running = Running(place, "train", *words, "output_dir=run")
     if kind.startswith("resume"):
-        while not any(place.glob("run/checkpoint-3")) and running.wait(0.01) is None:
+        while sum(map(is_whole, place.glob("run/checkpoint-*"))) < 2 and running.wait(0.002) is None:
             pass
-        while any(place.glob("run/*/being_written")) and running.wait(0.002) is None:
-            pass
+        assert running.wait(0) is None, "it ended before it was killed"
         os.kill(running.pid, signal.SIGKILL)
     running.end()
     if kind == "pool":
@@ -89,6 +90,10 @@ def made(ground: Ground, kind: str) -> Path:
             if path.is_file():
                 path.unlink()
     return place
+
+
+def is_whole(checkpoint: Path) -> bool:
+    return (checkpoint / "trainer_state.json").is_file() and not (checkpoint / "being_written").exists()
 
 
 def go_on(ground: Ground, part: Part, kind: str, place: Path, what: str) -> None:
