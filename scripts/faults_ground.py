@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -161,18 +162,26 @@ def ser(
     return Running(folder, *words, real=real, env=env).end(limit)
 
 
+RAW = re.compile(
+    r"codec can't|NoneType|expected string or bytes|out of range|invalid literal|could not convert|not subscriptable"
+    r"|has no attribute|unexpected keyword|required positional|unsupported operand|object is not|Expecting value"
+)
+"""What Python says to itself: a line of this kind names neither what is wrong nor what to do."""
+
+
 def tidy(part: Part, ended: Ended, what: str) -> None:
-    """Whether a command ended in time and without a traceback."""
+    """Note a command that does not end in time, or ends with a traceback or a line that only Python understands."""
     part.check(not ended.hung, f"{what}: it hangs ({ended.last})")
     part.check("Traceback (most recent call last)" not in ended.output, f"{what}: traceback ({ended.last})")
+    said = ended.last.removeprefix("ser:").strip()
+    raw = ended.code > 0 and (not said or said == "(no output)" or RAW.search(said))
+    part.check(not raw, f"{what}: no reason for a user ({ended.last})")
 
 
 def refused(part: Part, ended: Ended, what: str) -> None:
     """Whether a command said in a line why it does not do what it cannot do."""
     tidy(part, ended, what)
     part.check(ended.code != 0, f"{what}: accepted ({ended.last})")
-    if ended.code > 0 and "Traceback" not in ended.output:
-        part.check(ended.last != "(no output)", f"{what}: status {ended.code} without a word")
 
 
 def results(folder: Path) -> dict[str, str]:

@@ -26,7 +26,14 @@ DOWNLOAD, PUSH = (
     ("create", "preupload", "batch", "storage", "commit"),
 )
 REPOSITORY, CLIP = "anna/model", "corpus/Actor_01/03-01-05-01-01-01-01.wav"
-ONLINE = {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN, "HF_HUB_DOWNLOAD_TIMEOUT": "3", "HF_HUB_ETAG_TIMEOUT": "3"}
+ONLINE = {
+    "HF_HUB_OFFLINE": "0",
+    "NO_PROXY": "127.0.0.1",
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_TOKEN": TOKEN,
+    "HF_HUB_DOWNLOAD_TIMEOUT": "3",
+    "HF_HUB_ETAG_TIMEOUT": "3",
+}
 """The client waits ten seconds for each answer if left to itself."""
 
 
