@@ -140,10 +140,12 @@ def of_answers(file: Path) -> set[str]:
 def broken(ground: Ground, root: Path, count: int) -> dict[str, str]:
     """Write broken files under names that the corpus has; how each was broken."""
     sources = {suffix: encoded(ground, suffix) for suffix in CONTAINERS}
-    codes = itertools.product(range(2, 9), (1, 2), (1, 2), (1, 2), range(1, 24))
+    codes = list(itertools.product(range(2, 9), (1, 2), (1, 2), (1, 2), range(1, 24)))
     how = {}
     kinds = itertools.cycle(itertools.product(BREAKAGE, CONTAINERS))
-    for (breakage, suffix), (emotion, *others) in zip(kinds, list(codes)[:count], strict=False):
+    for (breakage, suffix), (emotion, *others) in zip(
+        kinds, ground.random.sample(codes, min(count, len(codes))), strict=False
+    ):
         name = "-".join(f"{code:02d}" for code in (3, 1, emotion, *others)) + f".{suffix}"
         (root / name).write_bytes(breakage(sources[suffix], ground.random))
         how[name] = breakage.__name__

@@ -200,11 +200,12 @@ def content_of(path: Path) -> str:
     if path.name == "environment.json":
         return "there"  # the last file of a run: versions, machine and times
     content = path.read_bytes()
-    with suppress(ValueError):  # a torn one counts as it is
-        report = json.loads(content)
-        for run in (report.get("spread") or {"runs": ()})["runs"]:
-            run.pop("seconds")
-        content = json.dumps(report).encode()
+    if path.suffix == ".json":
+        with suppress(ValueError):  # a torn one counts as it is
+            report = json.loads(content)
+            for run in (report.get("spread") or {"runs": ()})["runs"]:
+                run.pop("seconds")
+            content = json.dumps(report).encode()
     return hashlib.sha256(content).hexdigest()
 
 
