@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ser import apps, cli, config
+from ser import apps, cli, command_line, config
 from ser.corpora import ravdess
 from ser.corpora.recordings import Recording
 from ser.data import found, manifest, protocols
@@ -120,13 +120,14 @@ def folds_of(path: Path) -> None:
 
 def path_as_flag(path: str) -> None:
     """A path behind a flag means itself, whatever is in its name."""
-    (word,) = cli.flags_to_overrides([f"--audio={path}"])
+    (word,) = command_line.hydra_words(["--audio", path], apps.SCHEMAS["predict"])
     (override,) = OverridesParser.create().parse_overrides([word])
     meant = OmegaConf.create({"path": override.value()}).path
     assert meant == path, (meant, path)
 
 
 def words_of_a_command(words: list[str]) -> None:
+    words = command_line.hydra_words(words, apps.SCHEMAS["train"])
     with initialize_config_dir(apps.CONFIGS, version_base="1.3"):
         apps.checked(compose("train", overrides=words), apps.SCHEMAS["train"])
 
