@@ -42,7 +42,7 @@ NAMES = [
     "new\nline",
     "日本語",
     "runs/x/",
-    "caf\udce9",
+    "se\udcf1or",
 ]
 KEYS = [
     ("predict", "checkpoint"),
@@ -269,7 +269,7 @@ def test_the_command_finds_a_folder_by_its_name(name, tmp_path):
 
 
 def test_a_name_that_is_no_text_is_no_traceback(tmp_path):
-    name = b"caf\xe9"
+    name = b"se\xf1or"
     result = ser("compare", b"runs=" + name, cwd=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "no finished run there" in result.stderr

@@ -2,9 +2,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ser
+
+from ser.console import logging_to
+from ser.errors import UserError
 
 # Runs `ser compare runs=x` and interrupts it where {module} is imported.
 INTERRUPTED_BY_AN_IMPORT = """
@@ -116,3 +120,37 @@ def test_a_mistake_in_a_sweep_of_the_real_command_is_one_line_each(tmp_path):
         "ser: root=/nowhere2: there is no such folder",
         "ser: 2 of 2 jobs failed: root=/nowhere1; root=/nowhere2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise PermissionError(13, 'Permission denied', '/root/x')", "/root/x: Permission denied"),
+        ("raise OSError(28, 'No space left on device')", "No space left on device"),
+        ("open(cfg.output_dir + '/x/y')", None),
+        ("open(cfg.output_dir)", "no/where: No such file or directory"),
+        ("open('no')", "no: No such file or directory"),
+        ("open('other')", None),
+        ("raise UserError('a\\nb \\x1b[31m')", "a\\nb \\x1b[31m"),
+        ("raise KeyError('x')", None),
+    ],
+)
+def test_only_what_is_no_mistake_of_the_users_is_called_a_defect(body, line, tmp_path):
+    result = run_stage(body, "runs=x", "output_dir=no/where", cwd=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    if line is not None:
+        assert result.stderr == f"ser: {line}\n"
+        return
+    assert result.stderr.startswith("ser: this is a defect of ser, ")
+    kept = Path(result.stderr.split("its traceback is in ")[1].strip())
+    assert "in compare" in kept.read_text()
+    kept.unlink()
+
+
+def test_the_log_of_a_run_keeps_the_traceback_of_a_defect(tmp_path):
+    with pytest.raises(KeyError), logging_to(tmp_path / "run.log"):
+        raise KeyError("lost")
+    with pytest.raises(UserError), logging_to(tmp_path / "mistake.log"):
+        raise UserError("a mistake")
+    assert "Traceback" in (tmp_path / "run.log").read_text()
+    assert (tmp_path / "mistake.log").read_text() == ""

@@ -21,8 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ser import config, ending
 from ser.command_line import hydra_words
-from ser.config.paths import expand_home
-from ser.errors import UserError
+from ser.config.paths import expand_home, given_paths
+from ser.errors import UserError, of_given
 
 PACKAGED = Path(__file__).parent / "configs"  # in a wheel
 CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "configs")  # in a checkout
@@ -82,11 +82,13 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
     def task(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
         jobs.number += 1
+        paths: list[str] = []
         try:
             checked_cfg = checked(cfg, SCHEMAS[stage])
+            paths = given_paths(checked_cfg)
             return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
-        except Exception as error:  # Hydra would announce it with a line of its own
-            name = swept(hydra_cfg.overrides.task)
+        except Exception as raised:  # Hydra would announce it with a line of its own
+            error, name = of_given(raised, paths), swept(hydra_cfg.overrides.task)
             jobs.failed.append((name, error))
             if hydra_cfg.mode is RunMode.MULTIRUN:
                 ending.tell(error, name)

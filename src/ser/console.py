@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 from rich.text import Text
 
+from ser.errors import UserError
+
 Item = TypeVar("Item")
 
 stderr = Console(stderr=True)
@@ -54,6 +56,10 @@ def logging_to(path: Path) -> Iterator[None]:
     logger.addHandler(handler)
     try:
         yield
+    except Exception as error:
+        if not isinstance(error, UserError):  # the terminal gets one line of it
+            logger.exception("%s", error, extra={"file_only": True})
+        raise
     finally:
         logger.removeHandler(handler)
         handler.close()

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -87,10 +88,22 @@ def tell(error: Exception, job: str = "") -> None:
     if TRACEBACK_WANTED:
         traceback.print_exception(error)
         return
+    from ser.errors import explained, is_told
+
+    line = explained(error) if is_told(error) else defect(error)
+    say(line if line.startswith(job) else f"{job}: {line}")
+
+
+def defect(error: Exception) -> str:
+    """Keep the traceback of what is no mistake of the user's; give the line that says where it is."""
     from ser.errors import explained
 
-    line = explained(error)
-    say(line if line.startswith(job) else f"{job}: {line}")
+    lines = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="ser-", suffix=".txt", delete=False, errors="backslashreplace"
+    ) as file:
+        file.write(lines)
+    return f"this is a defect of ser, {type(error).__name__}: {explained(error)}; its traceback is in {file.name}"
 
 
 def say(line: str) -> None:

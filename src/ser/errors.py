@@ -1,8 +1,9 @@
-"""A user's mistakes, each told in one line."""
+"""A user's mistakes, each told in one line, and how a defect of ours differs from them."""
 
+import errno
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-
-from omegaconf.errors import OmegaConfBaseException
+from pathlib import Path
 
 
 class UserError(ValueError):
@@ -21,11 +22,49 @@ class Interrupted(KeyboardInterrupt):
     """
 
 
+DISK = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "EIO", "ESTALE", "ENXIO")
+LIMITS = ("EMFILE", "ENFILE", "ENOMEM")
+SURROUNDINGS = {getattr(errno, name, None) for name in (*DISK, *LIMITS)}
+"""What the system says of a disk, of rights and of its limits; it is no defect of ours, whatever file it is about."""
+
+
+def is_told(error: BaseException) -> bool:
+    """Whether an error is explained by its one line; any other is a defect of ours."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, OSError):
+        return error.errno in SURROUNDINGS or isinstance(error, (ConnectionError, TimeoutError))
+    return isinstance(error, (UserError, HydraException, OmegaConfBaseException))
+
+
+def of_given(error: Exception, given: Iterable[str]) -> Exception:
+    """The UserError in place of an OSError about a path that was given, or about a folder above it."""
+    if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
+        named = Path(error.filename)
+        if any(named == Path(path) or named in Path(path).parents for path in given):
+            told = UserError(f"{error.filename}: {error.strerror}")
+            told.__cause__ = error
+            return told
+    return error
+
+
 def explained(error: BaseException) -> str:
-    """Say an error in one line: the key, what is wrong with its value, and the choices.
+    """Say an error in one line, without signs that a terminal would obey."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line_of(error))
+
+
+def line_of(error: BaseException) -> str:
+    """The key, what is wrong with its value, and the choices.
 
     Hydra wraps OmegaConf's errors; the inner one knows the key and the class that lacks it.
     """
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     while not isinstance(error, OmegaConfBaseException) and isinstance(error.__cause__, OmegaConfBaseException):
         error = error.__cause__
     if not isinstance(error, OmegaConfBaseException):

@@ -34,10 +34,25 @@ def expand_home(values: Any) -> None:
         value = getattr(values, field.name)
         if is_dataclass(value):
             expand_home(value)
-        elif "paths" in field.metadata and isinstance(value, list):
-            setattr(values, field.name, [home_for_tilde(entry) for entry in value])
-        elif "paths" in field.metadata and isinstance(value, str):
-            setattr(values, field.name, home_for_tilde(value))
+        elif "paths" in field.metadata and value is not None:
+            at_home = [home_for_tilde(path) for path in listed(value)]
+            setattr(values, field.name, at_home if isinstance(value, list) else at_home[0])
+
+
+def given_paths(values: Any) -> list[str]:
+    """All paths of a config."""
+    found = []
+    for field in fields(values):
+        value = getattr(values, field.name)
+        if is_dataclass(value):
+            found += given_paths(value)
+        elif "paths" in field.metadata and value is not None:
+            found += listed(value)
+    return found
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
 
 
 def home_for_tilde(path: str) -> str:
