@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ser import config, ending
+from ser import config, ending, help
 from ser.command_line import hydra_words
 from ser.config.paths import expand_home, given_paths
 from ser.errors import UserError, of_given
@@ -74,6 +74,13 @@ def run(stage: str, words: Sequence[str]) -> None:
         raise UserError(f"{len(jobs.failed)} of {jobs.number} jobs failed: {names}")
     for _, error in jobs.failed:
         raise error
+
+
+def help_text(command: str, summary: str, words: Sequence[str]) -> str:
+    """Return what `ser COMMAND WORDS --help` prints."""
+    schema = SCHEMAS[command.replace("-", "_")]
+    given = [word for word in hydra_words(words, schema) if not word.startswith("--")]
+    return help.text(command, schema, Path(CONFIGS), given, summary)
 
 
 def app(stage: str, jobs: Jobs) -> Callable[[], Any]:

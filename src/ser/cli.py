@@ -19,12 +19,14 @@ COMMANDS = {
     "push": "Send a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME",
 }
 
+HELP = {"--help", "-h"}
+
 
 def main() -> None:
     """Run what the command line says, and end in one line where that fails."""
     with ending.in_one_line():
         name, *words = sys.argv[1:] or ["--help"]
-        if name in ("-h", "--help"):
+        if name in HELP:
             print(usage())
         elif name == "-sc":
             complete()
@@ -38,7 +40,10 @@ def run(command: str, words: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a page and exits before we see the error
     from ser import apps
 
-    apps.run(command.replace("-", "_"), words)
+    if HELP & set(words):
+        print(apps.help_text(command, COMMANDS[command], [word for word in words if word not in HELP]))
+    else:
+        apps.run(command.replace("-", "_"), words)
 
 
 def usage() -> str:

@@ -71,9 +71,14 @@ def line_of(error: BaseException) -> str:
         # Hydra lists the choices of a config group one a line, and then where it looked.
         said, _, choices = str(error).split("Config search path")[0].partition("Available options in")
         told = " ".join(said.split())
-        return f"{told}; choices of {', '.join(choices.split()).replace(':,', ':')}" if choices else told
+        return f"{told}; choices of {', '.join(shown(choices)).replace(':,', ':')}" if choices else told
     said = str(error.msg or error).split("\n")[0]
     told = said if not error.full_key or error.full_key in said else f"{error.full_key}: {said}"
     if error.msg and "not in" in said and is_dataclass(error.object_type):
         told += f"; choices: {', '.join(field.name for field in fields(error.object_type))}"
     return told
+
+
+def shown(choices: str) -> list[str]:
+    """Return the files of a config group that can be chosen: those with an underscore are bases of others."""
+    return [choice for choice in choices.split() if not choice.startswith("_")]
