@@ -1,6 +1,12 @@
+import os
+from pathlib import Path
+from unittest.mock import patch
+
 import pytest
 import soundfile
 from conftest import tone, write_corpus
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ser.corpora import ravdess
 from ser.errors import UserError
@@ -78,3 +84,88 @@ def test_two_recordings_under_one_name_are_refused(tmp_path):
         soundfile.write(tmp_path / folder / "03-01-05-01-01-01-05.wav", tone(seconds), 16000)
     with pytest.raises(UserError, match="another recording"):
         ravdess.scan(tmp_path)
+
+
+NAME = "03-01-05-01-01-01-05.wav"
+
+
+def test_what_macos_puts_beside_recordings_is_left_out(tmp_path):
+    touch(tmp_path, NAME, f"._{NAME}", f"__MACOSX/._{NAME}", "__MACOSX/readme.wav", ".DS_Store")
+    scan = ravdess.scan(tmp_path)
+    assert [row.path for row in scan.recordings] == [NAME]
+    assert list(scan.left_out) == ["hidden files"]
+
+
+def test_containers_that_are_not_read_are_named(tmp_path):
+    touch(tmp_path, NAME, "a.m4a", "b.webm", "03-01-05-01-01-01-06.aac", "notes.txt")
+    left_out = ravdess.scan(tmp_path).left_out
+    assert len(left_out["audio or video files that are not read"]) == 3
+
+
+@pytest.mark.parametrize("kind", ["w64", "au", "caf", "oga", "aifc"])
+def test_containers_that_libsndfile_reads_are_recordings(kind, tmp_path):
+    touch(tmp_path, f"03-01-05-01-01-01-05.{kind}")
+    assert len(ravdess.scan(tmp_path).recordings) == 1
+
+
+def test_links_to_folders_and_files_are_followed_once_and_loops_end(tmp_path):
+    touch(tmp_path / "elsewhere", "Actor_05/03-01-05-01-01-01-05.wav", "Actor_06/03-01-05-01-01-01-06.wav")
+    root = tmp_path / "root"
+    touch(root, "Actor_07/03-01-05-01-01-01-07.wav")
+    (root / "Actor_05").symlink_to(tmp_path / "elsewhere" / "Actor_05")
+    (root / "Actor_06").mkdir()
+    (root / "Actor_06" / "03-01-05-01-01-01-06.wav").symlink_to(
+        tmp_path / "elsewhere" / "Actor_06" / "03-01-05-01-01-01-06.wav"
+    )
+    (root / "loop").symlink_to(root)
+    (root / "Actor_07" / "up").symlink_to(tmp_path)
+    (root / "gone").symlink_to(tmp_path / "nowhere")
+    scan = ravdess.scan(root)
+    assert [row.speaker for row in scan.recordings] == ["5", "6", "7"]
+    assert scan.left_out == {"links that lead nowhere": ["gone"]}
+
+
+def test_a_corpus_that_is_a_link_is_scanned(tmp_path):
+    touch(tmp_path / "corpus", NAME)
+    (tmp_path / "link").symlink_to(tmp_path / "corpus")
+    assert len(ravdess.scan(tmp_path / "link").recordings) == 1
+
+
+def test_a_pipe_with_the_name_of_a_recording_is_left_out_and_not_waited_for(tmp_path):
+    touch(tmp_path, NAME)
+    os.mkfifo(tmp_path / "03-01-05-01-01-01-06.wav")
+    assert "pipes, sockets or devices" in ravdess.scan(tmp_path).left_out
+
+
+def test_names_that_are_no_utf8_are_named_in_one_line_before_decoding(tmp_path):
+    touch(tmp_path, NAME)
+    (tmp_path / os.fsdecode(b"J\xf6rg.txt")).write_bytes(b"x")
+    assert ravdess.scan(tmp_path).left_out == {"files that are no audio": [r"'J\udcf6rg.txt'"]}
+    touch(tmp_path / os.fsdecode(b"J\xf6rg"), "03-01-05-01-01-01-06.wav")
+    with pytest.raises(UserError, match=r"1 impossible names: 'J\\udcf6rg/.*' \(it holds bytes that are no UTF-8"):
+        ravdess.scan(tmp_path)
+
+
+PARTS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), max_size=4), max_size=9).map("-".join)
+CODES = st.lists(st.sampled_from(["01", "02", "03", "09", "25", "00", "٠١", "1", "001", ""]), max_size=9).map("-".join)
+SUFFIXES = st.sampled_from([".wav", ".WAV", ".mp4", ".txt", "", ".", ".wav.wav", "\n.wav"])
+
+
+@given(stem=st.one_of(PARTS, CODES, st.just("03-01-05-01-01-01-05\n")), suffix=SUFFIXES)
+def test_no_name_of_a_file_breaks_the_scan(stem, suffix):
+    name = (stem + suffix)[:80]
+    try:
+        with patch.object(ravdess, "files_below", lambda _: [name]), patch.object(Path, "is_file", lambda _: True):
+            scan = ravdess.scan(Path("nowhere"))
+    except UserError as error:
+        said = str(error)
+    else:
+        said = scan.summary()
+        assert len(scan.recordings) + sum(map(len, scan.left_out.values())) == 1
+        assert all(row.emotion in ravdess.EMOTIONS and 1 <= int(row.speaker) <= 24 for row in scan.recordings)
+    assert "\n" not in said
+
+
+def test_digits_of_other_scripts_are_no_codes(tmp_path):
+    touch(tmp_path, NAME.replace("05", "٠٥"))
+    assert "audio files not named as RAVDESS names them" in ravdess.scan(tmp_path).left_out

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -189,3 +190,13 @@ def test_an_interruption_is_one_line_and_leaves_nothing_behind(tmp_path, corpus_
     with pytest.raises(Interrupted, match="nothing half-written"):
         prepare_data(composed("prepare_data", f"root='{corpus_root}'", f"data_dir='{tmp_path / 'data'}'"))
     assert not (tmp_path / "data").exists()
+
+
+def test_a_root_whose_other_files_have_names_that_are_no_utf8_is_prepared(tmp_path):
+    root = tmp_path / os.fsdecode(b"corp\xfcs")
+    os.rename(write_corpus(tmp_path / "corpus", actors=range(1, 6)), root)
+    (root / os.fsdecode(b"J\xf6rg.txt")).write_bytes(b"x")
+    prepare_toy(root, tmp_path / "data")
+    report = json.loads((tmp_path / "data" / "audit.json").read_text(encoding="utf-8"))
+    assert report["left_out"]["files that are no audio"]["files"] == [r"'J\udcf6rg.txt'"]
+    assert report["root"].endswith(r"corp\udcfcs")

@@ -15,7 +15,7 @@ The speech part has 1440 recordings, 60 of each actor. https://doi.org/10.5281/z
 import re
 from pathlib import Path, PurePosixPath
 
-from ser.corpora.recordings import AUDIO_SUFFIXES, Format, Recording, Scan, files_below
+from ser.corpora.recordings import AUDIO_SUFFIXES, OTHER_SUFFIXES, Format, Recording, Scan, files_below
 from ser.errors import UserError
 
 DESCRIPTION = "RAVDESS, speech part (CC BY-NC-SA 4.0)"
@@ -48,29 +48,32 @@ CODES = {
     "repetition": ("01", "02"),
     "actor": tuple(f"{actor:02d}" for actor in range(1, 25)),
 }
-SEVEN_CODES = re.compile(r"\d{2}(-\d{2}){6}")
+SEVEN_CODES = re.compile(r"[0-9]{2}(-[0-9]{2}){6}")  # \d takes the digits of every script
 
 
 def scan(root: Path) -> Scan:
-    """List the speech recordings below `root`, whatever its folders are called.
+    """List the speech recordings below `root`, whatever its folders are called; folders that are links are followed.
 
     Raises:
-        UserError: names with impossible codes, all of them at once; or two files of one name with different sizes.
+        UserError: a folder that cannot be read; names with impossible codes, or that are no UTF-8, all of them at once;
+            or two files of one name with different sizes.
     """
     found, mistakes, seen = Scan(), [], dict[str, str]()
     for path in files_below(root):
         stem, suffix = PurePosixPath(path).stem, PurePosixPath(path).suffix.lower()
-        if not SEVEN_CODES.fullmatch(stem):
-            found.leave_out(foreign(stem, suffix), path)
-        elif mistake := impossible(stem):
-            mistakes.append(f"{path} ({mistake})")
+        if reason := no_file(root, path):
+            found.leave_out(reason, shown(path))
+        elif not SEVEN_CODES.fullmatch(stem):
+            found.leave_out(foreign(path), shown(path))
+        elif mistake := impossible(stem) or unwritable(path):
+            mistakes.append(f"{shown(path)} ({mistake})")
         elif reason := not_speech(stem, suffix):
-            found.leave_out(reason, path)
+            found.leave_out(reason, shown(path))
         elif stem in seen:
             # The popular Kaggle copy holds the whole tree twice.
             if (root / seen[stem]).stat().st_size != (root / path).stat().st_size:
-                mistakes.append(f"{path} (another recording than {seen[stem]}, under the same name)")
-            found.leave_out("second copies of a recording", path)
+                mistakes.append(f"{shown(path)} (another recording than {shown(seen[stem])}, under the same name)")
+            found.leave_out("second copies of a recording", shown(path))
         else:
             seen[stem] = path
             found.recordings.append(recording(path))
@@ -115,10 +118,38 @@ def not_speech(stem: str, suffix: str) -> str:
         return "video files"
     if channel == "02":
         return "song recordings"
-    return "" if suffix in AUDIO_SUFFIXES else "files that are no audio"
+    if suffix in AUDIO_SUFFIXES:
+        return ""
+    return "audio or video files that are not read" if suffix in OTHER_SUFFIXES else "files that are no audio"
 
 
-def foreign(stem: str, suffix: str) -> str:
-    if stem.startswith("."):
+def no_file(root: Path, path: str) -> str:
+    """Why what lies there is no file, or nothing."""
+    if (root / path).is_file():
+        return ""
+    return "links that lead nowhere" if (root / path).is_symlink() else "pipes, sockets or devices"
+
+
+def unwritable(path: str) -> str:
+    """Why the manifest cannot hold a path, or nothing."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "it holds bytes that are no UTF-8; rename it"
+    return ""
+
+
+def shown(path: str) -> str:
+    """A path as a line can hold it."""
+    return path if path.isprintable() else ascii(path)
+
+
+def foreign(path: str) -> str:
+    """What a file is that is not named as RAVDESS names them."""
+    place = PurePosixPath(path)
+    if place.name.startswith(".") or "__MACOSX" in place.parts:
         return "hidden files"
-    return "audio files not named as RAVDESS names them" if suffix in AUDIO_SUFFIXES else "files that are no audio"
+    if place.suffix.lower() in OTHER_SUFFIXES:
+        return "audio or video files that are not read"
+    known = place.suffix.lower() in AUDIO_SUFFIXES
+    return "audio files not named as RAVDESS names them" if known else "files that are no audio"

@@ -1,10 +1,24 @@
 """What every corpus yields."""
 
+import logging
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
+from ser.errors import UserError
+
+log = logging.getLogger("ser")
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".wave", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3"}
+    | {".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"}
+)
 """Containers that libsndfile reads."""
+OTHER_SUFFIXES = frozenset(
+    {".m4a", ".m4b", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".mov", ".3gp", ".amr", ".wma", ".avi", ".ape", ".wv"}
+)
+"""Containers of sound that it does not read: of phones, of browsers, of video."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,42 @@ class Scan:
         return ", ".join(f"{len(paths)} {reason}" for reason, paths in sorted(self.left_out.items()))
 
 
-def files_below(root: Path) -> list[str]:
-    """Paths of all files below `root`, relative, with `/` separators, sorted; links to folders are not followed."""
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+def files_below(root: Path, unreadable: Callable[[str, str], None] | None = None) -> list[str]:
+    """List all files below a folder; a link to a folder is followed unless its target lies below `root` or above it.
+
+    Args:
+        root: the folder.
+        unreadable: takes the name of a folder that cannot be read, and why; None: it ends the search.
+
+    Returns:
+        Paths relative to `root`, with `/` separators, sorted; what they lead to may be missing, or no regular file.
+
+    Raises:
+        UserError: a folder cannot be read.
+    """
+
+    def failed(error: OSError) -> None:
+        name, why = Path(error.filename).relative_to(root).as_posix(), error.strerror or str(error)
+        if unreadable is None:
+            raise UserError(f"{error.filename}: the folder cannot be read ({why})") from error
+        unreadable(name, why)
+
+    found, places = [], [root.resolve()]
+    for folder, folders, files in os.walk(root, onerror=failed, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if is_new(Path(folder, name), places)]
+        found += [Path(folder, name).relative_to(root).as_posix() for name in files]
+    return sorted(found)
+
+
+def is_new(folder: Path, places: list[Path]) -> bool:
+    """Whether a folder is to be searched: it is no link, or leads to what is not below `places` and joins them."""
+    if not folder.is_symlink():
+        return True
+    place = folder.resolve()
+    if any(place.is_relative_to(known) for known in places):
+        return False  # found under its own name
+    if any(known.is_relative_to(place) for known in places):
+        log.warning("%s: it is a link to a folder that holds the one searched, and is not followed", folder)
+        return False
+    places.append(place)
+    return True

@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
-from ser.data import containers, packets
 from ser.data.containers import TRUNCATED as TRUNCATED
-from ser.data.containers import Pieces, View
 from ser.data.containers import UnreadableAudio as UnreadableAudio
+from ser.data.containers import View
+from ser.data.inspection import checked
 from ser.data.mpg123 import silenced
 
 DECODER = 2
@@ -175,50 +175,6 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
 def named(path: Path) -> Path | bytes:
     """A path as soundfile takes it: by itself it encodes names strictly, and one that is no UTF-8 fails."""
     return path if os.name == "nt" else os.fsencode(path)
-
-
-def checked(file: BinaryIO) -> tuple[Pieces, bool]:
-    """Check that a file holds one whole recording.
-
-    Returns:
-        What libsndfile is to read of it, and whether it is an MP3.
-
-    Raises:
-        UnreadableAudio: it does not, or it is of another kind than those that are read.
-    """
-    length = file.seek(0, io.SEEK_END)
-    if not length:
-        raise UnreadableAudio("the file is empty")
-    begin = after_tags(file)
-    file.seek(begin)
-    head = file.read(12)
-    magic, kind, frames = head[:4], head[8:], -1
-    pieces: Pieces = [range(length)]
-    if magic in containers.LAYOUTS and kind in containers.KINDS.get(magic, (kind,)):
-        pieces = containers.chunked(file, magic, length)
-    elif magic in (b".snd", b"dns."):
-        containers.sun(file, magic, length)
-    elif magic == b"NIST":
-        pieces = containers.sphere(file, length)
-    elif magic == b"fLaC":
-        packets.flac(file, begin)
-    elif magic == b"OggS":
-        packets.ogg(file, begin, length)
-    elif magic not in containers.LAYOUTS and (frames := packets.first_frame(file, begin)) >= 0:
-        pieces = packets.mp3(file, frames, length)
-    else:
-        raise UnreadableAudio(containers.UNKNOWN)
-    return pieces, frames >= 0
-
-
-def after_tags(file: BinaryIO) -> int:
-    """Where the recording begins, behind the ID3 tags at the begin of a file."""
-    at = 0
-    file.seek(at)
-    while len(head := file.read(10)) == 10 and head[:3] == b"ID3":
-        at += 10 + sum((value & 127) << shift for value, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-        file.seek(at)
-    return at
 
 
 def mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
