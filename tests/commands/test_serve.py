@@ -1,9 +1,15 @@
+import io
 import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
+import soundfile
 from conftest import composed, ser
 
 from ser.corpora.ravdess import EMOTIONS
@@ -55,8 +61,92 @@ def test_it_prints_its_address_alone_and_ends_quietly(run, tmp_path):
     assert address.startswith("http://127.0.0.1:")
     assert rest == ""
     assert process.returncode == 0
-    assert said == f"{run}: not trained by ser; nothing is known of how well it does\n"
+    assert said == f"{run}: not trained by ser; nothing is known of how well it does\nstopped\n"
     assert list(tmp_path.iterdir()) == []
+
+
+# Ctrl-C is ignored in what a shell starts in the background.
+WITH_CTRL_C = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+
+
+@contextmanager
+def starting(run, temporary, *overrides, instead=""):
+    """A process of `ser serve`, before which a line of Python runs."""
+    program = f"{WITH_CTRL_C}; sys.argv[0] = 'ser'; {instead}\nfrom ser.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "serve", f"checkpoint={run}", "port=0", *overrides],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+LOADS_FOREVER = """
+import time
+import ser.inference.predictor as predictor
+def load(*_):
+    print("loading", flush=True)
+    time.sleep(600)
+predictor.Predictor.of = load
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_while_it_loads_is_a_line_and_leaves_nothing(run, tmp_path, number):
+    with starting(run, tmp_path, instead=LOADS_FOREVER) as process:
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "ser: stopped before the server answered\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_while_it_answers_closes_the_port_and_says_nothing_more(run, tmp_path):
+    content = io.BytesIO()
+    soundfile.write(content, np.zeros(16000 * 300), 16000, format="WAV", subtype="PCM_U8")
+    content = content.getvalue()
+    with starting(run, tmp_path) as process:
+        host, port = process.stdout.readline().strip().removeprefix("http://").split(":")
+        address = (host, int(port))
+        head = f"POST /predict?window=0.2&hop=0.05 HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n\r\n"
+        asking = socket.create_connection(address, timeout=60)
+        asking.sendall(head.encode() + content)
+        while b'"busy":1' not in urllib.request.urlopen(f"http://{host}:{port}/health").read():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert [line for line in said.splitlines() if "not trained by ser" not in line] == ["stopped"]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_server_on_the_port_is_told_so(run, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = ser("serve", f"checkpoint={run}", f"port={port}", env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"ser: host=127.0.0.1 port={port}: Address already in use; port=0 takes any that is free\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["https://ser.example", "ser.example:443", "*.example", "a b", "''", "ser.example/ser"]
+)
+def test_what_is_no_host_name_is_refused(name):
+    with pytest.raises(UserError, match="it is no host name; give it alone"):
+        composed("serve", "checkpoint=run", f'allowed_hosts=["{name}"]')
+
+
+def test_allowed_hosts_are_names_and_addresses():
+    for given in ("[ser.example,'::1',10.0.0.7]", "ser.example"):
+        assert composed("serve", "checkpoint=run", f"allowed_hosts={given}").allowed_hosts[0] == "ser.example"
 
 
 @pytest.mark.parametrize(

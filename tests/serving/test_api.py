@@ -1,3 +1,4 @@
+import http.client
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,13 @@ def test_whatever_holds_speech_is_answered(server, predictor, name):
     assert probabilities(answer) == pytest.approx(expected(predictor, GOOD[name]), abs=1e-5)
 
 
+def test_silence_is_answered_with_a_warning(server):
+    status, answer = server.predict(wav(np.zeros(16000), subtype="PCM_16"))
+    assert status == 200
+    assert answer["warning"] == "it is silent (nothing above -60 dB of full scale)"
+    assert "warning" not in server.predict(speech())[1]
+
+
 def test_windows_are_answered_one_by_one(server):
     status, answer = server.predict(speech(3), "?window=1&hop=0.5")
     assert status == 200
@@ -93,6 +101,9 @@ def test_what_is_slid_over_has_a_limit_too(server):
         ("?window=soon", "seconds"),
         ("?hop=1", "needs a window"),
         ("?wind%0Aow=4", "wind\\now: no such option"),
+        ("?window=4&window=2", "window=4,2: give it once"),
+        ("?window=4&hop=-inf", "hop=-inf"),
+        ("?window=", "seconds"),
     ],
 )
 def test_options_out_of_reach_are_refused_before_anything_is_heard(server, query, why):
@@ -184,6 +195,87 @@ def test_gradio_is_not_led_to_other_files_or_addresses(server, tmp_path):
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "multipart/form-data", "text/plain"])
 def test_a_broken_upload_harms_nobody(server, kind):
     body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="../../a.wav"\r\n\r\n' + speech()
-    status, _, _ = server.ask("POST", "/gradio_api/upload", body, {"Content-Type": kind})
-    assert status < 500
+    status, _, content = server.ask("POST", "/gradio_api/upload", body, {"Content-Type": kind})
+    assert status == 400
+    assert "\n" not in json.loads(content)["error"]
     assert server.predict(speech())[0] == 200
+
+
+def test_an_upload_of_the_page_can_be_played_and_is_never_on_the_disk(server):
+    before = server.files()
+    status, [path] = server.upload(speech())
+    assert status == 200
+    host, port = server.host.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection.request("GET", f"/gradio_api/file={path}")
+    assert connection.getresponse().read() == speech()
+    assert server.files() == before
+
+
+@pytest.mark.parametrize("path", ["/predict", "/gradio_api/upload"])
+def test_senders_that_are_slow_do_not_lock_others_out(server, path):
+    head = f"POST {path} HTTP/1.1\r\nHost: {server.host}\r\nContent-Length: 100000\r\n\r\n".encode()
+    crowd = [server.connect(head + b"R") for _ in range(40)]
+    for _ in range(3):
+        assert server.predict(speech())[0] == 200
+        for connection in crowd:
+            connection.sendall(b"I")
+    assert server.upload(speech())[0] == 200
+    for connection in crowd:
+        connection.close()
+
+
+def test_senders_that_stall_with_all_the_memory_there_is_give_way(server):
+    large = b"\0" * 1_400_000
+    head = f"POST /predict HTTP/1.1\r\nHost: {server.host}\r\nContent-Length: 1500000\r\n\r\n".encode()
+    crowd = [server.connect(head + large) for _ in range(QUEUE + 4)]
+    assert server.predict(speech())[0] == 200
+    with crowd[0].makefile("rb") as answer:
+        assert answer.readline().startswith(b"HTTP/1.1 503 ")
+        assert any(b"the memory for recordings is full" in line for line in answer)
+    for connection in crowd:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/gradio_api/info", 404),
+        ("GET", "/%2e%2e/%2e%2e/etc/passwd", 404),
+        ("GET", "/gradio_api/file%3D/etc/passwd", 404),
+        ("GET", "/assets/../../../etc/passwd", 403),
+        ("GET", "/assets/nothing.js", 404),
+        ("GET", "/predict", 405),
+        ("OPTIONS", "/predict", 405),
+        ("PUT", "/", 405),
+        ("POST", "/gradio_api/reset", 422),
+        ("POST", "/%70redict", 422),
+    ],
+)
+def test_every_error_is_a_line_of_json(server, method, path, status):
+    found, _, content = server.ask(method, path, b"" if method == "POST" else None)
+    assert found == status
+    error = json.loads(content)["error"]
+    assert error
+    assert "\n" not in error
+    assert server.ask("HEAD", "/predict")[::2] == (405, "")
+
+
+def test_old_http_is_answered_and_what_is_sent_at_once_is_answered_in_order(server):
+    head = f"POST /predict HTTP/1.%d\r\nHost: {server.host}\r\nContent-Length: %d\r\n\r\n"
+    content = speech()
+    sent = (head % (1, len(content))).encode() + content + (head % (0, 5)).encode() + b"hello"
+    with server.connect(sent) as connection:
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.index(b"200 OK") < answers.index(b"422 Unpro")
+
+
+def test_weights_that_are_broken_are_an_error_of_the_server_and_never_a_number(tmp_path):
+    broken, temporary = random_checkpoint(tmp_path / "run", broken=True), tmp_path / "temporary"
+    temporary.mkdir()
+    with served(broken, temporary, logged=("Traceback", "FloatingPointError: a probability is not finite")) as running:
+        for query in ("", "?window=1"):
+            status, answer = running.predict(speech(), query)
+            assert (status, answer) == (500, {"error": "the server failed on this request; its log says why"})
+        assert running.ask("GET", "/health")[0] == 200

@@ -7,7 +7,6 @@ from browsers import started
 from conftest import tone
 from toy_server import BAD, random_checkpoint, served, speech, wav
 
-from ser.corpora.recordings import AUDIO_SUFFIXES
 from ser.data.containers import UNKNOWN
 
 pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
@@ -109,8 +108,7 @@ def test_a_file_that_is_no_audio_is_told_of_and_the_next_one_answered(opened):
     tab = opened()
     drop(tab, BAD["text"][0], HOSTILE)
     told = tab.get_by_role("alert").inner_text()
-    formats = ", ".join(sorted(suffix[1:].upper() for suffix in AUDIO_SUFFIXES))
-    assert told == f"No answer: {UNKNOWN}. What can be read: {formats}."
+    assert told == f"No answer: {UNKNOWN}."
     tab.get_by_role("button", name="Clear").click()
     tab.get_by_text("The answer will stand here.").wait_for()
     drop(tab, speech())

@@ -1,85 +1,155 @@
 import asyncio
-import os
-from time import time
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from starlette.requests import Request
 
-from ser.serving.turns import Refused
-from ser.serving.uploads import Uploads
+from ser.serving.memory import MemoryBudget
+from ser.serving.responses import Refused
+from ser.serving.uploads import PIECE, Uploads
 
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "uploads" / "hash").mkdir(parents=True)
-    (tmp_path / "secret.wav").write_bytes(b"secret")
-    return (tmp_path / "uploads").resolve()
+FOLDER = Path("/never/there")
 
 
-def put(folder, name="voice.wav", content=b"voice"):
-    path = folder / "hash" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    return str(path)
+def uploads(limit=10_000_000, timeout=60):
+    return Uploads(FOLDER, MemoryBudget(limit), 1, timeout)
 
 
-def played(uploads, path):
-    return asyncio.run(uploads.played(SimpleNamespace(path_params={"path": path})))
+def form(content, name="voice.wav", field="files"):
+    head = f'--x\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
+    return head.encode() + content + b"\r\n"
 
 
-def test_what_is_taken_is_off_the_disk_with_its_folder_and_can_still_be_played(folder):
-    uploads, path = Uploads(folder, 3, 60), put(folder)
-    assert uploads.take(path) == b"voice"
-    assert list(folder.iterdir()) == []
-    assert played(uploads, path).body == b"voice"
-    assert uploads.take(path) == b"voice"
+def sent(kept, body, kind="multipart/form-data; boundary=x", pieces=1):
+    """Status and JSON that a form gets."""
+    size = -(-len(body) // pieces)
+    waiting = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
+
+    async def receive():
+        return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
+
+    async def answered():
+        response = await kept.receive(Request({"type": "http", "headers": [(b"content-type", kind.encode())]}, receive))
+        return response.status_code, json.loads(response.body)
+
+    return asyncio.run(answered())
+
+
+def played(kept, path):
+    async def whole():
+        response = await kept.play(SimpleNamespace(path_params={"path": path}))
+        if response.status_code != 200:
+            return response.status_code, b"", ""
+        content = b"".join([piece async for piece in response.body_iterator])
+        return 200, content, response.media_type
+
+    return asyncio.run(whole())
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_an_upload_is_kept_in_memory_as_it_was_sent_and_can_be_played(pieces):
+    kept, content = uploads(), bytes(range(256)) * 600
+    status, [path] = sent(kept, form(content) + b"--x--\r\n", pieces=pieces)
+    assert status == 200
+    assert Path(path).is_relative_to(FOLDER)
+    with kept.pinned(path) as found:
+        assert found == content
+    status, found, kind = played(kept, path)
+    assert (status, found) == (200, content)
+    assert kind.startswith("audio/")
+    assert not FOLDER.exists()
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.wav", "hash/../../secret.wav", "/etc/passwd", "\0", "x" * 5000, "gone.wav"]
+    ("body", "kind", "why"),
+    [
+        (form(b"a") + form(b"b") + b"--x--", "multipart/form-data; boundary=x", "Too many files"),
+        (form(b"a", field="other") + b"--x--", "multipart/form-data; boundary=x", "no field 'files'"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\na\r\n--x--',
+            "multipart/form-data; boundary=x",
+            "",
+        ),
+        (form(b"cut off")[:-5], "multipart/form-data; boundary=x", "no form of one file"),
+        (b"--x--", "multipart/form-data", "Missing boundary"),
+        (b"a", "text/plain", "an upload is a form"),
+    ],
 )
-def test_no_other_path_is_read_or_removed(folder, name):
-    uploads = Uploads(folder, 3, 60)
-    path = name if name.startswith("/") else f"{folder}/{name}"
-    with pytest.raises(Refused) as refused:
-        uploads.take(path)
+def test_what_is_no_form_of_one_file_is_refused(body, kind, why):
+    kept = uploads()
+    status, answer = sent(kept, body, kind)
+    assert status == 400
+    assert why in answer["error"]
+    assert kept.budget.used == 0
+
+
+def test_a_form_larger_than_the_limit_is_refused():
+    kept = uploads()
+    assert sent(kept, form(b"x" * 1_000_000) + b"--x--")[0] == 200
+    assert sent(kept, form(b"x" * 1_100_001))[0] == 413
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", f"{FOLDER}/gone.wav", "\0", "x" * 5000, ""])
+def test_no_other_path_is_known(path):
+    kept = uploads()
+    with pytest.raises(Refused) as refused, kept.pinned(path):
+        pass
     assert refused.value.status == 404
-    assert played(uploads, path).status_code == 404
-    assert (folder.parent / "secret.wav").read_bytes() == b"secret"
+    assert played(kept, path)[0] == 404
 
 
-def test_a_link_out_of_the_folder_is_not_followed(folder):
-    (folder / "link.wav").symlink_to(folder.parent / "secret.wav")
-    with pytest.raises(Refused):
-        Uploads(folder, 3, 60).take(f"{folder}/link.wav")
-    assert (folder.parent / "secret.wav").exists()
+@pytest.mark.parametrize("name", ["page.html", "picture.svg", "script.js", "nothing", "../../x.wav/..", "a.wav\\u0000"])
+def test_only_audio_is_named_as_what_it_is_and_nothing_of_the_name_but_its_suffix_is_kept(name):
+    kept = uploads()
+    _, [path] = sent(kept, form(b"a", name) + b"--x--")
+    assert Path(path).stem == "voice"
+    assert played(kept, path)[2] == "application/octet-stream"
 
 
-@pytest.mark.parametrize("name", ["page.html", "picture.svg", "script.js", "nothing"])
-def test_only_audio_is_named_as_what_it_is(folder, name):
-    uploads = Uploads(folder, 3, 60)
-    assert played(uploads, put(folder, name)).media_type == "application/octet-stream"
-    assert played(uploads, put(folder)).media_type.startswith("audio/")
+def test_an_upload_gives_way_where_memory_is_short_unless_its_answer_is_awaited():
+    kept = uploads(limit=2 * (PIECE + 1000) + 1200)
+
+    async def scenario():
+        first, second = kept.keep("a.wav", b"x" * 1000), kept.keep("b.wav", b"x" * 1000)
+        with kept.pinned(first):
+            third = kept.keep("c.wav", b"x" * 1000)
+            assert list(kept.kept) == [first, third]
+            assert second not in kept.kept
+        kept.keep("d.wav", b"x" * 1000)
+        kept.keep("e.wav", b"x" * 1000)
+        assert first not in kept.kept
+
+    asyncio.run(scenario())
+    assert kept.budget.used <= kept.budget.limit
 
 
-def test_no_more_than_the_latest_are_remembered(folder):
-    uploads = Uploads(folder, 2, 60)
-    paths = [put(folder, f"{index}.wav") for index in range(3)]
-    assert uploads.is_full()
-    for path in paths:
-        uploads.take(path)
-    assert not uploads.is_full()
-    assert [played(uploads, path).status_code for path in paths] == [404, 200, 200]
+def test_an_upload_is_forgotten_when_its_time_is_over_but_not_before_its_answer():
+    kept = uploads(timeout=0)
+
+    async def scenario():
+        path = kept.keep("a.wav", b"x")
+        with kept.pinned(path):
+            await asyncio.sleep(0.01)
+            assert path in kept.kept
+        while path in kept.kept:
+            await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+    assert kept.budget.used == 0
 
 
-def test_what_nobody_asks_about_is_swept_away_and_what_is_new_is_not(folder):
-    uploads, old, new, taken = Uploads(folder, 9, 60), put(folder, "old.wav"), put(folder), put(folder, "taken.wav")
-    os.utime(old, (time() - 61, time() - 61))
-    uploads.take(taken)
-    uploads.sweep()
-    assert [str(path) for path in uploads.files()] == [new]
-    assert played(uploads, taken).status_code == 200
-    uploads.patience = -1
-    uploads.sweep()
-    assert played(uploads, taken).status_code == 404
-    assert list(uploads.files()) == []
+def test_a_reader_that_is_slow_keeps_nothing_in_memory():
+    kept = uploads()
+
+    async def scenario():
+        path = kept.keep("a.wav", b"x" * (2 * PIECE))
+        response = await kept.play(SimpleNamespace(path_params={"path": path}))
+        pieces = response.body_iterator
+        assert len(await anext(pieces)) == PIECE
+        kept.forget(path)
+        with pytest.raises(Refused):
+            await anext(pieces)
+
+    asyncio.run(scenario())

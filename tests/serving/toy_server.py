@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -29,9 +30,13 @@ STAMP = {
 }
 
 
-def random_checkpoint(folder, stamp=STAMP):
+def random_checkpoint(folder, stamp=STAMP, broken=False):
+    """A checkpoint in a run folder; a broken one predicts NaN."""
     torch.manual_seed(0)
     classifier, extractor = checkpoint.build(composed("train", "model=tiny").model, EMOTIONS)
+    if broken:
+        for weight in classifier.classifier.parameters():
+            weight.data.fill_(float("nan"))
     checkpoint.save(classifier, extractor, folder / "checkpoint", stamp)
     return folder
 
@@ -60,13 +65,36 @@ class Server:
         status, _, content = self.ask("POST", f"/predict{query}", body, headers)
         return status, json.loads(content)
 
+    def upload(self, content, name="voice.wav"):
+        """Status and text that the form of the page gets."""
+        head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+        form = head.encode() + content + b"\r\n--x--\r\n"
+        status, _, answer = self.ask(
+            "POST", "/gradio_api/upload", form, {"Content-Type": "multipart/form-data; boundary=x"}
+        )
+        return status, json.loads(answer)
+
+    def connect(self, sent=b""):
+        """A bare connection."""
+        host, port = self.host.split(":")
+        connection = socket.create_connection((host, int(port)), timeout=60)
+        connection.sendall(sent)
+        return connection
+
     def files(self):
         return [path for path in self.temporary.rglob("*") if path.is_file()]
 
 
 @contextmanager
-def served(folder, temporary, *overrides):
-    """A server on a free port; at its end by Ctrl-C nothing may be left of it, and nothing have gone wrong in it."""
+def served(folder, temporary, *overrides, logged=()):
+    """A server on a free port; at its end by Ctrl-C nothing may be left of it.
+
+    Args:
+        folder: the checkpoint.
+        temporary: for its temporary files.
+        overrides: of its configuration.
+        logged: texts that it must log beside its two usual lines; none: nothing may go wrong in it.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "ser", "serve", f"checkpoint={folder}", "port=0", *overrides],
         stdout=subprocess.PIPE,
@@ -84,7 +112,10 @@ def served(folder, temporary, *overrides):
     finally:
         process.kill()
     assert process.returncode == 0
-    assert len(said.splitlines()) == 1, said  # which model it is
+    if logged:
+        assert all(text in said for text in logged), said
+    else:
+        assert len(said.splitlines()) == 2, said  # which model it is, and that it has stopped
     left = [path.name for path in temporary.rglob("*")]
     assert left == [], left
 

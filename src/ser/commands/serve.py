@@ -5,10 +5,11 @@ import socket
 from pathlib import Path
 
 from ser import config, console
+from ser.errors import Interrupted
 from ser.extras import check_installed
 from ser.inference.predictor import Predictor
 from ser.models.arithmetic import faster_float32, few_kept_shapes
-from ser.serving.place import address_of, bound, private_folder
+from ser.serving.binding import address_of, bound, private_folder
 
 log = logging.getLogger("ser")
 
@@ -18,36 +19,46 @@ def serve(cfg: config.Serve) -> None:
 
     Raises:
         UserError: no checkpoint, no free address, or no Gradio.
+        Interrupted: Ctrl-C or SIGTERM before it answers; afterwards they are the way to end it.
     """
     check_installed("serve", "gradio")
     console.start_logging()
     console.quiet_transformers()
     few_kept_shapes()
     faster_float32()
-    with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
-        answer(cfg, Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size), listening, folder)
+    try:
+        with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
+            predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)
+            answer(cfg, predictor, listening, folder)
+    except KeyboardInterrupt as error:
+        raise Interrupted("stopped before the server answered") from error
+    log.info("stopped")
 
 
 def answer(cfg: config.Serve, predictor: Predictor, listening: socket.socket, folder: Path) -> None:
     """Put the page and the API together, and run them."""
     # Only now: they import Gradio.
-    from ser.serving.api import Api
-    from ser.serving.doors import Doors, is_local
-    from ser.serving.evidence import evidence
-    from ser.serving.listener import Listener
+    from ser.serving.api import PredictEndpoint
+    from ser.serving.hosts import Hosts, is_local
+    from ser.serving.memory import MemoryBudget
+    from ser.serving.middleware import SecurityMiddleware
+    from ser.serving.model_summary import summarise
     from ser.serving.page import Page
+    from ser.serving.queue import RequestQueue
     from ser.serving.server import application, run
-    from ser.serving.turns import Turns
+    from ser.serving.service import PredictionService
     from ser.serving.uploads import Uploads
 
-    listener = Listener(predictor, cfg.longest, cfg.max_minutes)
-    turns = Turns(cfg.queue)
-    uploads = Uploads(folder, turns.places, cfg.patience)
-    api = Api(listener, turns, cfg.max_megabytes, cfg.patience)
-    page = Page(listener, turns, uploads, cfg.window, cfg.hop)
-    blocks = page.blocks([evidence(member) for member in predictor.members], address_of(listening))
-    doors = Doors(application(api, uploads, blocks), cfg.host, turns, uploads, cfg.max_megabytes)
+    queue = RequestQueue(cfg.queue)
+    service = PredictionService(predictor, cfg.longest, cfg.max_minutes, queue.stopping)
+    budget = MemoryBudget(round(queue.slots * cfg.max_megabytes * 1e6))
+    uploads = Uploads(folder / "gradio", budget, cfg.max_megabytes, cfg.patience)
+    predict = PredictEndpoint(service, queue, budget, cfg.max_megabytes, cfg.patience)
+    page = Page(service, queue, uploads, cfg.window, cfg.hop)
+    public = f"https://{cfg.allowed_hosts[0]}" if cfg.allowed_hosts else address_of(listening)
+    blocks = page.blocks([summarise(member) for member in predictor.members], public)
+    hosts = Hosts.from_config(cfg.host, cfg.allowed_hosts)
     if not is_local(cfg.host):
         log.warning("host=%s: whoever reaches this address can ask; it has no password", cfg.host)
-    run(doors, listening)
-    turns.close()
+    run(SecurityMiddleware(application(predict, uploads, blocks), hosts, uploads, budget), listening)
+    queue.close()

@@ -1,6 +1,8 @@
 """The commands that use a fine-tuned checkpoint."""
 
+import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from omegaconf import MISSING
@@ -10,6 +12,7 @@ from ser.config.paths import PATH, PATHS
 from ser.errors import UserError
 
 OUTPUTS = (".csv", ".jsonl")
+HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 MOST_OVERLAP = 4
 """Windows of a server that hear the same moment."""
 
@@ -115,8 +118,10 @@ class Serve:
     """The address to listen on. Whoever reaches it can ask: 127.0.0.1 is this machine alone, 0.0.0.0 every network."""
     port: int = MISSING
     """0: any that is free."""
+    allowed_hosts: Any = field(default_factory=list)
+    """Host names without a port at which a proxy in front of the server answers; none: those of this machine alone."""
     max_megabytes: float = MISSING
-    """Of a file; in memory there are at most `queue` + 1 of them."""
+    """Of a file. All recordings in memory together take at most `queue` + 1 times as much."""
     longest: float = MISSING
     """Seconds: a longer recording is not answered as one, see `ser predict`."""
     max_minutes: float = MISSING
@@ -128,7 +133,7 @@ class Serve:
     queue: int = MISSING
     """Requests that may wait while one is answered; more are told to come back."""
     patience: float = MISSING
-    """Seconds that a file may take to arrive, and that one stays on the disk whose sender asks no question about it."""
+    """Seconds that a file may take to arrive, and that the page's recordings are then kept for its player."""
     combine: Combine = MISSING
     batch_size: int = MISSING
 
@@ -138,7 +143,29 @@ class Serve:
         if not 0 <= self.port <= 65535:
             raise UserError(f"port={self.port}: it must lie between 0 and 65535")
         check_above_zero(self, "max_megabytes", "longest", "max_minutes", "queue", "patience", "batch_size")
+        self.allowed_hosts = host_names(self.allowed_hosts)
         check_stretches(self.window, self.hop, self.longest)
+
+
+def host_names(given: Any) -> list[str]:
+    """Host names; one is a list of one.
+
+    Raises:
+        UserError: it is a URL, a pattern, or has a port.
+    """
+    names = [str(name) for name in (given if isinstance(given, list) else [given])]
+    for name in names:
+        if not HOST_NAME.fullmatch(name) and not is_address(name):
+            raise UserError(f"allowed_hosts={name}: it is no host name; give it alone, such as ser.example")
+    return names
+
+
+def is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def check_above_zero(values: object, *keys: str) -> None:

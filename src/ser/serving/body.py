@@ -1,63 +1,77 @@
-"""What a client sends: never more of it in memory than the limit, never longer than the server's patience."""
+"""Read what a client sends, within the limits on its size, on its time and on the memory of the server."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+import io
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
 
-from ser.serving.turns import Refused
+import anyio
+from starlette.requests import ClientDisconnect, Request
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
+from ser.serving.memory import RETRY, Holding
+from ser.serving.responses import Refused
 
+DISCARD_SECONDS = 5
+"""How long the rest of a refused body is read: many clients read no answer before they have sent everything."""
 
-class Gone(Exception):
-    """The client left before its request was whole."""
+Pieces = AsyncGenerator[bytes, None]
+Result = TypeVar("Result")
 
 
 class Body:
-    """The body of a request, as it arrives; what a header says of its length is not believed."""
+    """The body of one request; the length that its header gives is not believed."""
 
-    def __init__(self, receive: Receive, max_megabytes: float, patience: float) -> None:
-        self.receive = receive
+    def __init__(self, request: Request, max_megabytes: float, timeout: float) -> None:
+        self.stream = request.stream()
         self.max_megabytes = max_megabytes
-        self.patience = patience
-        self.ended = False
+        self.timeout = timeout
+        """Seconds."""
+        self.scope = anyio.CancelScope()
+        self.is_evicted = False
 
-    async def whole(self) -> bytes:
-        """All of it.
+    def evict(self) -> None:
+        """Stop reading: others need the memory."""
+        self.is_evicted = True
+        self.scope.cancel()
+
+    async def whole(self, holding: Holding) -> bytes:
+        """Read all of it; see `read` for what it raises."""
+
+        async def collected(pieces: Pieces) -> bytes:
+            content = io.BytesIO()
+            async for piece in pieces:
+                content.write(piece)
+            return content.getvalue()  # shares the memory of `content`; joining pieces would double it
+
+        return await self.read(collected, holding)
+
+    async def read(self, consume: Callable[[Pieces], Awaitable[Result]], holding: Holding) -> Result:
+        """Hand the pieces to a consumer as they arrive.
 
         Raises:
-            Refused: it is too large, or too slow.
-            Gone: the client left.
+            Refused: it is too large, too slow, or there is no memory for it.
+            ClientDisconnect: the client left.
         """
-        try:
-            return await asyncio.wait_for(self.collected(), self.patience)
-        except asyncio.TimeoutError as error:
-            raise Refused(408, f"the file did not arrive within {self.patience:g} s") from error
+        self.scope.deadline = anyio.current_time() + self.timeout
+        with self.scope:
+            result = await consume(self.pieces(holding))
+            holding.pin()
+            return result
+        if self.is_evicted:
+            raise Refused(503, f"the memory for recordings is full: ask again in {RETRY} s", RETRY)
+        raise Refused(408, f"the file did not arrive within {self.timeout:g} s")
 
-    async def collected(self) -> bytes:
-        held = bytearray()
-        async for piece in self.pieces():
-            held += piece
-            if len(held) > self.max_megabytes * 1e6:
+    async def pieces(self, holding: Holding) -> Pieces:
+        size = 0
+        async for piece in self.stream:
+            size += len(piece)
+            if size > self.max_megabytes * 1e6:
                 raise Refused(413, f"the file is larger than max_megabytes={self.max_megabytes:g}")
-        return bytes(held)
+            holding.add(len(piece))
+            yield piece
 
     async def discard(self) -> None:
-        """Read on to nowhere: a client that is still sending hears no answer before it has sent everything."""
-        try:
-            await asyncio.wait_for(self.drained(), self.patience)
-        except (asyncio.TimeoutError, Gone):
-            return
-
-    async def drained(self) -> None:
-        async for _ in self.pieces():
-            pass
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        while not self.ended:
-            message = await self.receive()
-            self.ended = not message.get("more_body", False)
-            if message["type"] == "http.disconnect":
-                raise Gone
-            yield message.get("body", b"")
+        """Read on for a moment, without keeping anything."""
+        with anyio.move_on_after(DISCARD_SECONDS), suppress(ClientDisconnect):
+            async for _ in self.stream:
+                pass

@@ -1,5 +1,6 @@
 """The page: a recording in, bars out. Built with Gradio, of which it uses the recorder and nothing that calls home."""
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -7,14 +8,14 @@ from typing import Literal
 import gradio as gr
 from jinja2 import FileSystemLoader
 
-from ser.corpora.recordings import AUDIO_SUFFIXES
 from ser.data.audio import UnreadableAudio
 from ser.results.figures import rate
 from ser.results.page import environment
-from ser.serving.evidence import Evidence
-from ser.serving.heard import heard
-from ser.serving.listener import Listener
-from ser.serving.turns import Refused, Turns
+from ser.serving.model_summary import ModelSummary
+from ser.serving.panel import analyse
+from ser.serving.queue import RequestQueue
+from ser.serving.responses import Refused
+from ser.serving.service import PredictionService
 from ser.serving.uploads import Uploads
 
 HERE = Path(__file__).parent
@@ -24,32 +25,33 @@ CSS = (HERE / "page.css").read_text(encoding="utf-8")
 FONTS = ("system-ui", "Segoe UI", "Roboto", "Liberation Sans", "Arial", "sans-serif")
 """Those of the machine: Gradio's own themes ask Google for theirs."""
 MONO = ("ui-monospace", "Consolas", "Liberation Mono", "monospace")
-FORMATS = ", ".join(sorted(suffix[1:].upper() for suffix in AUDIO_SUFFIXES))
 SOURCES: list[Literal["upload", "microphone"]] = ["upload", "microphone"]
 TITLE = "Which emotion is in this voice?"
 
 
 class Page:
-    """Shows what is heard in a file that it was sent."""
+    """Shows the prediction for a recording that was uploaded."""
 
-    def __init__(self, listener: Listener, turns: Turns, uploads: Uploads, window: float, hop: float) -> None:
-        self.listener = listener
-        self.turns = turns
+    def __init__(
+        self, service: PredictionService, queue: RequestQueue, uploads: Uploads, window: float, hop: float
+    ) -> None:
+        self.service = service
+        self.queue = queue
         self.uploads = uploads
         self.window = window
         self.hop = hop
 
-    def blocks(self, evidence: Sequence[Evidence], address: str) -> gr.Blocks:
+    def blocks(self, models: Sequence[ModelSummary], address: str) -> gr.Blocks:
         """What stands where."""
-        emotions = self.listener.predictor.labels
+        emotions = self.service.predictor.labels
         stretches = {"window": self.window, "hop": self.hop}
         blocks = gr.Blocks(title=TITLE, analytics_enabled=False)
         with blocks:
             gr.HTML(rendered("intro.html", title=TITLE, emotions=emotions), elem_classes="ours")
             audio = gr.Audio(label="Voice", sources=SOURCES, type="filepath", editable=False, buttons=[])
             panel = gr.HTML(NOTHING, elem_classes="ours")
-            gr.HTML(rendered("evidence.html", evidence=evidence, address=address, **stretches), elem_classes="ours")
-            # No place in Gradio's queue, which lets in whoever comes, and no entry in its own API.
+            gr.HTML(rendered("model_summary.html", models=models, address=address, **stretches), elem_classes="ours")
+            # No limit of Gradio's queue, which lets in whoever comes, and no entry in its own API.
             gr.on(
                 [audio.upload, audio.stop_recording],
                 self.shown,
@@ -66,17 +68,18 @@ class Page:
         if path is None:
             return NOTHING
         try:
-            with self.turns.place():
-                recording = self.uploads.take(path)
-                answer = await self.turns.run(lambda: heard(self.listener, recording, self.window, self.hop))
+            with self.uploads.pinned(path) as recording, self.queue.slot():
+                content = await self.queue.submit(lambda: analyse(self.service, recording, self.window, self.hop))
+        except (ArithmeticError, RuntimeError, MemoryError) as error:  # of the model
+            traceback.print_exception(error)
+            return rendered("panel.html", content=None, error="the server failed on this recording; its log says why")
         except (Refused, UnreadableAudio) as error:
-            formats = FORMATS if isinstance(error, UnreadableAudio) else ""
-            return rendered("panel.html", heard=None, error=str(error), formats=formats)
-        return rendered("panel.html", heard=answer, error=None)
+            return rendered("panel.html", content=None, error=str(error))
+        return rendered("panel.html", content=content, error=None)
 
 
 def rendered(template: str, **content: object) -> str:
     return TEMPLATES.get_template(template).render(content)
 
 
-NOTHING = rendered("panel.html", heard=None, error=None)
+NOTHING = rendered("panel.html", content=None, error=None)

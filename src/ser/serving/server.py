@@ -1,38 +1,46 @@
 """The page and the API as one application, from its first answer to Ctrl-C."""
 
 import asyncio
-import signal
+import logging
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import suppress
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from ser.serving.api import Api
-from ser.serving.doors import App
+from ser.serving.api import PredictEndpoint
+from ser.serving.binding import address_of
+from ser.serving.connections import HEADER_BYTES, BoundedProtocol
 from ser.serving.page import CSS, FONTS, MONO
-from ser.serving.place import address_of
+from ser.serving.responses import HANDLERS
 from ser.serving.uploads import FILE, Uploads
 
 GRACE = 2
 """Seconds that open connections get at the end; a browser holds one for as long as it shows the page."""
+SESSIONS = 100
+"""Pages of which Gradio remembers the latest answer; of the 10 000 that it would, each may hold a picture."""
 
 
-def application(api: Api, uploads: Uploads, blocks: gr.Blocks) -> FastAPI:
+def application(predict: PredictEndpoint, uploads: Uploads, blocks: gr.Blocks) -> FastAPI:
     """The API, and below it Gradio's own application with everything off that the page does not need."""
-    app = FastAPI(openapi_url=None, lifespan=swept(uploads))
-    app.add_route("/predict", api.predict, methods=["POST"])
-    app.add_route("/health", api.health, methods=["GET"])
-    app.add_route(FILE + "{path:path}", uploads.played, methods=["GET"])
+    app = FastAPI(openapi_url=None, exception_handlers=HANDLERS)
+    app.router.routes.append(Route("/predict", predict))
+    app.add_route("/health", predict.health, methods=["GET"])
+    app.add_route("/gradio_api/upload", uploads.receive, methods=["POST"])
+    app.add_route("/gradio_api/upload_progress", uploads.progress, methods=["GET"])
+    app.add_route(FILE + "{path:path}", uploads.play, methods=["GET"])
+    blocks.state_session_capacity = SESSIONS
     gr.mount_gradio_app(
         app,
         blocks,
         path="/",
+        app_kwargs={"exception_handlers": HANDLERS},
         footer_links=[],
         run_history=False,
-        max_file_size=round(api.max_megabytes * 1e6),
+        max_file_size=round(uploads.max_megabytes * 1e6),
         show_error=False,
         ssr_mode=False,
         enable_monitoring=False,
@@ -44,25 +52,8 @@ def application(api: Api, uploads: Uploads, blocks: gr.Blocks) -> FastAPI:
     return app
 
 
-def swept(uploads: Uploads) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Forget old uploads for as long as the application runs."""
-
-    async def sweep() -> None:
-        while True:
-            uploads.sweep()
-            await asyncio.sleep(uploads.patience / 2)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(sweep())
-        yield
-        task.cancel()
-
-    return lifespan
-
-
 class Announced(uvicorn.Server):
-    """Prints its address once it answers there."""
+    """Prints its address once it answers there, and ends quietly."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start; only a program that waits for this line knows that it may ask."""
@@ -70,18 +61,24 @@ class Announced(uvicorn.Server):
         assert sockets is not None
         print(address_of(sockets[0]), flush=True)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; uvicorn would log a traceback for each request that is cut off."""
+        logging.getLogger("uvicorn.error").disabled = True
+        await super().shutdown(sockets)
 
-def run(app: App, listening: socket.socket) -> None:
-    """Answer until Ctrl-C or SIGTERM, which both end it quietly and leave nothing behind."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+def run(app: ASGIApp, listening: socket.socket) -> None:
+    """Answer until Ctrl-C or SIGTERM."""
     settings = uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        proxy_headers=False,  # anybody can send them
         log_level="error",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
         ws="none",
     )
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
         Announced(settings).run(sockets=[listening])

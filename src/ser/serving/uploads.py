@@ -1,97 +1,170 @@
-"""The files that Gradio puts down on the page's behalf: off the disk when they are asked about, then forgotten."""
+"""The recordings of the page, in memory: from their upload to the answer, and for the player a little longer.
 
+Gradio's own upload writes to the disk, counts up for ever what it was sent, and takes a thousand files in one form. Its
+audio component only passes on the path that the upload has answered, so nothing needs to lie there.
+"""
+
+import asyncio
 import mimetypes
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import suppress
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic, time
 
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from ser.serving.turns import Refused
+from ser.serving.body import Body, Pieces
+from ser.serving.memory import Holding, MemoryBudget
+from ser.serving.responses import Refused, refusal
 
 FILE = "/gradio_api/file="
-"""Where the page's player asks for what was uploaded, at the same time as the page asks for the answer."""
+"""Where the page's player asks for what was uploaded."""
+FORM = 0.1
+"""Megabytes that a form needs around a file."""
+PIECE = 65_536
+"""Bytes that the player is sent at a time."""
+SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
+
+
+class InMemoryParser(MultiPartParser):
+    """Starlette's parser of forms; what it holds is counted by the budget, so it needs no file on the disk."""
+
+    spool_max_size = 2**62
+
+
+@dataclass
+class Upload:
+    """A recording that was sent by the page."""
+
+    content: bytes
+    holding: Holding = field(repr=False)
+    users: int = 0
+    """Requests for a prediction that wait for it."""
 
 
 class Uploads:
-    """A folder of uploads, and the latest of those that are no longer in it."""
+    """Recordings by the paths that the page knows them by; no file has such a path."""
 
-    def __init__(self, folder: Path, most: int, patience: float) -> None:
+    def __init__(self, folder: Path, budget: MemoryBudget, max_megabytes: float, timeout: float) -> None:
         self.folder = folder
-        self.most = most
-        """Files, in the folder and of those that are remembered."""
-        self.patience = patience
-        """Seconds: nothing stays for longer."""
-        self.taken: OrderedDict[Path, tuple[float, bytes]] = OrderedDict()
+        """Gradio's: it passes on no path outside."""
+        self.budget = budget
+        self.max_megabytes = max_megabytes
+        self.timeout = timeout
+        """Seconds that a recording may take to arrive, and that it is then kept."""
+        self.kept: dict[str, Upload] = {}
 
-    def take(self, path: str) -> bytes:
-        """What is in a file, which is then no longer on the disk.
-
-        Raises:
-            Refused: it is no upload: a client may name any path.
-        """
-        place = self.place(path)
-        content = self.content(place)
-        place.unlink(missing_ok=True)
-        with suppress(OSError):  # another upload of the same content is in it
-            place.parent.rmdir()
-        self.taken[place] = (monotonic(), content)
-        while len(self.taken) > self.most:
-            self.taken.popitem(last=False)
-        return content
-
-    def place(self, path: str) -> Path:
-        """A path of the folder, wherever the client's way of writing it leads.
-
-        Raises:
-            Refused: it leads out of the folder.
-        """
+    async def receive(self, request: Request) -> Response:
+        """Take the file of a form; the answer is the list of its path, as Gradio's page expects."""
+        body = Body(request, self.max_megabytes + FORM, self.timeout)
         try:
-            place = Path(path).resolve()
-        except (ValueError, OSError) as error:  # a name that no file can have
-            raise Refused(404, "there is nothing here") from error
-        if not place.is_relative_to(self.folder):
-            raise Refused(404, "there is nothing here")
-        return place
+            with self.budget.holding(body.evict) as holding:
+                name, content = await body.read(lambda pieces: file_of(request, pieces), holding)
+        except ClientDisconnect:
+            return Response(status_code=400)  # to nobody
+        except Refused as error:
+            await body.discard()
+            return refusal(error)
+        return JSONResponse([self.keep(name, content)])
 
-    def content(self, place: Path) -> bytes:
-        """What is in an upload, on the disk or no longer there.
+    async def progress(self, request: Request) -> Response:
+        """Tell the page that there is no progress to wait for: Gradio would remember every upload it counts."""
+        return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+
+    def keep(self, name: str, content: bytes) -> str:
+        """Keep a recording for a while.
+
+        Returns:
+            Its path, which no client can guess and no file has; of the name only the suffix is in it.
+        """
+        suffix = Path(name).suffix.lower()
+        path = str(self.folder / secrets.token_hex(16) / f"voice{suffix if SUFFIX.fullmatch(suffix) else ''}")
+        holding = Holding(self.budget, lambda: self.forget(path))
+        try:
+            holding.add(len(content) + PIECE)  # a crowd of tiny ones counts too
+        except Refused:
+            holding.release()
+            raise
+        self.kept[path] = Upload(content, holding)
+        self.expire(path)
+        return path
+
+    def expire(self, path: str) -> None:
+        """Forget a recording when its time is over, or the answer that it waits for is there."""
+
+        def expired() -> None:
+            if path in self.kept and self.kept[path].users:
+                self.expire(path)
+            else:
+                self.forget(path)
+
+        asyncio.get_running_loop().call_later(self.timeout, expired)
+
+    def forget(self, path: str) -> None:
+        if (upload := self.kept.pop(path, None)) is not None:
+            upload.holding.release()
+
+    def find(self, path: str) -> Upload:
+        """Look up an upload.
 
         Raises:
-            Refused: it is in neither.
+            Refused: there is none, or no longer: a client may name any path.
         """
-        if place in self.taken:
-            return self.taken[place][1]
-        try:
-            return place.read_bytes()
-        except OSError as error:
-            raise Refused(404, "the file is no longer here: send it again") from error
+        if path not in self.kept:
+            raise Refused(404, "the recording is no longer here: send it again")
+        return self.kept[path]
 
-    async def played(self, request: Request) -> Response:
+    @contextmanager
+    def pinned(self, path: str) -> Iterator[bytes]:
+        """The content of an upload, which does not give way to others before the end."""
+        upload = self.find(path)
+        upload.users += 1
+        upload.holding.pin()
+        try:
+            yield upload.content
+        finally:
+            upload.users -= 1
+            if not upload.users and path in self.kept:
+                upload.holding.unpin()
+
+    async def play(self, request: Request) -> Response:
         """Answer the player; only audio is named as what it is, so that nothing else is run or shown."""
         path = request.path_params["path"]
-        kind = mimetypes.guess_type(path)[0] or ""
         try:
-            content = self.content(self.place(path))
+            size = len(self.find(path).content)
         except Refused as error:
-            return Response(str(error), error.status)
+            return refusal(error)
+        kind = mimetypes.guess_type(path)[0] or ""
         is_audio = kind.startswith("audio/")
-        return Response(content, media_type=kind if is_audio else "application/octet-stream")
+        headers = {"Content-Length": str(size)}
+        return StreamingResponse(
+            self.pieces(path, size), headers=headers, media_type=kind if is_audio else "application/octet-stream"
+        )
 
-    def files(self) -> Iterator[Path]:
-        return (path for path in self.folder.rglob("*") if path.is_file())
+    async def pieces(self, path: str, size: int) -> AsyncIterator[bytes]:
+        """Look the upload up for each piece: a slow reader does not keep it in memory."""
+        for start in range(0, size, PIECE):
+            yield self.find(path).content[start : start + PIECE]
 
-    def is_full(self) -> bool:
-        return sum(1 for _ in self.files()) >= self.most
 
-    def sweep(self) -> None:
-        """Forget what is old: a page was closed before it had its answer, a program only sent."""
-        for path in self.files():
-            with suppress(FileNotFoundError):  # taken in between
-                if path.stat().st_mtime < time() - self.patience:
-                    path.unlink()
-        while self.taken and next(iter(self.taken.values()))[0] < monotonic() - self.patience:
-            self.taken.popitem(last=False)
+async def file_of(request: Request, pieces: Pieces) -> tuple[str, bytes]:
+    """Name and content of the one file of a form.
+
+    Raises:
+        Refused: it is no form, or not of one file.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise Refused(400, "an upload is a form")
+    try:
+        form = await InMemoryParser(request.headers, pieces, max_files=1, max_fields=0).parse()
+    except MultiPartException as error:
+        raise Refused(400, f"this is no form of one file: {error.message}") from error
+    file = form.get("files")
+    if not isinstance(file, UploadFile):
+        raise Refused(400, "this is no form of one file: it has no field 'files'")
+    return file.filename or "", file.file.read()

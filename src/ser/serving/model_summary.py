@@ -14,7 +14,7 @@ from ser.runs.folder import REPORT
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ModelSummary:
     """What a page says of one checkpoint."""
 
     title: str
@@ -24,19 +24,19 @@ class Evidence:
     sentences: list[str]
 
 
-def evidence(member: Member) -> Evidence:
+def summarise(member: Member) -> ModelSummary:
     """Read what the checkpoint's run folder says of it, or else its stamp."""
     if not member.stamp:
-        return Evidence(described(member), None, [], [])
+        return ModelSummary(described(member), None, [], [])
     voices = [CORPORA[name].VOICES for name in [member.stamp["corpus"]] if name in CORPORA]
-    heard = [f"It learned from {voices[0]}."] if voices else []
+    learned = [f"It learned from {voices[0]}."] if voices else []
     report = report_of(member)
     if report is None:
         unknown = "The report of its run is not beside it: how well it does is not known here."
-        return Evidence(described(member), None, [], [*heard, unknown])
+        return ModelSummary(described(member), None, [], [*learned, unknown])
     source = Provenance.of(report)
-    return Evidence(
-        source.title, score(report, len(member.labels)), [*warnings(source), *source.leaks], [*heard, source.in_words]
+    return ModelSummary(
+        source.title, score(report, len(member.labels)), [*warnings(source), *source.leaks], [*learned, source.in_words]
     )
 
 
@@ -46,7 +46,9 @@ def warnings(source: Provenance) -> list[str]:
     if source.synthetic:
         found.append(f"Not human speech. {source.description}. The score shows that the chain works, and nothing else.")
     if not source.speakers_are_new:
-        found.append("The voices of the test were also heard in training: expect less of a voice that is new to it.")
+        found.append(
+            "The speakers of the test were also in the training data: expect less of a voice that is new to it."
+        )
     return found
 
 

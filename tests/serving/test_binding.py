@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ser.errors import UserError
-from ser.serving.place import address_of, bound, private_folder
+from ser.serving.binding import address_of, bound, private_folder
 
 
 def test_a_port_that_is_taken_is_told_with_what_to_do():
@@ -33,14 +33,14 @@ def test_the_address_is_one_for_a_browser():
         assert address_of(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def test_temporary_files_go_to_a_folder_of_this_user_s_alone_that_ends_with_the_server(monkeypatch):
+def test_temporary_files_of_libraries_go_to_a_folder_of_this_user_alone_that_ends_with_the_server(monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", "before")
     usual = tempfile.gettempdir()
     with private_folder() as folder:
         handle, name = tempfile.mkstemp()
         os.close(handle)
         assert Path(name).parent == folder
-        assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+        assert os.environ["GRADIO_TEMP_DIR"] == str(folder / "gradio")
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
     assert tempfile.gettempdir() == usual

@@ -6,7 +6,7 @@ import pytest
 
 from ser.corpora import ravdess
 from ser.results import report
-from ser.serving.evidence import evidence
+from ser.serving.model_summary import summarise
 
 EMOTIONS = ["angry", "calm", "sad", "happy"]
 IDENTITY = {"name": "emobox", "fold": 2, "seed": 0, "test_sha256": "ab12"}
@@ -29,7 +29,7 @@ def member(folder, stamp=STAMP, **differences):
 
 
 def test_the_score_stands_with_its_interval_its_protocol_and_what_guessing_gives(tmp_path):
-    found = evidence(member(tmp_path))
+    found = summarise(member(tmp_path))
     assert found.title == "tiny on ravdess, protocol emobox fold 2, seed 0, step 300, test list"
     assert found.score.replace("\u00a0", " ") == (
         "On the test list of 96 recordings it was right in 50.0 % (95 % interval 41.0 to 59.0 %). With every emotion "
@@ -44,13 +44,13 @@ def test_the_score_stands_with_its_interval_its_protocol_and_what_guessing_gives
 
 
 def test_voices_that_training_knew_are_a_warning(tmp_path):
-    (warning,) = evidence(member(tmp_path, speakers_are_new=False)).warnings
-    assert "also heard in training" in warning
+    (warning,) = summarise(member(tmp_path, speakers_are_new=False)).warnings
+    assert "also in the training data" in warning
 
 
 def test_artificial_speech_and_leaks_are_warnings(tmp_path):
     stamp = {**STAMP, "corpus": "synthetic"}
-    found = evidence(member(tmp_path, stamp, synthetic=True, leaks=["Clip 7 is on both sides."]))
+    found = summarise(member(tmp_path, stamp, synthetic=True, leaks=["Clip 7 is on both sides."]))
     assert found.warnings[0].startswith("Not human speech.")
     assert found.warnings[1] == "Clip 7 is on both sides."
     assert "artificial voices" in found.sentences[0]
@@ -58,7 +58,7 @@ def test_artificial_speech_and_leaks_are_warnings(tmp_path):
 
 @pytest.mark.parametrize("other", [{"step": 400}, {"protocol": {**IDENTITY, "fold": 3}}])
 def test_the_report_of_another_checkpoint_is_not_shown_as_this_one_s(tmp_path, other):
-    found = evidence(member(tmp_path, **other))
+    found = summarise(member(tmp_path, **other))
     assert found.score is None
     assert "not known here" in found.sentences[-1]
 
@@ -68,12 +68,12 @@ def test_a_checkpoint_without_its_run_says_which_protocol_trained_it_and_no_scor
     moved = tmp_path / "moved"
     moved.mkdir()
     shutil.move(tmp_path / "checkpoint", moved)
-    found = evidence(SimpleNamespace(name=str(moved / "checkpoint"), stamp=told.stamp, labels=EMOTIONS))
+    found = summarise(SimpleNamespace(name=str(moved / "checkpoint"), stamp=told.stamp, labels=EMOTIONS))
     assert found.title.endswith("tiny, trained on ravdess under protocol 'emobox'")
     assert found.score is None
 
 
 def test_of_a_foreign_checkpoint_nothing_is_claimed(tmp_path):
-    found = evidence(member(tmp_path, stamp={}))
+    found = summarise(member(tmp_path, stamp={}))
     assert found.title.endswith("not trained by ser; nothing is known of how well it does")
     assert (found.score, found.warnings, found.sentences) == (None, [], [])

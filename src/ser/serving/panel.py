@@ -1,4 +1,4 @@
-"""What the page says of a recording: the bars, and of a longer one its course."""
+"""The content of the page's answer: the bars, and for a longer recording its course."""
 
 import base64
 import io
@@ -11,14 +11,14 @@ from ser.inference.answers import Answer
 from ser.inference.sliding import mean
 from ser.inference.timeline import timeline_figure
 from ser.results.page_words import duration
-from ser.serving.listener import Listener
+from ser.serving.service import PredictionService
 
 SPELLED_OUT = 6
 """Stretches of a course that words list; of more there is only the picture and what is frequent."""
 
 
 @dataclass(frozen=True)
-class Heard:
+class PanelContent:
     """What `panel.html` shows."""
 
     ranked: list[tuple[str, float]]
@@ -30,32 +30,36 @@ class Heard:
     """A picture as a data URI; None of a recording that is no longer than a window."""
     course: str
     """What the picture shows."""
+    warning: str
+    """What a user should know about the recording; or nothing."""
 
 
-def heard(listener: Listener, recording: bytes, window: float, hop: float) -> Heard:
+def analyse(service: PredictionService, recording: bytes, window: float, hop: float) -> PanelContent:
     """Answer a recording as one where it is short enough, else by the mean over its windows.
 
     Raises:
         UnreadableAudio: it cannot be answered.
     """
-    answers = listener.windows(recording, window, hop)
+    reply = service.windows(recording, window, hop)
+    answers = reply.answers
     length = answers[-1].end
-    if length <= listener.longest:
-        whole = answers[0] if len(answers) == 1 else listener.whole(recording)
+    if length <= service.longest:
+        whole = answers[0] if len(answers) == 1 else service.whole(recording).answers[0]
         assert whole.said is not None
         said, about = whole.said, f"One answer for the whole recording of {duration(length)}."
     else:
-        said = mean(answers, listener.predictor.labels)
+        said = mean(answers, service.predictor.labels)
         about = f"The mean over {len(answers)} windows of {window:g} s, of a recording of {duration(length)}."
-    labels = listener.predictor.labels
-    members = zip(listener.predictor.members, said.members, strict=True) if len(said.members) > 1 else ()
+    labels = service.predictor.labels
+    members = zip(service.predictor.members, said.members, strict=True) if len(said.members) > 1 else ()
     is_long = len(answers) > 1
-    return Heard(
+    return PanelContent(
         ranked=sorted(zip(labels, map(float, said.shares), strict=True), key=lambda pair: -pair[1]),
         about=about,
         members=[(member.name, labels[int(shares.argmax())], float(shares.max())) for member, shares in members],
         timeline=picture(answers, labels) if is_long else None,
         course=course(answers) if is_long else "",
+        warning=reply.warning,
     )
 
 

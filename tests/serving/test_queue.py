@@ -4,24 +4,25 @@ from threading import Barrier, BrokenBarrierError, Event
 
 import pytest
 
-from ser.serving.turns import Refused, Turns
+from ser.serving.queue import RequestQueue
+from ser.serving.responses import Refused
 
 
 def test_the_queue_has_as_many_places_as_asked_for_and_gives_them_back():
-    turns = Turns(queue=1)
-    with turns.place():
-        with turns.place():
-            turns.seconds = 2.5
-            with pytest.raises(Refused, match="2 requests are waiting: ask again in 5 s") as refused, turns.place():
+    queue = RequestQueue(queue=1)
+    with queue.slot():
+        with queue.slot():
+            queue.seconds = 2.5
+            with pytest.raises(Refused, match="2 requests are waiting: ask again in 5 s") as refused, queue.slot():
                 pass
             assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
-        with turns.place():
+        with queue.slot():
             pass
-    assert turns.taken == 0
+    assert queue.taken == 0
 
 
 def test_one_answer_is_computed_at_a_time():
-    turns, meeting, met = Turns(queue=9), Barrier(2), []
+    queue, meeting, met = RequestQueue(queue=9), Barrier(2), []
 
     def work():
         with suppress(BrokenBarrierError):  # nobody else came
@@ -30,17 +31,17 @@ def test_one_answer_is_computed_at_a_time():
         meeting.reset()
 
     async def all_of_them():
-        await asyncio.gather(*(turns.run(work) for _ in range(4)))
+        await asyncio.gather(*(queue.submit(work) for _ in range(4)))
 
     asyncio.run(all_of_them())
     assert met == []
 
 
 def test_a_mistake_in_one_answer_is_not_that_of_the_next():
-    turns = Turns(queue=9)
+    queue = RequestQueue(queue=9)
 
     async def all_of_them():
-        return await asyncio.gather(*(turns.run(lambda by=by: 1 / by) for by in (0, 1)), return_exceptions=True)
+        return await asyncio.gather(*(queue.submit(lambda by=by: 1 / by) for by in (0, 1)), return_exceptions=True)
 
     mistake, answer = asyncio.run(all_of_them())
     assert isinstance(mistake, ZeroDivisionError)
@@ -48,17 +49,17 @@ def test_a_mistake_in_one_answer_is_not_that_of_the_next():
 
 
 def test_who_leaves_before_its_turn_costs_no_work():
-    turns, begun, go_on, done = Turns(queue=9), Event(), Event(), []
+    queue, begun, go_on, done = RequestQueue(queue=9), Event(), Event(), []
 
     def slow():
         begun.set()
         go_on.wait()
 
     async def one_leaves():
-        first = asyncio.create_task(turns.run(slow))
+        first = asyncio.create_task(queue.submit(slow))
         await asyncio.to_thread(begun.wait)
-        second = asyncio.create_task(turns.run(lambda: done.append("left")))
-        third = asyncio.create_task(turns.run(lambda: done.append("stayed")))
+        second = asyncio.create_task(queue.submit(lambda: done.append("left")))
+        third = asyncio.create_task(queue.submit(lambda: done.append("stayed")))
         await asyncio.sleep(0)  # both are in the queue
         second.cancel()
         await asyncio.sleep(0)

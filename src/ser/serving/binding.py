@@ -1,4 +1,4 @@
-"""Where the server is: an address of its own, and a folder that ends with it."""
+"""The server's address, and a temporary folder that ends with it."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from ser.errors import UserError
 
 @contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """An address of our own, on which nobody is answered yet.
+    """Bind the listening socket before the model loads; nobody is answered yet.
 
     Raises:
         UserError: it is taken, or none of this machine's.
@@ -36,14 +36,14 @@ def address_of(listening: socket.socket) -> str:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Where Gradio puts what it is sent, and libraries what they forget: for this user alone, and removed at the end.
+    """Make a folder for the temporary files of libraries, for this user alone; it is removed at the end.
 
-    Gradio makes folders as soon as it is imported, so that is done inside.
+    Gradio makes folders as soon as it is imported, so that is done inside. No recording is written there.
     """
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="ser-serve-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"] = str(folder)
+        tempfile.tempdir, os.environ["GRADIO_TEMP_DIR"] = str(folder), str(folder / "gradio")
         try:
             yield folder
         finally:

@@ -7,31 +7,32 @@ has many more, some of which fetch addresses or read files that the client names
 """
 
 import json
-from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ser.serving.api import refusal
-from ser.serving.body import Body, Gone, Message, Receive
-from ser.serving.turns import Refused, Turns
+from ser.serving.body import Body
+from ser.serving.hosts import Hosts
+from ser.serving.memory import MemoryBudget
+from ser.serving.responses import Refused, refusal
 from ser.serving.uploads import FILE, Uploads
 
-Send = Callable[[Message], Awaitable[None]]
-Scope = dict[str, Any]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
+PREDICT = "/predict"
+UPLOAD = "/gradio_api/upload"
+EVENT = "/gradio_api/queue/join"
 READ = frozenset(
     {"/", "/config", "/theme.css", "/favicon.ico", "/health"}
     | {f"/gradio_api/{name}" for name in ("queue/data", "upload_progress", "startup-events")}
 )
 READ_BELOW = ("/assets/", "/static/", "/svelte/", "/gradio_api/heartbeat/", FILE)
-UPLOAD = "/gradio_api/upload"
-EVENT = "/gradio_api/queue/join"
-SENT = frozenset({UPLOAD, EVENT, "/gradio_api/reset", "/gradio_api/cancel"})
-ANSWERED = "/predict"
-"""Reads its body by itself."""
+EVENTS = frozenset({EVENT, "/gradio_api/reset", "/gradio_api/cancel"})
+"""Small JSON from the page."""
+SENT = frozenset({PREDICT, UPLOAD}) | EVENTS
+EVENT_MEGABYTES = 0.1
+"""Of an event: it is parsed while nobody else is answered."""
+FORWARDED = ("x-forwarded-", "x-gradio-", "forwarded", "x-real-ip")
+"""Headers that anybody can send, and that Gradio would believe."""
 
 POLICY = "; ".join(
     (
@@ -56,19 +57,16 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-FORM = 0.1
-"""Megabytes that a form needs around a file."""
 
 
-class Doors:
+class SecurityMiddleware:
     """An ASGI application around another."""
 
-    def __init__(self, app: App, host: str, turns: Turns, uploads: Uploads, max_megabytes: float) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts, uploads: Uploads, budget: MemoryBudget) -> None:
         self.app = app
-        self.names = local_names(host)
-        self.turns = turns
+        self.hosts = hosts
         self.uploads = uploads
-        self.max_megabytes = max_megabytes
+        self.budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it with why not."""
@@ -76,32 +74,36 @@ class Doors:
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        body = Body(receive, self.max_megabytes + FORM, self.uploads.patience)
+        body = Body(Request(scope, receive), EVENT_MEGABYTES, self.uploads.timeout)
         try:
             self.check(scope)
-            if scope["method"] == "POST" and scope["path"] != ANSWERED:
-                with self.turns.place():
-                    content = await body.whole()
+            if scope["path"] in EVENTS:
+                with self.budget.holding(body.evict) as holding:
+                    content = await body.whole(holding)
                 receive = replayed(self.event(content) if scope["path"] == EVENT else content, receive)
-            await self.app(scope, receive, with_headers(send))
         except Refused as error:
             await body.discard()
-            await refusal(error)(scope, receive, send)
-        except Gone:
-            return
+            return await refusal(error)(scope, receive, with_headers(send))
+        except ClientDisconnect:
+            return None
+        headers = [
+            (name, value) for name, value in scope["headers"] if not name.decode("latin-1").startswith(FORWARDED)
+        ]
+        await self.app({**scope, "headers": headers}, receive, with_headers(send))
 
     def check(self, scope: Scope) -> None:
-        """Raise Refused unless the request is for this server, from its own page or from a program, and for a door."""
+        """Raise Refused unless the request is for this server, from its own page or a program, and for a path of it."""
         headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if self.names and host_name(host) not in self.names:
-            raise Refused(421, "this server answers to its own address alone")
-        if origin is not None and origin.partition("://")[2] != host:
-            raise Refused(403, "another site's page may not ask")
-        if not self.is_open(scope["method"], scope["path"]):
+        host = headers.get("host", "")
+        if not self.hosts.is_ours(host):
+            raise Refused(421, "this server answers to its own names alone; behind a proxy set allowed_hosts")
+        if not all(self.hosts.may_ask(origin, host) for origin in headers.getlist("origin")):
+            raise Refused(403, "another site's page may not ask; behind a proxy set allowed_hosts")
+        methods = methods_of(scope["path"])
+        if not methods:
             raise Refused(404, "there is nothing here")
-        if scope["path"] == UPLOAD and self.uploads.is_full():
-            raise Refused(503, "too many files are waiting for an answer", wait=round(self.uploads.patience))
+        if scope["method"] not in methods:
+            raise Refused(405, f"{scope['method']} is not answered here; choices: {', '.join(methods)}")
 
     def event(self, content: bytes) -> bytes:
         """What a page says has happened, reduced to what our page may say: that there is an upload, or none any more.
@@ -113,47 +115,23 @@ class Doors:
             Refused: it says something else.
         """
         try:
-            told = json.loads(content)
-            paths = [None if entry is None else str(entry["path"]) for entry in told["data"]]
-            places = [None if path is None else str(self.uploads.place(path)) for path in paths]
-            kept = {key: told[key] for key in ("fn_index", "trigger_id", "session_hash") if key in told}
+            event = json.loads(content)
+            paths = [None if entry is None else str(entry["path"]) for entry in event["data"]]
+            kept = {key: event[key] for key in ("fn_index", "trigger_id", "session_hash") if key in event}
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Refused(400, "this is no event of the page") from error
-        data = [place and {"path": place, "meta": {"_type": "gradio.FileData"}} for place in places]
+        for path in paths:
+            if path is not None:
+                self.uploads.find(path)
+        data = [path and {"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
         return json.dumps({**kept, "data": data}).encode()
 
-    def is_open(self, method: str, path: str) -> bool:
-        if path == ANSWERED:
-            return True
-        if method == "POST":
-            return path in SENT
-        return method in ("GET", "HEAD") and (path in READ or path.startswith(READ_BELOW))
 
-
-def local_names(host: str) -> frozenset[str]:
-    """The names a server on this machine alone is asked by; none of one on a network, whose names nobody knows.
-
-    >>> sorted(local_names("127.0.0.1")), sorted(local_names("0.0.0.0"))
-    (['127.0.0.1', '::1', 'localhost'], [])
-    """
-    return frozenset({"127.0.0.1", "::1", "localhost", host} if is_local(host) else ())
-
-
-def host_name(host: str) -> str:
-    """The name in a Host header, without the port.
-
-    >>> host_name("localhost:7860"), host_name("[::1]:7860"), host_name("[::1")
-    ('localhost', '::1', '[')
-    """
-    return host[1:].split("]")[0] if host.startswith("[") and "]" in host else host.split(":")[0]
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def methods_of(path: str) -> tuple[str, ...]:
+    """The methods that a path is asked with; none where there is nothing."""
+    if path in SENT:
+        return ("POST",)
+    return ("GET", "HEAD") if path in READ or path.startswith(READ_BELOW) else ()
 
 
 def replayed(content: bytes, receive: Receive) -> Receive:

@@ -1,0 +1,86 @@
+"""Connections with limits: clients that send nothing, read nothing or come in crowds do not lock others out."""
+
+import asyncio
+import json
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_BYTES = 16_384
+"""Of the header of a request."""
+
+
+class BoundedProtocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, which by itself waits forever for a header and for a reader."""
+
+    HEADER_SECONDS = 10.0
+    """For the header of a request to arrive."""
+    WRITE_SECONDS = 60.0
+    """For a client to read what waits for it."""
+    CONNECTIONS = 200
+    """At a time. Each takes up to 0.3 MB for its buffers; an open page takes two or three."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock; beyond the limit, the connection that can best be missed is closed."""
+        super().connection_made(transport)
+        self.header_timer: asyncio.TimerHandle | None = None
+        self.write_timer: asyncio.TimerHandle | None = None
+        self.last_data = self.loop.time()
+        live = [other for other in self.connections if isinstance(other, BoundedProtocol) and other.is_open()]
+        if len(live) > self.CONNECTIONS:
+            missed = [other for other in live if other is not self and other.rank() is not None]
+            min(missed, key=lambda other: (other.rank(), other.last_data), default=self).transport.abort()
+        self.watch_header()
+
+    def is_open(self) -> bool:
+        return not self.transport.is_closing()
+
+    def rank(self) -> int | None:
+        """How well a connection can be missed, 0 the best; None where the server owes it an answer."""
+        if self.cycle is None or self.cycle.response_complete:
+            return 0  # no request
+        if self.cycle.response_started:
+            return 2  # a page's stream of events, or a slow reader
+        return 1 if self.cycle.more_body else None  # still sending, or waiting
+
+    def data_received(self, data: bytes) -> None:
+        """Let uvicorn take the data, and see whether a header is still awaited."""
+        self.last_data = self.loop.time()
+        super().data_received(data)
+        self.watch_header()
+
+    def watch_header(self) -> None:
+        awaited = self.rank() == 0 and self.timeout_keep_alive_task is None
+        if awaited and self.header_timer is None:
+            self.header_timer = self.loop.call_later(self.HEADER_SECONDS, self.transport.abort)
+        elif not awaited and self.header_timer is not None:
+            self.header_timer.cancel()
+            self.header_timer = None
+
+    def pause_writing(self) -> None:
+        """Give a client that does not read a last while."""
+        super().pause_writing()
+        self.write_timer = self.loop.call_later(self.WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Forget the clock: the client reads again."""
+        super().resume_writing()
+        if self.write_timer is not None:
+            self.write_timer.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clocks."""
+        super().connection_lost(exc)
+        for timer in (self.header_timer, self.write_timer):
+            if timer is not None:
+                timer.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or has too large a header, in the form of every other error."""
+        content = json.dumps({"error": msg.rstrip(".").lower()}).encode()
+        headers = [("content-type", "application/json"), ("connection", "close")]
+        events: list[Any] = [h11.Response(status_code=400, headers=headers), h11.Data(data=content), h11.EndOfMessage()]
+        for event in events:
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()

@@ -1,0 +1,59 @@
+"""One prediction is computed at a time; a few requests wait for theirs, the others are refused."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from math import ceil
+from threading import Event
+from time import monotonic
+from typing import TypeVar
+
+from ser.serving.responses import Refused
+
+Result = TypeVar("Result")
+
+
+class RequestQueue:
+    """A queue of bounded length in front of one thread: torch spreads a single prediction over the cores by itself."""
+
+    def __init__(self, queue: int) -> None:
+        self.slots = queue + 1
+        self.taken = 0
+        self.seconds = 1.0
+        """What the last prediction took."""
+        self.stopping = Event()
+        self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predictions")
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Take a slot; a request takes it once its recording has arrived, so that a slow sender blocks nobody.
+
+        Raises:
+            Refused: none is free.
+        """
+        if self.taken >= self.slots:
+            wait = max(1, ceil(self.taken * self.seconds))
+            raise Refused(503, f"{self.taken} requests are waiting: ask again in {wait} s", wait)
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+    async def submit(self, work: Callable[[], Result]) -> Result:
+        """Do the work when it is its turn; only a request that holds a slot may ask."""
+
+        def timed() -> Result:
+            begun = monotonic()
+            try:
+                return work()
+            finally:
+                self.seconds = monotonic() - begun
+
+        return await asyncio.get_running_loop().run_in_executor(self.worker, timed)
+
+    def close(self) -> None:
+        """Drop what waits, and let what is computed stop after its current batch."""
+        self.stopping.set()
+        self.worker.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,55 @@
+"""Errors as the server answers them: one line of JSON, whatever went wrong."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ser.data.audio import UnreadableAudio
+from ser.errors import UserError
+
+
+class Refused(Exception):
+    """A request that is not answered; the message says why in one line."""
+
+    def __init__(self, status: int, reason: str, wait: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = {} if wait is None else {"Retry-After": str(wait)}
+
+
+def refusal(error: Refused | UnreadableAudio | UserError) -> JSONResponse:
+    """Say why there is no answer."""
+    if isinstance(error, Refused):
+        return JSONResponse({"error": str(error)}, error.status, error.headers)
+    return JSONResponse({"error": str(error)}, 422 if isinstance(error, UnreadableAudio) else 400)
+
+
+async def http_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer what Starlette or Gradio refuses in the same form."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": " ".join(str(error.detail).split())}, error.status_code, error.headers)
+
+
+async def form_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer what Gradio's models refuse, without the pages of reasons that FastAPI would give."""
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"error": "this is no event of the page"}, 422)
+
+
+async def server_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request on which the server failed; Starlette raises the error again, so uvicorn logs its traceback."""
+    return JSONResponse({"error": "the server failed on this request; its log says why"}, 500)
+
+
+Handler = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
+
+HANDLERS: dict[int | type[Exception], Handler] = {
+    HTTPException: http_error,
+    RequestValidationError: form_error,
+    Exception: server_error,
+}
+"""For an application of Starlette or FastAPI."""

@@ -1,0 +1,25 @@
+"""scripts/soak.py with few requests, as a user runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "soak.py"
+KINDS = (
+    "good clip", "windows", "broken audio", "too large", "form to the API", "wrong option", "foreign page",
+    "slow sender", "cancelled", "page",
+)  # fmt: skip
+
+
+def test_a_few_hundred_requests_of_every_kind_get_the_status_and_the_answer_that_are_due():
+    done = subprocess.run([sys.executable, SCRIPT, "--requests", "300"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for kind in KINDS:
+        assert f"\n{kind} " in done.stdout
+    assert '"busy":0' in done.stdout
+    assert "300 requests are too few to tell" in done.stdout
+    assert "the server ended with 0; its log has 2 lines" in done.stdout
