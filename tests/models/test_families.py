@@ -153,7 +153,8 @@ def test_lora_trains_every_update_and_the_head_and_merges_into_the_weights(name,
 @pytest.mark.parametrize("name", ["hubert", "wavlm", "data2vec", "unispeech-sat"])
 def test_a_frozen_cnn_keeps_no_graph(name, lora_rank, published):
     classifier, _ = built(published[name])
-    adaptations.adapt(classifier, model_config(published[name], freeze="encoder", lora_rank=lora_rank))
+    freeze = "none" if lora_rank else "encoder"
+    adaptations.adapt(classifier, model_config(published[name], freeze=freeze, lora_rank=lora_rank))
     features = classifier.train().base_model.feature_extractor(torch.randn(1, 4000))
     assert not features.requires_grad
 

@@ -8,6 +8,7 @@ from omegaconf import MISSING
 
 from ser.config.choices import Pooling
 from ser.config.paths import PATH
+from ser.config.ranges import Range, check_number, check_ranges, number
 from ser.errors import UserError
 
 
@@ -23,15 +24,15 @@ class Model:
     N layers and what stands between them: only the layers from the N-th on are trained)."""
     weighted_layer_sum: bool = MISSING
     """Pool a learned weighted sum of all layers (SUPERB, arXiv 2105.01051) rather than the last layer."""
-    classifier_proj_size: int = MISSING
+    classifier_proj_size: int = number(least=1)
     """Width of the projection between encoder and pooling."""
     pooling: Pooling = MISSING
     """`mean` saves a checkpoint that stock transformers loads; the others travel with their code."""
-    lora_rank: int | None = None
+    lora_rank: int | None = number(None, least=1)
     """Train low-rank updates of the attention (LoRA, arXiv 2106.09685) instead of the encoder; null: no."""
-    lora_alpha: float = MISSING
+    lora_alpha: float = number(above=0)
     """The update is scaled by `lora_alpha / lora_rank`."""
-    lora_dropout: float = MISSING
+    lora_dropout: float = number(least=0, below=1)
     gradient_checkpointing: bool = MISSING
     """Compute each layer again in the backward pass and keep no activations: less memory, a third more time."""
     config: dict[str, Any] = field(default_factory=dict)
@@ -40,15 +41,31 @@ class Model:
 
     def __post_init__(self) -> None:
         """Refuse a model that has neither a checkpoint nor a shape, and what cannot be frozen."""
+        check_ranges(self, "model.")
+        for key, value in self.config.items():
+            check_number(f"model.config.{key}", value, range_of_setting(key))
         if not re.fullmatch(r"cnn|encoder|none|layers:\d+", self.freeze):
             raise UserError(f"model.freeze={self.freeze}: choices: cnn, encoder, none, layers:N")
-        if self.lora_rank is not None and self.lora_rank < 1:
-            raise UserError(f"model.lora_rank={self.lora_rank}: it must be at least 1, or null")
+        if self.lora_rank is not None and self.freeze not in ("cnn", "none"):
+            # The updates stand in all layers; `cnn` and `none` differ in what LoRA freezes anyway.
+            raise UserError(
+                f"model.freeze={self.freeze} and model.lora_rank={self.lora_rank}: LoRA freezes the whole encoder and "
+                "trains updates of all its layers; give one of the two"
+            )
         if self.pretrained is None and "model_type" not in self.config:
             raise UserError(
                 f"model '{self.name}': without model.pretrained its model.config must name a model_type "
                 "(random weights); give model.pretrained=PATH for a local checkpoint"
             )
+
+
+def range_of_setting(key: str) -> Range:
+    """Return the numbers that a setting of an encoder's config may have, by the words of its name."""
+    if key.endswith(("dropout", "dropout_prob", "layerdrop", "_prob")):
+        return Range(least=0, most=1)
+    if key.endswith(("_size", "_layers", "_heads", "conv_dim", "conv_kernel", "conv_stride", "_eps", "_groups")):
+        return Range(above=0)
+    return Range()
 
 
 @dataclass

@@ -9,9 +9,13 @@ from ser.config.choices import Audit, Side
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
 from ser.config.protocol import Corpus, Protocol
+from ser.config.ranges import RANGE, Range, check_ranges
 from ser.config.trainer import Tracking, Trainer
 from ser.config.use import Hub
 from ser.errors import UserError
+
+SEED = {RANGE: Range(least=0, most=2**32 - 1)}
+"""What NumPy and PyTorch take."""
 
 
 @dataclass
@@ -40,8 +44,8 @@ class Train:
     """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str = field(default=MISSING, metadata=PATH)
     audit: Audit = MISSING
-    seed: int = MISSING
-    seeds: list[int] = MISSING
+    seed: int = field(default=MISSING, metadata=SEED)
+    seeds: list[int] = field(default=MISSING, metadata=SEED)
     """Everything is run with each of these seeds; `seed` alone by default."""
     output_dir: str = field(default=MISSING, metadata=PATH)
     """The run folder; where there are folds or several seeds, each run has its own below it."""
@@ -50,6 +54,7 @@ class Train:
 
     def __post_init__(self) -> None:
         """Refuse two orders that contradict each other."""
+        check_ranges(self, "")
         if self.overwrite and self.resume:
             raise UserError("overwrite=true and resume=true contradict each other: give one of them")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):

@@ -1,12 +1,12 @@
 """How a model is trained."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
 from ser.config.choices import Attention, ClassWeights, Interval, Precision, Tracker
+from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
 
 
@@ -14,31 +14,31 @@ from ser.errors import UserError
 class Trainer:
     """What we set of `transformers.TrainingArguments`, under the same names where it has one."""
 
-    num_train_epochs: float = MISSING
-    max_steps: int = MISSING
+    num_train_epochs: float = number(above=0)
+    max_steps: int = number(least=1, also=(-1,))
     """Optimizer steps; overrides the epochs where it is positive."""
-    per_device_train_batch_size: int = MISSING
-    per_device_eval_batch_size: int = MISSING
-    gradient_accumulation_steps: int = MISSING
-    learning_rate: float = MISSING
+    per_device_train_batch_size: int = number(least=1)
+    per_device_eval_batch_size: int = number(least=1)
+    gradient_accumulation_steps: int = number(least=1)
+    learning_rate: float = number(least=0)
     """Peak rate of the encoder."""
-    head_learning_rate: float | None = None
+    head_learning_rate: float | None = number(None, least=0)
     """Peak rate of projection, classifier and layer weights; null: the encoder's."""
     lr_scheduler_type: str = MISSING
-    warmup_steps: float = MISSING
+    warmup_steps: float = number(least=0)
     """Steps of linear warm-up; a value below 1 is a share of all steps."""
-    weight_decay: float = MISSING
-    max_grad_norm: float = MISSING
+    weight_decay: float = number(least=0)
+    max_grad_norm: float = number(least=0)
     optim: str = MISSING
     eval_strategy: Interval = MISSING
     """Evaluate, save and log every so many steps, or after each epoch."""
-    eval_steps: int = MISSING
-    save_steps: int = MISSING
-    logging_steps: int = MISSING
-    save_total_limit: int = MISSING
+    eval_steps: int = number(least=1)
+    save_steps: int = number(least=1)
+    logging_steps: int = number(least=1)
+    save_total_limit: int = number(least=0)
     """Checkpoints kept, the newest ones. Those that are needed stay even above it: the newest, the best one, and what
     resuming starts from."""
-    save_optimizer_every: int = MISSING
+    save_optimizer_every: int = number(least=0)
     """Every so many checkpoints one holds the optimizer's state, two thirds of what is written; the others hold the
     weights, all that the best one needs. A resumed run goes on from the newest that has it, and what came after is
     trained again. 1: all of them; 0: none, an interrupted run starts again."""
@@ -48,7 +48,7 @@ class Trainer:
     memory has no room for a copy, it waits for each, and the log says so."""
     metric_for_best_model: str = MISSING
     """`loss` (least) or one of `ser.results.metrics.SUMMARY` (greatest), on the validation list."""
-    early_stopping_patience: int | None = None
+    early_stopping_patience: int | None = number(None, least=1)
     """Stop after so many evaluations without improvement; null: never."""
     class_weights: ClassWeights = MISSING
     """`balanced`: a clip counts `N / (C n_c)` in the loss of training, the rarer its emotion the more (N clips, n_c of
@@ -86,10 +86,10 @@ class Trainer:
     """Pad the batches of training to at most eight lengths and compile the layers of the encoder for each: for a GPU
     that waits for Python. The maths stays the same, dropout draws other numbers. Encoders of the wav2vec2 line with a
     layer norm in their CNN and without layerdrop."""
-    focal_gamma: float = MISSING
+    focal_gamma: float = number(least=0)
     """The loss of a clip is multiplied by `(1 - p)^focal_gamma`, p the probability given to its emotion (focal loss,
     arXiv 1708.02002): the higher, the less training cares about what is recognised already; 0: all clips alike."""
-    label_smoothing: float = MISSING
+    label_smoothing: float = number(least=0, below=1)
     """Share of the target that is spread over all emotions (arXiv 1512.00567): the higher, the less sure of itself the
     model is made; 0: all of it on the emotion of the clip."""
     precision: Precision = MISSING
@@ -98,16 +98,11 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, and checkpoints that no evaluation judges: the best could not be found there."""
+        check_ranges(self, "trainer.")
         if self.eval_strategy is Interval.steps and self.save_steps % self.eval_steps:
             raise UserError(
                 f"trainer.save_steps={self.save_steps}: it must be a multiple of trainer.eval_steps={self.eval_steps}"
             )
-        if self.save_optimizer_every < 0:
-            raise UserError(f"trainer.save_optimizer_every={self.save_optimizer_every}: it must be 0 or more")
-        if not 0 <= self.focal_gamma < math.inf:
-            raise UserError(f"trainer.focal_gamma={self.focal_gamma}: it must be 0 or more")
-        if not 0 <= self.label_smoothing < 1:
-            raise UserError(f"trainer.label_smoothing={self.label_smoothing}: it must be at least 0 and below 1")
 
 
 @dataclass

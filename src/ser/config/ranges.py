@@ -1,0 +1,102 @@
+"""The range of every number of a config stands beside its field; one check reads them all."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from omegaconf import MISSING
+
+from ser.errors import UserError
+
+RANGE = "range"
+"""Key of a field's metadata."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The finite numbers between two bounds, and a few more."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+    also: tuple[float, ...] = ()
+
+    def holds(self, value: float) -> bool:
+        if value in self.also:
+            return True
+        return (
+            math.isfinite(value)
+            and (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        """Describe it for the message that refuses a value.
+
+        >>> print(Range(least=0, below=1)), print(Range(least=1, also=(-1,)))
+        at least 0 and below 1
+        at least 1, or -1
+        (None, None)
+        """
+        bounds = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
+        said = " and ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
+        return ", or ".join([said or "a finite number", *map(str, self.also)])
+
+
+def number(
+    default: Any = MISSING,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    also: tuple[float, ...] = (),
+) -> Any:
+    """Declare a field that holds a number, or a list of numbers, within a range.
+
+    >>> @dataclass
+    ... class Serve:
+    ...     port: int = number(least=0, most=65535)
+    ...     def __post_init__(self) -> None:
+    ...         check_ranges(self, "")
+    >>> Serve(port=70000)
+    Traceback (most recent call last):
+    ser.errors.UserError: port=70000: it must be at least 0 and at most 65535
+    """
+    return field(default=default, metadata={RANGE: Range(least, above, most, below, also)})
+
+
+def check_ranges(values: Any, prefix: str) -> None:
+    """Check every number of a config dataclass against the range that its field declares; call it in `__post_init__`.
+
+    Args:
+        values: the dataclass.
+        prefix: what stands before the name of a field on the command line, such as `trainer.`.
+
+    Raises:
+        UserError: a number is outside of its range; it names the key, the value and the range.
+    """
+    for one in fields(values):
+        if RANGE in one.metadata:
+            check_number(f"{prefix}{one.name}", getattr(values, one.name), one.metadata[RANGE])
+
+
+def check_number(key: str, value: Any, allowed: Range) -> None:
+    """Raise a UserError where a number, or one in a list of them, is not in a range; other values pass."""
+    if any(not allowed.holds(entry) for entry in numbers_in(value)):
+        raise UserError(f"{key}={value}: it must be {allowed}")
+
+
+def numbers_in(value: Any) -> Iterator[float]:
+    """Yield a number, or those in a list or mapping, at any depth."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from numbers_in(entry)
+    elif isinstance(value, dict):
+        yield from numbers_in(list(value.values()))
