@@ -8,7 +8,7 @@ from conftest import composed, write_corpus
 from test_train import run
 
 from ser import config
-from ser.commands.evaluate import evaluate
+from ser.commands.evaluate import WRITTEN, evaluate
 from ser.data.prepared import prepare
 from ser.errors import UserError
 
@@ -59,9 +59,17 @@ def test_a_run_folder_is_not_overwritten_by_an_evaluation(finished, data_dir):
 
 def test_an_evaluation_leaves_what_else_is_in_its_folder(finished, data_dir, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
-    score(finished, data_dir, f"output_dir='{tmp_path}'")
-    assert (tmp_path / "mine.txt").is_file()
-    assert (tmp_path / "report.html").is_file()
+    for _ in range(2):  # the second time over the first
+        score(finished, data_dir, f"output_dir='{tmp_path}'")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", *WRITTEN}
+
+
+def test_an_evaluation_does_not_replace_a_file_of_the_users_own(finished, data_dir, tmp_path):
+    (tmp_path / "predictions.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"predictions\.csv is here and of no evaluation"):
+        score(finished, data_dir, f"output_dir='{tmp_path}'")
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+    assert (tmp_path / "predictions.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])

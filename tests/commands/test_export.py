@@ -96,8 +96,19 @@ def test_only_an_export_is_replaced(alone, tmp_path):
     (target / "mine.txt").write_text("x")
     with pytest.raises(UserError, match=f"output_dir={target}: something else than an export is here"):
         make(alone, "score=false")
-    (target / "mine.txt").rename(target / command.MEASURED)
+    (target / command.MEASURED).touch()
+    with pytest.raises(UserError, match=r"something else than an export is here \(mine.txt\)"):
+        make(alone, "score=false")  # an export to which the user has added a file
+    (target / "mine.txt").unlink()
+    command.check_free(target)
     assert command.output_folder(composed("export", f"checkpoint='{alone}'"), alone) == target
+
+
+def test_a_file_is_not_replaced_by_an_export(alone, tmp_path):
+    (tmp_path / "onnx").write_text("mine")
+    with pytest.raises(UserError, match="a file is here"):
+        make(alone, f"output_dir='{tmp_path / 'onnx'}'", "score=false")
+    assert (tmp_path / "onnx").read_text() == "mine"
 
 
 def test_a_repository_of_the_hub_is_exported_to_the_current_folder(tmp_path):
@@ -107,5 +118,5 @@ def test_a_repository_of_the_hub_is_exported_to_the_current_folder(tmp_path):
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r'needs onnx, onnxruntime, onnxscript: pip install "ser\[export\]"'):
+    with pytest.raises(UserError, match=r'needs onnx, onnxruntime, onnxscript: pip install "ser-finetune\[export\]"'):
         make(tmp_path / "nowhere")

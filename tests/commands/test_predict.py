@@ -1,5 +1,7 @@
 import csv
 import json
+import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -10,10 +12,11 @@ import soundfile
 from conftest import composed, ser, tone
 from toys import saved
 
+from ser.commands import predict as command
 from ser.commands.predict import predict
 from ser.corpora.ravdess import EMOTIONS
 from ser.data import audio
-from ser.errors import UserError
+from ser.errors import Interrupted, UserError
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +195,13 @@ def test_many_answers_in_a_file_are_counted_on_the_terminal(toy, tmp_path, capsy
         (["window=60"], "between 0.1 and longest=30"),
         (["window=4", "hop=0"], "hop=0.0: it must be above 0"),
         (["batch_size=0"], "batch_size=0"),
+        (["window=4", "hop=1e-9"], "hop=1e-09: it must be at least 0.01"),
+        (["window=4", "hop=inf"], "hop=inf: it must be above 0, and finite"),
+        (["window=nan"], "window=nan: it must be above 0"),
+        (["longest=inf"], "longest=inf: it must be above 0, and finite"),
+        (["sample_rate=1"], "between 1000 and 1000000"),
+        (["channels=0"], "between 1 and 1024"),
+        (["audio=-", "window=4", "timeline=here"], "no end to draw"),
         (["checkpoint=[]"], "at least one"),
         (["checkpoint=[x,x]"], "each once"),
         (["checkpoint=nowhere"], "no such folder"),
@@ -201,6 +211,100 @@ def test_a_mistake_is_told_before_anything_is_heard(overrides, message, toy, tmp
     soundfile.write(tmp_path / "a.wav", tone(0.3), 16000)
     with pytest.raises(UserError, match=message):
         predict(composed("predict", f"checkpoint={toy}", f"audio={tmp_path / 'a.wav'}", *overrides))
+
+
+def shares(answer):
+    return list(answer["probabilities"].values())
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_a_wav_through_a_pipe_has_the_answers_of_the_file(subtype, toy, tmp_path):
+    stereo = np.stack([tone(1.3, rate=48000), tone(1.3, rate=48000, frequency=900)], axis=1)
+    soundfile.write(tmp_path / "a.wav", stereo, 48000, subtype=subtype)
+    rows = answers(toy, tmp_path / "a.wav", tmp_path / "a.jsonl", "window=0.5")
+    done = ser(
+        "predict", f"checkpoint={toy}", "audio=-", "window=0.5", input=(tmp_path / "a.wav").read_bytes(), text=False
+    )
+    live = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["start"], row["end"]) for row in live] == [(row["start"], row["end"]) for row in rows]
+    for row, one in zip(rows, live, strict=True):
+        assert shares(one) == pytest.approx(shares(row), abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", b"it was empty"), (b"fLaC" + bytes(4000), b"ffmpeg -i - -f wav -"), (b"\0\0\0\x20ftypM4A ", b"ffmpeg")],
+)
+def test_standard_input_that_is_no_sound_is_refused_in_a_line(content, message, toy, tmp_path):
+    output = tmp_path / "a.csv"
+    done = ser("predict", f"checkpoint={toy}", "audio=-", "window=1", f"output={output}", input=content, text=False)
+    assert done.returncode == 1
+    assert not done.stdout
+    assert message in done.stderr.splitlines()[-1]
+    assert b"Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_keeps_the_answers_so_far_and_says_where(toy, folder, tmp_path, monkeypatch, capsys):
+    real = command.chunks
+
+    def interrupted(items, size):
+        for number, some in enumerate(real(items, 2)):
+            if number == 1:
+                raise KeyboardInterrupt
+            yield some
+
+    monkeypatch.setattr(command, "chunks", interrupted)
+    with pytest.raises(Interrupted, match=r"2 answers so far are kept in .*a\.partial\.csv"):
+        answers(toy, folder, tmp_path / "a.csv")
+    assert [row["path"] for row in read(tmp_path / "a.partial.csv")] == ["a.wav", "b.flac"]
+    assert not (tmp_path / "a.csv").exists()
+    with pytest.raises(Interrupted, match="there were 2 answers"):
+        predict(composed("predict", f"checkpoint={toy}", f"audio={folder}"))
+    assert "a.wav" in capsys.readouterr().out, "what no file keeps is shown"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_or_the_list_itself_is_never_replaced_by_the_answers(overwrite, toy, folder, tmp_path):
+    (tmp_path / "results.csv").mkdir()
+    (tmp_path / "results.csv" / "notes.txt").write_text("precious")
+    with pytest.raises(UserError, match="a folder is here"):
+        answers(toy, folder, tmp_path / "results.csv", f"overwrite={overwrite}")
+    assert (tmp_path / "results.csv" / "notes.txt").read_text() == "precious"
+    (folder / "list.csv").write_text("path\na.wav\n")
+    with pytest.raises(UserError, match="it is the list that audio= reads"):
+        answers(toy, folder / "list.csv", folder / "list.csv", f"overwrite={overwrite}")
+    assert (folder / "list.csv").read_text() == "path\na.wav\n"
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_checkpoint_is_opened(toy, folder, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        answers(tmp_path / "no checkpoint", folder, tmp_path / "file" / "a.csv")
+
+
+def test_a_name_that_is_no_text_is_escaped_and_answered(toy, folder, tmp_path):
+    shutil.copy(folder / "a.wav", os.fsencode(folder) + b"/caf\xe9.wav")
+    for name in ("a.csv", "a.jsonl"):
+        rows = {row["path"]: row for row in answers(toy, folder, tmp_path / name)}
+        assert len(rows) == 5
+        assert rows[r"caf\udce9.wav"]["emotion"] == rows["a.wav"]["emotion"]
+
+
+def test_silence_is_said_wherever_there_is_an_answer(toy, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("ser.console.start_logging", lambda: None)  # which would keep the lines from caplog
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in" / "silent.wav", np.zeros(16000), 16000)
+    soundfile.write(tmp_path / "in" / "tone.wav", tone(1), 16000)
+    for output, window in (("a.csv", "null"), ("b.csv", "0.5")):
+        for row in answers(toy, tmp_path / "in", tmp_path / output, f"window={window}"):
+            assert ("silent" in row["warning"]) == (row["path"] == "silent.wav")
+    assert caplog.text.count("silent.wav: it is silent") == 2
+
+
+def test_one_checkpoint_in_two_spellings_does_not_answer_twice(toy, folder, tmp_path):
+    with pytest.raises(UserError, match="it is the same as"):
+        answers([toy, toy.parent / "." / ".." / toy.parent.name / toy.name], folder, tmp_path / "a.csv")
 
 
 def test_live_audio_is_brought_from_its_rate_and_channels(toy):

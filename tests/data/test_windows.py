@@ -8,6 +8,7 @@ from conftest import tone
 
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, UnreadableAudio
+from ser.data.streams import WavFormat
 from ser.data.windows import of_file, of_stream, windows
 
 
@@ -71,7 +72,7 @@ def test_live_stereo_is_averaged_and_half_a_frame_waits_for_its_other_half():
 
     left = (tone(0.1) * 32767).astype("<i2")
     stream = Dripping(np.stack([left, np.zeros_like(left)], axis=1).tobytes() + b"\x01")
-    heard = np.concatenate(list(of_stream(stream, SAMPLE_RATE, channels=2)))
+    heard = np.concatenate(list(of_stream(stream, WavFormat(SAMPLE_RATE, channels=2))))
     assert np.array_equal(heard, np.rint(left / 2).astype(np.int16))
 
 

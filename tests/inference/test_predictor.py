@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from toys import clips, saved
 
 from ser.config import Combine
@@ -71,6 +72,13 @@ def test_a_checkpoint_that_was_trained_on_trimmed_clips_hears_trimmed_ones(tmp_p
     (spoken,) = trimming.answers([padded[slice(*boundaries(padded))]]).shares
     assert np.allclose(trimming.answers([padded]).shares[0], spoken, atol=1e-6)
     assert not np.allclose(whole.answers([padded]).shares[0], spoken, atol=1e-6)
+
+
+def test_a_checkpoint_whose_logits_are_no_numbers_is_refused(tmp_path):
+    one = predictor(saved(tmp_path / "a"))
+    torch.nn.init.constant_(one.members[0].classifier.classifier.bias, float("nan"))
+    with pytest.raises(UserError, match="its logits are not finite numbers"):
+        one.answers(clips(0.5))
 
 
 def test_long_clips_come_in_small_batches_and_none_is_lost():

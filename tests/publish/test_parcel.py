@@ -79,6 +79,15 @@ def test_a_dry_run_writes_exactly_the_parcel_and_leaves_other_files_alone(folder
         parcel.write(target, sent)
 
 
+def test_a_dry_run_does_not_replace_a_file_of_the_users_own(folder, tmp_path):
+    target = tmp_path / "push"
+    target.mkdir()
+    (target / "README.md").write_text("mine")
+    with pytest.raises(UserError, match=r"README\.md is here and would be replaced"):
+        parcel.write(target, packed(folder))
+    assert (target / "README.md").read_text() == "mine"
+
+
 def test_a_checkpoint_without_a_finished_run_is_refused(folder, tmp_path):
     alone = shutil.copytree(folder / "checkpoint", tmp_path / "alone")
     with pytest.raises(UserError, match="alone: no finished run, so no number stands behind it; give a run folder"):

@@ -15,7 +15,17 @@ from ser.models.sources import checkpoint_folder
 from ser.out_of_memory import explaining_out_of_memory
 from ser.results import report
 from ser.results.environment import environment
-from ser.runs.folder import RunFolder
+from ser.runs.folder import REPORT, RunFolder
+
+WRITTEN = (
+    "report.html",
+    "predictions.csv",
+    "breakdown.csv",
+    "confusion_matrix.csv",
+    *(f"{name}{suffix}" for name in ("confusion_matrix", "speakers", "reliability") for suffix in (".png", ".pdf")),
+    *(f"classification_report{suffix}" for suffix in (".txt", ".json")),
+)
+"""The files of an evaluation."""
 
 
 def evaluate(cfg: config.Evaluate) -> None:
@@ -42,12 +52,16 @@ def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
     """Where the reports go.
 
     Raises:
-        UserError: a run is there, whose own report would be lost.
+        UserError: a run is there, whose own report would be lost, or a file of the user's that would be replaced.
     """
     if cfg.output_dir is not None:
-        if RunFolder(Path(cfg.output_dir)).is_run():
-            raise UserError(f"output_dir={cfg.output_dir}: a run is here; give another output_dir")
-        return Path(cfg.output_dir)
+        target = Path(cfg.output_dir)
+        if RunFolder(target).is_run():
+            raise UserError(f"output_dir={target}: a run is here; give another output_dir")
+        there = [name for name in WRITTEN if (target / name).exists()]
+        if there and not (target / REPORT).is_file():
+            raise UserError(f"output_dir={target}: {there[0]} is here and of no evaluation; give another output_dir")
+        return target
     return beside(checkpoint_folder, f"evaluation-{cfg.split.value}")
 
 

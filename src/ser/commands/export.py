@@ -25,7 +25,8 @@ from ser.export.parity import Expected
 from ser.export.quantize import quantize
 from ser.export.session import Session
 from ser.extras import check_installed
-from ser.files import replacing, write_json
+from ser.files import check_kind, replacing, write_json
+from ser.locks import locked
 from ser.models import checkpoint, inference
 from ser.models.arithmetic import faster_float32
 from ser.models.checkpoint import Opened, audio_of
@@ -41,6 +42,17 @@ log = logging.getLogger("ser")
 MODEL, QUANTIZED = "model.onnx", "model.int8.onnx"
 MEASURED = "export.json"
 """Written last; a folder that has it is an export."""
+WRITTEN = (
+    MODEL,
+    QUANTIZED,
+    MEASURED,
+    contract.FILE,
+    contract.EXAMPLE.name,
+    "trim.py",
+    "mel_filters.npy",
+    "__pycache__",
+)
+"""How the names of the files in an export begin: weights of more than 2 GB lie beside their model."""
 
 
 def export(cfg: config.Export) -> None:
@@ -51,38 +63,47 @@ def export(cfg: config.Export) -> None:
     faster_float32()
     folder = checkpoint_anywhere(cfg.checkpoint)
     target = output_folder(cfg, folder)
-    model = checkpoint.opened(folder)
-    test = test_list(cfg, folder, model)
+    with locked(target):
+        check_free(target)
+        model = checkpoint.opened(folder)
+        test = test_list(cfg, folder, model)
+        forms = exported(cfg, folder, target, model, test)
+    print_table(forms, test)
+    print(target)
+
+
+def exported(cfg: config.Export, folder: Path, target: Path, model: Opened, test: "TestList | None") -> list[Measured]:
+    """Write all files of an export, or none, and measure the forms of the model."""
     with replacing(target, folder=True) as temporary:
         temporary.mkdir()
         written = write_models(temporary, model, cfg.quantize)
         forms = measure(folder, written, model, test)
         contract.write(temporary, model, audio_of(model.stamp).trim, written[-1].name)
         write_json(temporary / MEASURED, summary(forms, test))
-    print_table(forms, test)
-    print(target)
+    return forms
 
 
 def output_folder(cfg: config.Export, folder: Path) -> Path:
-    """Where the model goes.
-
-    Raises:
-        UserError: something else is there, which would be lost.
-    """
+    """Where the model goes."""
     name = cfg.format.value
     if cfg.output_dir is not None:
-        target = Path(cfg.output_dir).expanduser()
+        target = Path(cfg.output_dir)
     elif is_hub_name(cfg.checkpoint):
         target = Path(f"{cfg.checkpoint.split('/')[-1]}-{name}")
     else:
         target = beside(folder, name)
-    if target.exists() and not (target / MEASURED).is_file() and not is_empty(target):
-        raise UserError(f"output_dir={target}: something else than an export is here; give another output_dir")
     return target
 
 
-def is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+def check_free(target: Path) -> None:
+    """Raise a UserError where something else than an export of ours is, which would be lost."""
+    check_kind(target, folder=True)
+    there = sorted(path.name for path in target.glob("*"))
+    foreign = [name for name in there if not name.startswith(WRITTEN)] or (there if MEASURED not in there else [])
+    if foreign:
+        raise UserError(
+            f"output_dir={target}: something else than an export is here ({foreign[0]}); give another output_dir"
+        )
 
 
 @dataclass(frozen=True)

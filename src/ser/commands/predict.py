@@ -5,15 +5,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ser import config, console
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
 from ser.data.found import Found, find, printable
+from ser.data.streams import WavFormat
 from ser.data.threads import in_threads
 from ser.data.windows import of_file, of_stream
 from ser.errors import UserError
-from ser.inference.answers import LISTED, Answer, Form, Tally, json_writer, show, written
+from ser.inference.answers import LISTED, Answer, Form, Tally, show
+from ser.inference.output import json_line, reserved, written
+from ser.inference.pictures import Pictures, pictures_in
 from ser.inference.predictor import Predictor
 from ser.inference.sliding import chunks, mean, slide
 from ser.models.arithmetic import faster_float32, few_kept_shapes
@@ -23,46 +27,57 @@ log = logging.getLogger("ser")
 
 AT_ONCE = 64
 """Clips that are decoded before they are put into batches of like length."""
+ADVICE = "lower batch_size={}, longest or window"
+"""Where the memory does not suffice."""
 
 
 def predict(cfg: config.Predict) -> None:
     """Answer recordings by name; one that cannot be read does not stop the others.
 
     Raises:
-        UserError: at the end, where a recording has no answer.
+        UserError: something is in the way of what is written; or, at the end, a recording has no answer.
     """
     console.start_logging()
     console.quiet_transformers()
     few_kept_shapes()
     faster_float32()
-    found = [] if cfg.audio == "-" else find(cfg.audio, cfg.root)
-    predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)
-    form = Form.of(predictor)
     if cfg.audio == "-":
-        live(cfg, predictor, form)
+        live(cfg)
         return
-    answers = whole(cfg, predictor, found) if cfg.window is None else sliding(cfg, predictor, found)
-    tally = Tally(listed=None if cfg.output is None else LISTED)
-    advice = f"lower batch_size={cfg.batch_size}, longest or window"
-    with explaining_out_of_memory(advice), written(cfg.output, form) as write:
-        for one in answers:
-            write(one)
-            tally.add(one)
-    show(tally, form, windowed=cfg.window is not None)
+    found = find(cfg.audio, cfg.root)
+    check_output_is_not_read(cfg)
+    with reserved(cfg.output, cfg.overwrite) as target, pictures_in(cfg.timeline, found, cfg.overwrite) as pictures:
+        predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)
+        form = Form.of(predictor)
+        answers = whole(cfg, predictor, found) if cfg.window is None else sliding(cfg, predictor, found, pictures)
+        tally = Tally(listed=None if target is None else LISTED)
+        try:
+            with explaining_out_of_memory(ADVICE.format(cfg.batch_size)), written(target, form) as write:
+                for one in answers:
+                    write(one)
+                    tally.add(one)
+        finally:
+            show(tally, form, windowed=cfg.window is not None)
     if tally.failed:
         raise UserError(f"{tally.failed} of {len(found)} recordings could not be heard to their end")
+
+
+def check_output_is_not_read(cfg: config.Predict) -> None:
+    """Raise a UserError where the answers would replace the list that names the recordings."""
+    if cfg.output is not None and Path(cfg.output).resolve() == Path(cfg.audio).resolve():
+        raise UserError(f"output={cfg.output}: it is the list that audio= reads; give another name")
 
 
 def whole(cfg: config.Predict, predictor: Predictor, found: list[Found]) -> Iterator[Answer]:
     """One answer for each recording, in order."""
 
-    def heard(recording: Found) -> Int16 | str:
+    def decoded(recording: Found) -> Int16 | str:
         try:
-            return audio.short(recording.path, cfg.longest)
+            return audio.short(regular(recording), cfg.longest)
         except (UnreadableAudio, OSError) as error:
             return reason(recording, error)
 
-    clips = zip(found, in_threads(heard, found, AT_ONCE), strict=True)
+    clips = zip(found, in_threads(decoded, found, AT_ONCE), strict=True)
     for some in chunks(console.progress(clips, "Listening", total=len(found)), AT_ONCE):
         readable = [clip for _, clip in some if not isinstance(clip, str)]
         answers = iter(predictor.answers(readable).each()) if readable else iter(())
@@ -70,16 +85,20 @@ def whole(cfg: config.Predict, predictor: Predictor, found: list[Found]) -> Iter
             if isinstance(clip, str):
                 yield Answer(recording.name, error=clip)
             else:
-                yield Answer(recording.name, 0.0, len(clip) / SAMPLE_RATE, next(answers))
+                warning = audio.oddity(clip)
+                warn(recording, warning)
+                yield Answer(recording.name, 0.0, len(clip) / SAMPLE_RATE, next(answers), warning=warning)
 
 
-def sliding(cfg: config.Predict, predictor: Predictor, found: list[Found]) -> Iterator[Answer]:
+def sliding(
+    cfg: config.Predict, predictor: Predictor, found: list[Found], pictures: Pictures | None
+) -> Iterator[Answer]:
     """An answer for each window of each recording, and where it is asked for a picture of the whole."""
     window, hop = stretches(cfg)
     for recording in console.progress(found, "Listening", total=len(found)):
         answers = []
         try:
-            for one in slide(recording.name, of_file(recording.path), window, hop, predictor, cfg.batch_size):
+            for one in slide(recording.name, of_file(regular(recording)), window, hop, predictor, cfg.batch_size):
                 answers.append(one)
                 yield one
             if not answers:
@@ -88,19 +107,41 @@ def sliding(cfg: config.Predict, predictor: Predictor, found: list[Found]) -> It
             yield Answer(recording.name, error=reason(recording, error))
         if answers:
             summary(recording, answers, predictor.labels)
-        if answers and cfg.timeline is not None:
-            draw(recording, answers, predictor.labels, Path(cfg.timeline).expanduser())
+        if answers and pictures is not None:
+            pictures.draw(recording, answers, predictor.labels)
 
 
-def live(cfg: config.Predict, predictor: Predictor, form: Form) -> None:
+def live(cfg: config.Predict) -> None:
     """Answer what comes from standard input, each window once it is whole, in JSON lines; to its end or Ctrl-C."""
     window, hop = stretches(cfg)
-    blocks = of_stream(sys.stdin.buffer, cfg.sample_rate, cfg.channels)
-    show_line = json_writer(sys.stdout, form)
-    with written(cfg.output, form) as write, suppress(KeyboardInterrupt):
-        for one in slide("-", blocks, window, hop, predictor, at_once=1):
-            show_line(one)
-            write(one)
+    stream = standard_input()
+    with reserved(cfg.output, cfg.overwrite) as target:
+        predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)
+        form, is_empty = Form.of(predictor), True
+        try:
+            with written(target, form) as write, suppress(KeyboardInterrupt):
+                blocks = of_stream(stream, WavFormat(cfg.sample_rate, cfg.channels))
+                for one in slide("-", blocks, window, hop, predictor, at_once=1):
+                    print(json_line(form, one), end="", flush=True)
+                    write(one)
+                    is_empty = False
+                if is_empty:
+                    raise UnreadableAudio(f"standard input ended without an answer; it was empty, or {TOO_SHORT}")
+        except UnreadableAudio as error:
+            raise UserError(f"audio=-: {error}") from error
+
+
+def standard_input() -> BinaryIO:
+    """What sound comes from.
+
+    Raises:
+        UserError: nothing can come from there.
+    """
+    if sys.stdin is None:
+        raise UserError("audio=-: standard input is closed")
+    if sys.stdin.isatty():
+        raise UserError("audio=-: standard input is a terminal; pipe WAV or raw samples into it")
+    return sys.stdin.buffer
 
 
 def stretches(cfg: config.Predict) -> tuple[float, float]:
@@ -113,20 +154,25 @@ def summary(recording: Found, answers: Sequence[Answer], labels: Sequence[str]) 
     """Say what a recording is on the whole."""
     said, name = mean(answers, labels), printable(recording.name)
     log.info("%s: %d windows, on average %s %.0f %%", name, len(answers), said.emotion, 100 * said.shares.max())
+    if all(answer.warning for answer in answers):
+        warn(recording, answers[0].warning)
 
 
-def draw(recording: Found, answers: Sequence[Answer], labels: Sequence[str], folder: Path) -> None:
-    """Write the picture of a recording."""
-    # A tenth of the start-up and of the memory, and few ask for pictures.
-    from ser.inference.timeline import timeline_figure
-    from ser.results import figures
+def regular(recording: Found) -> Path:
+    """The path of a recording that can be opened.
 
-    figures.save(timeline_figure(answers, labels, printable(recording.name)), folder / flat(recording.name))
+    Raises:
+        UnreadableAudio: it is known that it cannot.
+    """
+    if recording.error:
+        raise UnreadableAudio(recording.error)
+    return recording.path
 
 
-def flat(name: str) -> str:
-    """A recording's name as that of one file: folders become part of it."""
-    return printable(name).replace("/", "_").replace("\\", "_")
+def warn(recording: Found, warning: str) -> None:
+    """Say at once what an answer is not worth."""
+    if warning:
+        log.warning("%s: %s", printable(recording.name), warning)
 
 
 def reason(recording: Found, error: UnreadableAudio | OSError) -> str:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from math import inf
 from typing import Any
 
 from omegaconf import MISSING
@@ -13,6 +14,12 @@ from ser.errors import UserError
 
 OUTPUTS = (".csv", ".jsonl")
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+SHORTEST_HOP = 0.01
+"""Seconds of `ser predict`; a smaller one answers the same sound for ever."""
+RATES = (1000, 1_000_000)
+"""Hertz, of raw samples: those of `ser.data.audio`, which is too heavy to import here."""
+MOST_CHANNELS = 1024
+"""Of raw samples; libsndfile reads no file with more."""
 MOST_OVERLAP = 4
 """Windows of a server that hear the same moment."""
 
@@ -24,7 +31,7 @@ class Predict:
     checkpoint: Any = field(default=MISSING, metadata=PATHS)
     """A run folder, a checkpoint folder or a repository of the hub; or a list of them, which answer together."""
     audio: str = field(default=MISSING, metadata=PATH)
-    """A file, a folder, a pattern, a CSV with a column `path`, or `-`: raw 16-bit PCM from standard input."""
+    """A file, a folder, a pattern, a CSV with a column `path`, or `-`: WAV or raw 16-bit PCM from standard input."""
     root: str | None = field(default=None, metadata=PATH)
     """The folder that the paths of a CSV start from; null: the CSV's own."""
     output: str | None = field(default=None, metadata=PATH)
@@ -41,21 +48,29 @@ class Predict:
     combine: Combine = MISSING
     batch_size: int = MISSING
     sample_rate: int = MISSING
-    """Hertz, of `audio=-`."""
+    """Hertz, of raw samples from `audio=-`; a WAV has a header that says."""
     channels: int = MISSING
-    """Of `audio=-`."""
+    """Of raw samples from `audio=-`."""
+    overwrite: bool = MISSING
+    """Replace answers and pictures that are there already."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be slid over or written."""
         self.checkpoint = listed(self.checkpoint)
         if self.output is not None and not self.output.endswith(OUTPUTS):
             raise UserError(f"output={self.output}: its name must end in one of {', '.join(OUTPUTS)}")
+        if self.audio == "-" and self.timeline is not None:
+            raise UserError(f"timeline={self.timeline}: audio=- has no end to draw; give files")
         if self.window is None and (self.hop is not None or self.timeline is not None or self.audio == "-"):
             needs = "hop" if self.hop is not None else "timeline" if self.timeline is not None else "audio=-"
             raise UserError(f"window=null: {needs} needs a window, such as window=4")
-        check_above_zero(self, "window", "hop", "longest", "batch_size", "sample_rate", "channels")
+        check_above_zero(self, "window", "hop", "longest", "batch_size")
+        check_between(self, "sample_rate", *RATES)
+        check_between(self, "channels", 1, MOST_CHANNELS)
         if self.window is not None and not 0.1 <= self.window <= self.longest:
             raise UserError(f"window={self.window}: it must lie between 0.1 and longest={self.longest} seconds")
+        if self.hop is not None and self.hop < SHORTEST_HOP:
+            raise UserError(f"hop={self.hop}: it must be at least {SHORTEST_HOP} seconds")
 
 
 @dataclass
@@ -169,10 +184,16 @@ def is_address(name: str) -> bool:
 
 
 def check_above_zero(values: object, *keys: str) -> None:
-    """Raise a UserError unless these are above 0, or null."""
+    """Raise a UserError unless these are finite numbers above 0, or null."""
     for key in keys:
-        if (value := getattr(values, key)) is not None and not value > 0:
-            raise UserError(f"{key}={value}: it must be above 0")
+        if (value := getattr(values, key)) is not None and not 0 < value < inf:
+            raise UserError(f"{key}={value}: it must be above 0, and finite")
+
+
+def check_between(values: object, key: str, least: int, most: int) -> None:
+    """Raise a UserError unless a number lies between two others."""
+    if not least <= getattr(values, key) <= most:
+        raise UserError(f"{key}={getattr(values, key)}: it must lie between {least} and {most}")
 
 
 def listed(checkpoint: Any) -> list[str]:

@@ -9,6 +9,7 @@ torchaudio's "kaiser best" is as clean as soxr, at 290 clips/s.
 import hashlib
 import io
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -151,6 +152,8 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
     """
     if isinstance(source, Path) and source.suffix.lower() == ".raw":
         raise UnreadableAudio("no header gives its rate; audio=- takes raw samples")
+    if isinstance(source, Path) and not stat.S_ISREG(source.stat().st_mode):  # a pipe would be waited for
+        raise UnreadableAudio("it is no regular file")
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
         pieces, is_mp3 = checked(content)
         whole = pieces == [range(content.seek(0, io.SEEK_END))]

@@ -14,6 +14,8 @@ from ser.data.containers import MAGICS, is_placeholder
 HEADER = 2**20
 """Bytes of the chunks before the samples that are skipped at most: what sends more is no recorder."""
 READ = 2**16
+MATROSKA = b"\x1aE\xdf\xa3"
+"""The first bytes of WebM, which browsers record. MP4, which phones record, has `ftyp` after the first four."""
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 SUBTYPES = {
@@ -57,13 +59,14 @@ def mono_stream(stream: BinaryIO, raw: WavFormat) -> tuple[WavFormat, Iterator[I
         UnreadableAudio: here, where its header is broken or it is another container than WAV; or in the iterator, where
             the stream ends before the length of its header or holds samples that are no audio.
     """
-    begin = stream.read(4)
-    if begin == b"RIFF":
+    begin = stream.read(8)
+    if begin[:4] == b"RIFF":
         form = read_wav_header(stream, begin)
         return form, mono_frames(stream, form)
-    if begin in MAGICS or begin[:3] == b"ID3":
+    if begin[:4] in (*MAGICS, MATROSKA) or begin[:3] == b"ID3" or begin[4:] == b"ftyp":
         raise UnreadableAudio(
-            f"the stream begins with {begin!r}: it is neither a WAV nor raw samples; give the file's name instead"
+            f"the stream begins with {begin!r}: it is neither a WAV nor raw samples; give the file's name, or put "
+            "`ffmpeg -i - -f wav -` in between"
         )
     return raw, mono_frames(stream, raw, begin)
 

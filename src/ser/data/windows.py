@@ -1,5 +1,6 @@
 """Long recordings and live audio: blocks of any size in, windows of one size out, in bounded memory."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -7,7 +8,10 @@ from typing import BinaryIO
 import numpy as np
 import soxr
 
-from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, Source, mono_blocks, opened, rounded, to_mono_int16
+from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, Source, mono_blocks, opened, rounded
+from ser.data.streams import WavFormat, mono_stream
+
+log = logging.getLogger("ser")
 
 
 @dataclass(frozen=True)
@@ -34,21 +38,16 @@ def of_file(source: Source) -> Iterator[Int16]:
         yield from resampled(mono_blocks(file), int(file.samplerate))
 
 
-def of_stream(stream: BinaryIO, sample_rate: int, channels: int) -> Iterator[Int16]:
-    """Raw little-endian 16-bit PCM with interleaved channels, as it arrives, at 16 kHz."""
-    return resampled(mono_frames(stream, channels), sample_rate)
+def of_stream(stream: BinaryIO, raw: WavFormat) -> Iterator[Int16]:
+    """A WAV, or raw PCM of a form that is given, as it arrives, at 16 kHz.
 
-
-def mono_frames(stream: BinaryIO, channels: int) -> Iterator[Int16]:
-    """Whatever bytes there are, as soon as they are there; half a frame waits for its other half, or is dropped."""
-    rest, width = b"", 2 * channels
-    while more := stream.read1(2**16):  # type: ignore[attr-defined]  # of any buffered reader
-        data = rest + more
-        whole = len(data) // width * width
-        rest = data[whole:]
-        if whole:
-            frames = np.frombuffer(data[:whole], dtype="<i2").astype(np.int16).reshape(-1, channels)
-            yield to_mono_int16(frames)
+    Raises:
+        UnreadableAudio: see `ser.data.streams.mono_stream`.
+    """
+    form, blocks = mono_stream(stream, raw)
+    if form is not raw:
+        log.info("a WAV: %d Hz, channels: %d, %s", form.sample_rate, form.channels, form.subtype)
+    return resampled(blocks, form.sample_rate)
 
 
 def resampled(blocks: Iterable[Int16], sample_rate: int) -> Iterator[Int16]:

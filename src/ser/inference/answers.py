@@ -1,13 +1,9 @@
-"""Answers as a table in the terminal, and as CSV or JSON lines."""
+"""Answers as a table in the terminal, as rows of a CSV and as JSON."""
 
-import csv
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -15,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ser.data.found import printable
-from ser.files import replacing
 from ser.inference.predictor import Predictor, Said, Shares
 
 DIGITS = 6
@@ -35,6 +30,8 @@ class Answer:
     """Seconds."""
     said: Said | None = None
     error: str = ""
+    warning: str = ""
+    """Why the answer is worth little."""
 
 
 @dataclass
@@ -70,7 +67,7 @@ class Form:
 
     @classmethod
     def of(cls, predictor: Predictor) -> "Form":
-        return cls(predictor.labels, [member.name for member in predictor.members])
+        return cls(predictor.labels, [printable(member.name) for member in predictor.members])
 
     @property
     def several(self) -> bool:
@@ -87,6 +84,8 @@ class Form:
             "emotion": answer.said.emotion,
             "probabilities": self.named(answer.said.shares),
         }
+        if answer.warning:
+            values["warning"] = answer.warning
         if self.several:
             pairs = zip(self.checkpoints, answer.said.members, strict=True)
             values["members"] = [
@@ -97,7 +96,7 @@ class Form:
 
     def header(self) -> list[str]:
         """Columns of the CSV; those of a member are named by its checkpoint."""
-        names = ["path", "start", "end", "emotion", *self.labels, "error"]
+        names = ["path", "start", "end", "emotion", *self.labels, "error", "warning"]
         if self.several:
             for checkpoint in self.checkpoints:
                 names += [f"{checkpoint}: {name}" for name in ("emotion", *self.labels)]
@@ -106,9 +105,9 @@ class Form:
     def row(self, answer: Answer) -> list[Any]:
         name = printable(answer.name)
         if answer.said is None:
-            return [name, "", "", "", *([""] * len(self.labels)), answer.error]
+            return [name, "", "", "", *([""] * len(self.labels)), answer.error, ""]
         span = [f"{answer.start:.3f}", f"{answer.end:.3f}"]
-        cells = [name, *span, answer.said.emotion, *self.named(answer.said.shares).values(), ""]
+        cells = [name, *span, answer.said.emotion, *self.named(answer.said.shares).values(), "", answer.warning]
         if self.several:
             for shares in answer.said.members:
                 cells += [self.best(shares), *self.named(shares).values()]
@@ -119,31 +118,6 @@ class Form:
 
     def best(self, shares: Shares) -> str:
         return self.labels[int(np.argmax(shares))]
-
-
-@contextmanager
-def written(output: str | None, form: Form) -> Iterator[Callable[[Answer], None]]:
-    """Take answers for a file, CSV or JSON lines by its suffix, that is there once all of them are; or for none."""
-    if output is None:
-        yield lambda answer: None
-        return
-    with replacing(Path(output).expanduser()) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        yield csv_writer(file, form) if output.endswith(".csv") else json_writer(file, form)
-
-
-def csv_writer(file: TextIO, form: Form) -> Callable[[Answer], None]:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(form.header())
-    return lambda answer: writer.writerow(form.row(answer))
-
-
-def json_writer(file: TextIO, form: Form) -> Callable[[Answer], None]:
-    """Each line is there for a reader as soon as it is written."""
-
-    def write(answer: Answer) -> None:
-        print(json.dumps(form.as_dict(answer), ensure_ascii=False), file=file, flush=True)
-
-    return write
 
 
 def table(answers: Sequence[Answer], form: Form, windowed: bool) -> Table:
@@ -170,13 +144,13 @@ def cells(answer: Answer, form: Form, windowed: bool) -> list[Text]:
         return [name, *span, Text(answer.error, style="yellow")]
     shares = form.named(answer.said.shares)
     share = shares.pop(answer.said.emotion)
-    following = max(shares, key=lambda label: shares[label])
+    following = max(shares, key=lambda label: shares[label], default="")
     return [
         name,
         *span,
         Text(answer.said.emotion),
         Text(f"{100 * share:.0f} %"),
-        Text(f"{following} {100 * shares[following]:.0f} %", style="dim"),
+        Text(f"{following} {100 * shares[following]:.0f} %" if following else "", style="dim"),
         *(Text(form.best(member)) for member in answer.said.members if form.several),
     ]
 
@@ -184,6 +158,8 @@ def cells(answer: Answer, form: Form, windowed: bool) -> list[Text]:
 def show(tally: Tally, form: Form, windowed: bool) -> None:
     """Print the table; of many answers that a file holds, how often each emotion is among them."""
     console = Console()
+    if not tally.answers:
+        return
     if tally.is_listed:
         console.print(table(tally.answers, form, windowed))
     else:

@@ -57,12 +57,18 @@ class Member:
         return self.outputs.labels
 
     def answer(self, clips: Sequence[Int16], batch_size: int) -> Shares:
-        """Probabilities `(clips, emotions)` in the order of the clips, its own emotions in its own order."""
+        """Probabilities `(clips, emotions)` in the order of the clips, its own emotions in its own order.
+
+        Raises:
+            UserError: they are no numbers.
+        """
         heard = [clip[slice(*boundaries(clip))] for clip in clips] if self.trim else list(clips)
         lengths = [len(clip) for clip in heard]
         batches = list(within_memory(lengths, batch_size, depends_on_padding(self.classifier.config)))
         examples = [Example(samples=clip, label=0, clip=0) for clip in heard]  # what else nobody reads here
         made = logits(self.classifier, (self.collator([examples[index] for index in batch]) for batch in batches))
+        if not np.isfinite(made).all():
+            raise UserError(f"checkpoint={self.name}: its logits are not finite numbers, so its weights are broken")
         return in_order(self.outputs.probabilities(made), batches)
 
 

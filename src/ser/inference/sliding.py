@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ser.data.audio import Int16
+from ser.data.audio import Int16, oddity
 from ser.data.windows import windows
 from ser.inference.answers import Answer
 from ser.inference.predictor import Predictor, Said
@@ -30,7 +30,7 @@ def slide(
     for some in chunks(windows(blocks, window, hop), at_once):
         answers = predictor.answers([window.samples for window in some])
         for stretch, said in zip(some, answers.each(), strict=True):
-            yield Answer(name, *stretch.seconds, said)
+            yield Answer(name, *stretch.seconds, said, warning=oddity(stretch.samples))
 
 
 def mean(answers: Sequence[Answer], labels: Sequence[str]) -> Said:

@@ -59,10 +59,14 @@ def write(folder: Path, parcel: Parcel) -> None:
     """Write what would be sent, over what was written there before.
 
     Raises:
-        UserError: the folder holds something else, which would not be sent.
+        UserError: the folder holds something else: what would not be sent, or a file of the user's own.
     """
-    if foreign := sorted({path.name for path in folder.glob("*")} - parcel.keys()):
+    there = {path.name for path in folder.glob("*")}
+    if foreign := sorted(there - parcel.keys()):
         raise UserError(f"output_dir={folder}: it holds {foreign[0]}, which would not be sent; give another output_dir")
+    if there and CONFIG not in there:
+        mine = ", ".join(sorted(there))
+        raise UserError(f"output_dir={folder}: {mine} is here and would be replaced; give another output_dir")
     for name, content in parcel.items():
         with replacing(folder / name) as temporary:
             if isinstance(content, bytes):

@@ -1,0 +1,154 @@
+import csv
+import errno
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser.errors import Interrupted, UserError
+from ser.inference.answers import Answer, Form
+from ser.inference.output import reserved, written
+from ser.inference.predictor import Said
+
+FORM = Form(["up", "down"], ["toy"])
+
+
+def answer(number):
+    return Answer(f"{number}.wav", 0.0, 1.0, Said("up", np.array([0.75, 0.25]), []))
+
+
+def write(output, *numbers, overwrite=False, then=None):
+    """Write answers, and perhaps fail after them."""
+    with reserved(str(output), overwrite) as target, written(target, FORM) as add:
+        for number in numbers:
+            add(answer(number))
+        if then is not None:
+            raise then
+
+
+def names(path):
+    content = path.read_text(encoding="utf-8")
+    if path.suffix == ".jsonl":
+        return [json.loads(line)["path"] for line in content.splitlines()]
+    return [row["path"] for row in csv.DictReader(io.StringIO(content))]
+
+
+def below(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_the_answers_so_far_can_be_read_under_a_name_that_says_that_there_will_be_more(suffix, tmp_path):
+    output = tmp_path / f"a{suffix}"
+    with reserved(str(output), False) as target, written(target, FORM) as add:
+        for number in range(3):
+            add(answer(number))
+            assert names(tmp_path / f"a.partial{suffix}") == [f"{each}.wav" for each in range(number + 1)]
+            assert not output.exists()
+    assert names(output) == ["0.wav", "1.wav", "2.wav"]
+    assert below(tmp_path) == [output.name]
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), RuntimeError("a defect"), OSError(errno.EIO, "a disk")])
+def test_whatever_ends_the_command_the_answers_so_far_are_kept(end, tmp_path):
+    with pytest.raises((type(end), UserError)):
+        write(tmp_path / "a.csv", 0, 1, then=end)
+    assert names(tmp_path / "a.partial.csv") == ["0.wav", "1.wav"]
+    assert below(tmp_path) == ["a.partial.csv"]
+
+
+def test_an_interruption_says_how_many_answers_are_kept_and_where(tmp_path):
+    with pytest.raises(Interrupted, match=r"2 answers so far are kept in .*a\.partial\.csv"):
+        write(tmp_path / "a.csv", 0, 1, then=KeyboardInterrupt())
+
+
+def test_without_an_answer_nothing_is_left(tmp_path):
+    with pytest.raises(UserError):
+        write(tmp_path / "made" / "a.csv", then=UserError("no such checkpoint"))
+    assert below(tmp_path) == []
+
+
+class FillingUp(io.FileIO):
+    """A disk with room for some bytes."""
+
+    room = 0
+
+    def write(self, data):
+        if not FillingUp.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = super().write(bytes(data)[: FillingUp.room])
+        FillingUp.room -= written
+        return written
+
+
+@pytest.mark.parametrize("room", [150, 170, 190])
+def test_a_full_disk_leaves_whole_rows(room, tmp_path, monkeypatch):
+    FillingUp.room = room
+    real = Path.open
+
+    def full(path, *arguments, **options):
+        return FillingUp(path, "w") if ".partial" in path.name else real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(UserError, match="no space left on the disk"):
+        write(tmp_path / "a.csv", *range(100))
+    monkeypatch.undo()
+    content = (tmp_path / "a.partial.csv").read_text()
+    assert content.endswith("\n")
+    assert len({line.count(",") for line in content.splitlines()}) == 1
+    assert names(tmp_path / "a.partial.csv")
+
+
+@pytest.mark.parametrize("there", ["a.csv", "a.partial.csv"])
+def test_a_file_that_is_there_stays_unless_it_may_be_overwritten(there, tmp_path):
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(UserError, match="overwrite=true"):
+        write(tmp_path / "a.csv", 0)
+    assert (tmp_path / there).read_text() == "mine"
+    write(tmp_path / "a.csv", 0, overwrite=True)
+    assert below(tmp_path) == ["a.csv"]
+    assert names(tmp_path / "a.csv") == ["0.wav"]
+
+
+def test_a_file_that_may_be_overwritten_stays_until_the_new_one_is_whole(tmp_path):
+    (tmp_path / "a.csv").write_text("mine")
+    with pytest.raises(Interrupted):
+        write(tmp_path / "a.csv", 0, overwrite=True, then=KeyboardInterrupt())
+    assert (tmp_path / "a.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("there", ["a.csv", "a.partial.csv"])
+def test_a_folder_is_never_replaced_by_answers(there, overwrite, tmp_path):
+    (tmp_path / there).mkdir()
+    (tmp_path / there / "notes.txt").write_text("precious")
+    with pytest.raises(UserError, match="a folder is here"):
+        write(tmp_path / "a.csv", 0, overwrite=overwrite)
+    assert (tmp_path / there / "notes.txt").read_text() == "precious"
+
+
+def test_a_file_that_appears_meanwhile_stays(tmp_path):
+    def meanwhile():
+        with reserved(str(tmp_path / "a.csv"), False) as target, written(target, FORM) as add:
+            add(answer(0))
+            (tmp_path / "a.csv").write_text("mine")
+
+    with pytest.raises(UserError, match="appeared"):
+        meanwhile()
+    assert (tmp_path / "a.csv").read_text() == "mine"
+    assert names(tmp_path / "a.partial.csv") == ["0.wav"]
+
+
+def test_a_second_command_does_not_write_the_same_file(tmp_path):
+    (tmp_path / "sub").mkdir()
+    with reserved(str(tmp_path / "a.csv"), False), pytest.raises(UserError, match="another ser command writes there"):
+        write(tmp_path / "sub" / ".." / "a.csv", 0, overwrite=True)
+
+
+def test_what_a_link_leads_to_is_written(tmp_path):
+    (tmp_path / "link.csv").symlink_to("a.csv")
+    write(tmp_path / "link.csv", 0)
+    assert (tmp_path / "link.csv").is_symlink()
+    assert names(tmp_path / "a.csv") == ["0.wav"]
