@@ -1,7 +1,10 @@
 """Nonsense for what parses: file names, tables and the command line."""
 
 import contextlib
+import importlib.util
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -70,7 +73,21 @@ def fuzz(ground: Ground, count: int) -> Part:
         for what, (inputs, parse) in tries.items():
             try_all(part, ground, what, inputs, parse, count)
     real_commands(ground, part, min(30, max(1, count // 50)))
+    with_coverage(ground, part, count * 20)
     return part
+
+
+def with_coverage(ground: Ground, part: Part, runs: int) -> None:
+    """The same parsers under atheris, where it is installed."""
+    if importlib.util.find_spec("atheris") is None:
+        part.notes.append("left out: atheris is not installed here")
+        return
+    script = Path(__file__).with_name("faults_atheris.py")
+    words = [sys.executable, script, f"-runs={runs}", f"-seed={ground.seed + 1}", "-max_len=300"]
+    ended = subprocess.run(words, capture_output=True, text=True, errors="replace", cwd=ground.folder)
+    part.count("inputs of atheris", runs)
+    said = [line for line in ended.stderr.splitlines() if " Uncaught " in line or "Error" in line]
+    part.check(ended.returncode == 0, f"atheris: {' '.join(said[:3])[:300]}")
 
 
 def try_all(part: Part, ground: Ground, what: str, inputs: Any, parse: Callable[[Any], None], count: int) -> None:

@@ -132,10 +132,15 @@ def overwrite(ground: Ground, count: int) -> Part:
         what = f"{recipe}, overwrite=true, SIGKILL at {moment:.1f} of {seconds:.1f} s"
         stop(part, Running(place, *again), moment, signal.SIGKILL, what)
         found = results(place / "run")
-        part.count("the old run is whole" if found == old else "the new run is whole" if found == new else "neither")
-        # Several folds are replaced one by one: each is the old one or the new one.
-        each = all(found.get(name) in (old[name], new[name]) for name in old)
-        part.check(found in (old, new) or (recipe == "folds" and each), f"{what}: neither run is whole")
+        moving = found not in (old, new) and not (place / "run" / FINISHED).is_file()
+        if moving:  # while one takes the other's place the folder counts as unfinished, and any command ends the move
+            ser(place, "train", *words, "trainer.learning_rate=3e-3", "output_dir=run", "resume=true")
+            found = results(place / "run")
+        state = "the old run" if found == old else "the new run" if found == new else "of some folds each"
+        part.count(state + " is whole" + ", after a move that was cut short" * moving)
+        # Several folds are replaced one by one.
+        each = recipe == "folds" and all(found.get(name) in (old[name], new[name]) for name in old)
+        part.check(found in (old, new) or each, f"{what}: neither run is whole")
         last = ser(place, *again)
         tidy(part, last, f"{what}, again")
         if part.check(last.code == 0, f"{what}, again: status {last.code} ({last.last})"):
