@@ -14,20 +14,15 @@ from typing import Any
 from faults_ground import Ground, Part, ser, tidy
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from ser import apps, cli, command_line, config
 from ser.corpora import ravdess
 from ser.corpora.recordings import Recording
 from ser.data import found, manifest, protocols
-from ser.errors import UserError
-
-TOLD = (UserError, HydraException, OmegaConfBaseException)
-"""What the command line turns into a line."""
+from ser.errors import UserError, is_told
 
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 CODES = st.sampled_from(["01", "02", "03", "08", "09", "24", "25", "00", "٠١", "１２"])
@@ -100,8 +95,7 @@ def try_all(part: Part, ground: Ground, what: str, inputs: Any, parse: Callable[
     def once(drawn: Any) -> None:
         nonlocal tried
         tried += 1
-        with contextlib.suppress(*TOLD):
-            parse(drawn)
+        told(parse, drawn)
 
     try:
         once()
@@ -109,6 +103,15 @@ def try_all(part: Part, ground: Ground, what: str, inputs: Any, parse: Callable[
         note = " ".join(getattr(error, "__notes__", [""])[-1].split())[:200]
         part.check(False, f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:200]} ({note})")
     part.count(what, tried)
+
+
+def told(parse: Callable[[Any], None], drawn: Any) -> None:
+    """Parse, where what the command line turns into a line for the user is as good as a result."""
+    try:
+        parse(drawn)
+    except Exception as error:
+        if not is_told(error):
+            raise
 
 
 def name_of_a_recording(stem: str) -> None:

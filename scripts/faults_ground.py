@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -162,20 +161,17 @@ def ser(
     return Running(folder, *words, real=real, env=env).end(limit)
 
 
-RAW = re.compile(
-    r"codec can't|NoneType|expected string or bytes|out of range|invalid literal|could not convert|not subscriptable"
-    r"|has no attribute|unexpected keyword|required positional|unsupported operand|object is not|Expecting value"
-)
-"""What Python says to itself: a line of this kind names neither what is wrong nor what to do."""
+DEFECT = "this is a defect of ser"
+"""What the command line says in place of a traceback, where an error is not the user's."""
 
 
 def tidy(part: Part, ended: Ended, what: str) -> None:
-    """Note a command that does not end in time, or ends with a traceback or a line that only Python understands."""
+    """Note a command that does not end in time, or ends with a traceback or what stands for one."""
     part.check(not ended.hung, f"{what}: it hangs ({ended.last})")
     part.check("Traceback (most recent call last)" not in ended.output, f"{what}: traceback ({ended.last})")
+    part.check(DEFECT not in ended.output, f"{what}: {ended.last}")
     said = ended.last.removeprefix("ser:").strip()
-    raw = ended.code > 0 and (not said or said == "(no output)" or RAW.search(said))
-    part.check(not raw, f"{what}: no reason for a user ({ended.last})")
+    part.check(ended.code <= 0 or said not in ("", "(no output)"), f"{what}: status {ended.code} without a word")
 
 
 def refused(part: Part, ended: Ended, what: str) -> None:
