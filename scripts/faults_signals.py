@@ -12,7 +12,7 @@ NOTES = "the user's own notes\n"
 
 
 def kills(ground: Ground, count: int) -> Part:
-    """End runs with SIGKILL, each up to three times, and resume them."""
+    """End runs with SIGKILL, each up to five times, and resume them."""
     return stopped(ground, count, signal.SIGKILL)
 
 
@@ -30,9 +30,9 @@ def stopped(ground: Ground, count: int, number: signal.Signals) -> Part:
     """Stop runs of each recipe in turn until `count` signals have met one that was running."""
     part, recipes, sent, trial = Part(number.name), list(RECIPES), 0, 0
     while sent < count:
-        times = min(count - sent, ground.random.choice((1, 1, 2, 3)))
-        # Every sixth with an interpreter of its own, whose start takes as long as the run.
-        sent += one_run(ground, part, recipes[trial % len(recipes)], number, times, real=trial % 6 == 5)
+        times = min(count - sent, ground.random.choice((1, 2, 3, 5)))
+        # Every eighth with an interpreter of its own, whose start takes as long as the run.
+        sent += one_run(ground, part, recipes[trial % len(recipes)], number, times, real=trial % 8 == 7)
         trial += 1
         print(f"  {part.name}: {sent} of {count}", flush=True)
     return part
@@ -50,10 +50,11 @@ def one_run(ground: Ground, part: Part, recipe: str, number: signal.Signals, tim
         moment = ground.random.uniform(0, seconds)
         met = stop(part, Running(place, "train", *words, "output_dir=run", *again, real=real), moment, number, what)
         again = ("resume=true",)
-        sent += met
-        if met:
-            part.count(where := phase(place))
-            what += f", {number.name} at {moment:.1f} of {seconds:.1f} s ({where})"
+        if not met:
+            break
+        sent += 1
+        part.count(where := phase(place))
+        what += f", {number.name} at {moment:.1f} of {seconds:.1f} s ({where})"
         finished = still_there(part, place, finished, what)
         noted += write_notes(place / "run")
     last = ser(place, "train", *words, "output_dir=run", *again)
