@@ -61,6 +61,6 @@ def test_the_comparison_of_real_runs_is_printed_and_written(runs, tmp_path, caps
     assert (tmp_path / "mine.txt").is_file()
 
 
-def test_the_papers_numbers_are_shown_where_they_are_asked_for(runs, tmp_path, capsys):
+def test_the_papers_numbers_do_not_stand_beside_other_lists(runs, tmp_path, capsys):
     compare(composed("compare", f"runs='{runs / 'drawn'}'", f"output_dir='{tmp_path}'", "published=true"))
-    assert "| published" in capsys.readouterr().out
+    assert "| published" not in capsys.readouterr().out

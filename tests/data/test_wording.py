@@ -5,7 +5,7 @@ from test_protocols import emobox, every_fold, paper, whole_corpus
 
 from ser.config import Side
 from ser.data.protocols import split
-from ser.data.wording import in_words
+from ser.data.wording import absent, in_words
 
 
 def test_the_words_say_who_was_heard_and_where_the_checkpoint_was_chosen():
@@ -39,3 +39,24 @@ def test_sentences_are_mentioned_only_where_they_are_new_and_known():
     rows = [replace(row, statement="") for row in whole_corpus()]
     assert "sentences" not in in_words(emobox(1), [split(rows, emobox(1))], Side.test)
     assert "sentences" not in in_words(emobox(1), [split(whole_corpus(), emobox(1))], Side.test)
+
+
+def test_a_claim_to_a_publication_is_made_for_its_own_lists_only():
+    rows = whole_corpus()
+    assert "So it was published: Gavali" in in_words(paper(), [split(rows, paper())], Side.test)
+    part = [row for row in rows if int(row.speaker) < 20]
+    assert "published" not in in_words(paper(), [split(part, paper())], Side.test)
+    drawn_otherwise = replace(paper(), seed=1)
+    assert "published" not in in_words(drawn_otherwise, [split(rows, drawn_otherwise)], Side.test)
+    every = [lists for _, lists in every_fold("luna_jimenez")]
+    protocol = composed("train", "protocol=luna_jimenez").protocol
+    assert "So it was published: Luna" in in_words(protocol, every, Side.test)
+
+
+def test_an_emotion_without_a_clip_bounds_the_recall():
+    lists = split(whole_corpus(), emobox(1))
+    emotions = sorted({row.emotion for row in lists.test})
+    assert absent([lists], Side.test, emotions) == []
+    without = replace(lists, test=[row for row in lists.test if row.emotion != "sad"])
+    (sentence,) = absent([without], Side.test, emotions)
+    assert sentence == "The test list has no clip of sad: its unweighted average recall is at most 7/8."

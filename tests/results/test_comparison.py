@@ -1,13 +1,18 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from toy_runs import toy_run
 
+from ser.data.published import TEST_LISTS
+from ser.errors import UserError
 from ser.results import comparison, comparison_files
 from ser.results.published import TABLE_III
+
+(PAPER,) = TEST_LISTS["paper"]
 
 
 def test_runs_of_different_protocols_are_in_separate_blocks(tmp_path):
@@ -62,8 +67,8 @@ def test_a_run_of_several_seeds_has_no_p_by_clips(tmp_path):
 @pytest.fixture
 def written(tmp_path):
     runs = [
-        toy_run(tmp_path / "a", model="hubert_large", protocol="paper", hits=0.9, new=False),
-        toy_run(tmp_path / "b", model="my_model", protocol="paper", hits=0.5, new=False),
+        toy_run(tmp_path / "a", model="hubert_large", protocol="paper", hits=0.9, new=False, lists=PAPER),
+        toy_run(tmp_path / "b", model="my_model", protocol="paper", hits=0.5, new=False, lists=PAPER),
         toy_run(tmp_path / "c", model="hubert_large", protocol="emobox", hits=0.6),
     ]
     folder = tmp_path / "comparison"
@@ -80,9 +85,9 @@ def test_a_comparison_is_written_in_every_form(written):
 def test_markdown_has_the_columns_of_table_iii_and_what_they_are_worth(written):
     text = (written / "comparison.md").read_text()
     header = next(line for line in text.splitlines() if "accuracy" in line)
-    for column in ("model", "accuracy", "UAR [95 % interval]", "size on disk", "runtime to that step", "published"):
+    for column in ("run", "accuracy", "UAR [95 % interval]", "size on disk", "runtime to that step", "published"):
         assert f" {column} " in header
-    assert re.search(r"\| hubert_large +\| 0 +\| \d\d\.\d % \(at step 600\)", text)
+    assert re.search(r"\| hubert_large \(seed 0\) +\| \d\d\.\d % \(at step 600\)", text)
     assert "88 % (at step 600), 1.27 GB, 16 min 34 s" in text
     assert "## ravdess, protocol paper" in text
     assert "## ravdess, protocol emobox" in text
@@ -95,6 +100,40 @@ def test_the_published_numbers_stand_only_in_the_block_of_the_papers_protocol(wr
     assert rows["ravdess, protocol paper", "hubert_large"]["published_accuracy"] == "0.88"
     assert rows["ravdess, protocol paper", "my_model"]["published_accuracy"] == ""
     assert rows["ravdess, protocol emobox", "hubert_large"]["published_accuracy"] == ""
+
+
+def test_the_published_numbers_do_not_stand_beside_other_lists(tmp_path):
+    run = toy_run(tmp_path / "d", model="hubert_large", protocol="paper", lists="a subset")
+    assert "published" not in comparison_files.markdown(comparison.blocks([run]), published=True)
+
+
+def test_runs_of_one_model_and_seed_are_told_apart_by_what_differs(tmp_path):
+    runs = [toy_run(tmp_path / name, learning_rate=rate) for name, rate in (("a", 0.1), ("b", 0.2), ("c", 0.2))]
+    (block,) = comparison.blocks([*runs, toy_run(tmp_path / "d", seed=1)])
+    assert set(block.names.values()) == {
+        "tiny (seed 0, trainer.learning_rate=0.1)",
+        f"tiny (seed 0, trainer.learning_rate=0.2, {tmp_path / 'b'})",
+        f"tiny (seed 0, trainer.learning_rate=0.2, {tmp_path / 'c'})",
+        "tiny (seed 1)",
+    }
+    pair = comparison_files.pair_cells(block)[0]
+    assert pair["better"] != pair["worse"]
+
+
+def test_runs_whose_corpora_lie_elsewhere_are_compared_clip_by_clip(tmp_path):
+    here, there = toy_run(tmp_path / "a", hits=0.9), toy_run(tmp_path / "b", hits=0.5)
+    (before,) = comparison.blocks([here, there])[0].pairs
+    rows = [replace(row, path=f"audio/{row.path[:-4]}.flac") for row in there.scored.utterances]
+    moved = replace(there, scored=replace(there.scored, utterances=rows))
+    (after,) = comparison.blocks([here, moved])[0].pairs
+    assert (after.difference, after.clips, after.speakers) == (before.difference, before.clips, before.speakers)
+
+
+def test_a_file_that_is_no_earlier_comparison_is_never_replaced(written, tmp_path):
+    comparison_files.check_place(written)
+    (tmp_path / "comparison.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"comparison.csv: it is no file of an earlier comparison"):
+        comparison_files.check_place(tmp_path)
 
 
 def test_without_published_there_is_nothing_of_the_paper(written, tmp_path):

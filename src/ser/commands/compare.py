@@ -18,8 +18,9 @@ log = logging.getLogger("ser")
 def compare(cfg: config.Compare) -> None:
     """Put finished runs side by side: the paper's Table III, with what each number is worth."""
     console.start_logging()
-    blocks = comparison.blocks(found(cfg.runs))
     target = Path(cfg.output_dir)
+    comparison_files.check_place(target)
+    blocks = comparison.blocks(found(cfg.runs))
     comparison_files.write(target, blocks, cfg.published)
     print((target / "comparison.md").read_text(encoding="utf-8"))
     print(target / "comparison.html")

@@ -11,7 +11,7 @@ from ser.commands.scoring import write_report
 from ser.data import manifest
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split
-from ser.data.wording import in_words, silence
+from ser.data.wording import absent, in_words, silence
 from ser.files import write_csv, write_json
 from ser.results import figures, history, report
 from ser.results.environment import environment
@@ -84,7 +84,13 @@ def provenance(cfg: config.Train, finished: Sequence[Run], lists: Sequence[Split
         synthetic=first["synthetic"],
         protocol=first["protocol"] if len(folds) == 1 else over_folds(first["protocol"], list(folds.values())),
         scored_on=first["scored_on"],
-        in_words=" ".join([in_words(cfg.protocol, of_fold, config.Side.test), *silence(cfg.audio.trim)]),
+        in_words=" ".join(
+            [
+                in_words(cfg.protocol, of_fold, config.Side.test),
+                *absent(of_fold, config.Side.test, finished[0].scored.emotions),
+                *silence(cfg.audio.trim),
+            ]
+        ),
         leaks=list(dict.fromkeys(leak for content in reports for leak in content["leaks"])),
         speakers_are_new=all(content["speakers_are_new"] for content in reports),
         model=first["model"],

@@ -14,7 +14,7 @@ from ser.data.batches import Clips, Collator, FeatureCollator, collated, in_orde
 from ser.data.manifest import Utterance
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split
-from ser.data.wording import heard, in_words, silence
+from ser.data.wording import absent, heard, in_words, silence
 from ser.models.checkpoint import audio_of
 from ser.models.families import depends_on_padding
 from ser.models.inference import Answer, logits
@@ -63,7 +63,13 @@ def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, An
         synthetic=corpus.SYNTHETIC,
         protocol=stamp["identity"],
         scored_on=side.value,
-        in_words=" ".join([in_words(protocol, [lists], side), *silence(audio_of(stamp).trim)]),
+        in_words=" ".join(
+            [
+                in_words(protocol, [lists], side),
+                *absent([lists], side, prepared.emotions),
+                *silence(audio_of(stamp).trim),
+            ]
+        ),
         leaks=leaks(lists, side, prepared.copies),
         speakers_are_new=not heard(lists, side),
         model=stamp["model"],

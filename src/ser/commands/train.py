@@ -20,7 +20,7 @@ from ser.data import audit
 from ser.data.batches import collator_for
 from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, split
-from ser.data.wording import in_words
+from ser.data.wording import absent, in_words
 from ser.errors import UserError
 from ser.files import write_json
 from ser.models import adaptations, checkpoint
@@ -127,6 +127,9 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     """The run itself, inside its folder."""
     started = time.time()
     log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, [lists], config.Side.test))
+    for side in dict.fromkeys((lists.chosen_on, config.Side.test)):
+        for sentence in absent([lists], side, prepared.emotions):
+            log.warning("warning: %s", sentence)
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
     adaptation = adaptations.adapt(classifier, cfg.model)

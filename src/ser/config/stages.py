@@ -71,8 +71,10 @@ class Compare:
     published: bool = MISSING
 
     def __post_init__(self) -> None:
-        """One is a list of one."""
+        """One is a list of one; refuse none."""
         self.runs = [str(entry) for entry in (self.runs if isinstance(self.runs, list) else [self.runs])]
+        if not self.runs:
+            raise UserError("runs=[]: give at least one run")
 
 
 @dataclass

@@ -32,6 +32,11 @@ class Utterance(Recording):
         """What the recording is called wherever it lies and whatever container it is in."""
         return PurePosixPath(self.path).stem
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Speaker and name: the recording, wherever and in whatever container it is stored."""
+        return self.speaker, self.name
+
 
 COLUMNS = [field.name for field in fields(Utterance)]
 

@@ -170,7 +170,7 @@ def natural(speaker: str) -> str:
 
 def list_sha256(rows: Sequence[Utterance]) -> str:
     """Identity of a list: its recordings by name and emotion, wherever and in whatever container they are stored."""
-    lines = sorted(f"{row.speaker},{row.name},{row.emotion}" for row in rows)
+    lines = sorted(",".join([*row.key, row.emotion]) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ser.config import Protocol, Side
 from ser.data.protocols import Split
+from ser.data.published import as_published
 
 
 def in_words(protocol: Protocol, lists: Sequence[Split], scored: Side) -> str:
@@ -25,6 +26,17 @@ def in_words(protocol: Protocol, lists: Sequence[Split], scored: Side) -> str:
 def silence(trim: bool) -> list[str]:
     """Says so where clips are not heard as they were recorded."""
     return ["The silence before and after the speech of each clip is cut off."] if trim else []
+
+
+def absent(lists: Sequence[Split], scored: Side, emotions: Sequence[str]) -> list[str]:
+    """Says so where an emotion has no clip: its recall counts as 0, so that no model can reach a UAR of 1."""
+    present = {row.emotion for split in lists for row in split.side(scored)}
+    missing = [emotion for emotion in emotions if emotion not in present]
+    if not missing:
+        return []
+    highest = f"{len(emotions) - len(missing)}/{len(emotions)}"
+    lacks = f"The {scored.value} list has no clip of {', '.join(missing)}"
+    return [f"{lacks}: its unweighted average recall is at most {highest}."]
 
 
 def one_fold(protocol: Protocol, lists: Split, scored: Side) -> str:
@@ -77,7 +89,7 @@ def statements_heard(lists: Sequence[Split], scored: Side) -> list[str]:
 
 def where_chosen(protocol: Protocol, lists: Sequence[Split], scored: Side) -> list[str]:
     if scored is lists[0].chosen_on:
-        published = "" if lists[0].validation else f" So it was published: {protocol.reference}."
+        published = f" So it was published: {protocol.reference}." if as_published(protocol.name, lists) else ""
         which = "The checkpoint" if len(lists) == 1 else "The checkpoint of each fold"
         return [f"{which} was chosen on this very list, which makes the number optimistic.{published}"]
     if scored is not Side.test:

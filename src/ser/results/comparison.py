@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
@@ -50,6 +51,11 @@ class Block:
     repeated: list[Repeated]
     pairs: list[Pair]
 
+    @property
+    def names(self) -> dict[Path, str]:
+        """What each run is called, by its folder."""
+        return names(self.runs)
+
 
 def blocks(runs: Sequence[Run]) -> list[Block]:
     """Sort runs into blocks; numbers of different blocks are not comparable."""
@@ -78,6 +84,27 @@ def block(runs: Sequence[Run]) -> Block:
         repeated=repeated(ranked),
         pairs=pairs(ranked),
     )
+
+
+def names(runs: Sequence[Run]) -> dict[Path, str]:
+    """What each run is called: model and seed, with the settings in which it differs from those called the same.
+
+    Runs with the same settings are told apart by their folders.
+    """
+    alike = defaultdict[str, list[Run]](list)
+    for run in runs:
+        alike[f"{run.report['model']} (seed {str(run.report['seed']).strip('[]')}"].append(run)
+    called = {}
+    for name, group in alike.items():
+        settings = [decisive(run.settings) for run in group]
+        keys = sorted({key for one in settings for key in one})
+        differing = [key for key in keys if len({json.dumps(one.get(key)) for one in settings}) > 1]
+        for run, one in zip(group, settings, strict=True):
+            told = [f"{key}={one.get(key)}" for key in differing]
+            if len(group) > 1 and settings.count(one) > 1:
+                told.append(str(run.folder))
+            called[run.folder] = ", ".join([name, *told]) + ")"
+    return called
 
 
 def repeated(runs: Sequence[Run]) -> list[Repeated]:
@@ -112,20 +139,18 @@ def new_speakers(run: Run) -> bool:
 def paired(first: Run, second: Run) -> tuple[float, float | None, float]:
     """Difference in accuracy, p by clips and p by speakers."""
     a, b = right(first), right(second)
-    paths = list(a)
-    speakers = {row.path: row.speaker for row in first.scored.utterances}
-    of_a, of_b = np.array([a[path] for path in paths]), np.array([b[path] for path in paths])
+    of_a, of_b = np.array([a[key] for key in a]), np.array([b[key] for key in a])
     whole = all(value in (0.0, 1.0) for value in (*of_a, *of_b))
     return (
         float((of_a - of_b).mean()),
         mcnemar(of_a == 1, of_b == 1) if whole else None,
-        by_unit(of_a.tolist(), of_b.tolist(), [speakers[path] for path in paths]),
+        by_unit(of_a.tolist(), of_b.tolist(), [speaker for speaker, _ in a]),
     )
 
 
-def right(run: Run) -> dict[str, float]:
+def right(run: Run) -> dict[tuple[str, str], float]:
     """For each clip the share of its answers (one for each seed) that are right."""
-    answers = defaultdict[str, list[bool]](list)
+    answers = defaultdict[tuple[str, str], list[bool]](list)
     for row, prediction in zip(run.scored.utterances, run.scored.prediction, strict=True):
-        answers[row.path].append(row.emotion == prediction)
-    return {path: mean(given) for path, given in answers.items()}
+        answers[row.key].append(row.emotion == prediction)
+    return {key: mean(given) for key, given in answers.items()}

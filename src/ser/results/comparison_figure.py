@@ -19,7 +19,7 @@ def comparison_figure(blocks: Sequence[Block]) -> Figure:
             value = run.report["unweighted_average_recall"]
             low, high = run.report["intervals"]["unweighted_average_recall"]
             axes.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color=DOT, capsize=3)
-        labels = [f"{run.report['model']}, seed {str(run.report['seed']).strip('[]')}" for run in block.runs]
+        labels = [block.names[run.folder] for run in block.runs]
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_title(block.title, fontsize=10, loc="left")

@@ -6,9 +6,11 @@ from typing import Any
 
 from tabulate import tabulate
 
+from ser.data.published import TEST_LISTS
+from ser.errors import UserError
 from ser.files import write_csv, write_text
 from ser.results import figures, page
-from ser.results.comparison import Block, Pair, Repeated
+from ser.results.comparison import Block, Repeated
 from ser.results.comparison_figure import comparison_figure
 from ser.results.published import TABLE_III, Published
 from ser.runs.finished import Run
@@ -18,6 +20,14 @@ NEVER_ACROSS = (
 )
 UAR = "unweighted_average_recall"
 NOT_OURS = "Published: Gavali & Verma 2023, Table III, one run of each model, on their machine and without intervals."
+
+
+def check_place(folder: Path) -> None:
+    """Raise a UserError where a file of the user's would be replaced: only an earlier comparison is."""
+    text = folder / "comparison.md"
+    ours = text.is_file() and text.read_bytes().startswith(NEVER_ACROSS.encode())
+    if not ours and (theirs := sorted(folder.glob("comparison.*"))):
+        raise UserError(f"{theirs[0]}: it is no file of an earlier comparison; give another output_dir")
 
 
 def write(folder: Path, blocks: Sequence[Block], published: bool) -> None:
@@ -40,7 +50,7 @@ def markdown(blocks: Sequence[Block], published: bool) -> str:
     parts = [NEVER_ACROSS]
     for block in blocks:
         parts += [f"## {block.title}", block.in_words, table(cells(block, published), "github")]
-        parts += [table(pair_cells(block.pairs), "github")] if block.pairs else []
+        parts += [table(pair_cells(block), "github")] if block.pairs else []
         parts += notes(block, published)
     return "\n\n".join(parts) + "\n"
 
@@ -59,14 +69,14 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
     """The page of a comparison; `comparison.html` beside this module says what stands where."""
     described = "; ".join(
         f"{block.title}: "
-        + ", ".join(f"{name_of(run)} {percent(run.report[UAR])} {interval(run)}" for run in block.runs)
+        + ", ".join(f"{block.names[run.folder]} {percent(run.report[UAR])} {interval(run)}" for run in block.runs)
         for block in blocks
     )
     parts = [
         {
             "title": block.title,
             "in_words": block.in_words,
-            "tables": [rows for rows in (cells(block, published), pair_cells(block.pairs)) if rows],
+            "tables": [rows for rows in (cells(block, published), pair_cells(block)) if rows],
             "notes": notes(block, published),
         }
         for block in blocks
@@ -94,11 +104,10 @@ def table(rows: Sequence[dict[str, str]], format: str) -> str:
 
 def cells(block: Block, published: bool) -> list[dict[str, str]]:
     """The rows of a block as a person reads them."""
-    rows = []
+    rows, called = [], block.names
     for run in block.runs:
         row = {
-            "model": run.report["model"],
-            "seed": seeds(run),
+            "run": called[run.folder],
             "accuracy": f"{percent(run.report['accuracy'])} ({at_step(run)})",
             "UAR [95 % interval]": f"{percent(run.report['unweighted_average_recall'])} {interval(run)}",
             "size on disk": size(run.used["checkpoint_bytes"]),
@@ -139,17 +148,18 @@ def numbers(block: Block, run: Run, published: bool) -> dict[str, Any]:
     return row
 
 
-def pair_cells(pairs: Sequence[Pair]) -> list[dict[str, str]]:
+def pair_cells(block: Block) -> list[dict[str, str]]:
+    called = block.names
     return [
         {
-            "better": name_of(pair.first),
-            "worse": name_of(pair.second),
+            "better": called[pair.first.folder],
+            "worse": called[pair.second.folder],
             "difference in accuracy": f"{100 * pair.difference:+.1f} points",
             "p, clips (McNemar)": "-" if pair.clips is None else f"{pair.clips:.3f}",
             "p, speakers (permutation)": f"{pair.speakers:.3f}",
             "adjusted": f"{pair.adjusted:.3f}",
         }
-        for pair in pairs
+        for pair in block.pairs
     ]
 
 
@@ -173,18 +183,14 @@ def repetition(group: Repeated) -> str:
 
 def has_published(block: Block) -> bool:
     """Whether the paper reports on what the block is about."""
-    report = block.runs[0].report
-    return bool(report["corpus"] == "ravdess" and report["protocol"]["name"] == "paper")
+    protocol = block.runs[0].report["protocol"]
+    return protocol["name"] == "paper" and protocol.get("test_sha256") in TEST_LISTS["paper"]
 
 
 def in_the_paper(theirs: Published | None) -> str:
     if theirs is None:
         return "-"
     return f"{100 * theirs.accuracy:.0f} % (at step {theirs.step}), {size(theirs.bytes)}, {duration(theirs.seconds)}"
-
-
-def name_of(run: Run) -> str:
-    return f"{run.report['model']} (seed {seeds(run)})"
 
 
 def seeds(run: Run) -> str:

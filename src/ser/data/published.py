@@ -1,0 +1,27 @@
+"""The lists on which protocols were published: a claim to have done as a publication did is checked against them."""
+
+from collections.abc import Sequence
+
+from ser.data.protocols import Split, list_sha256
+
+RAVDESS = "f22186858e31b56ee4c238aad7401892395ecd08ccd80e678b1a801f3002f9a0"
+"""Identity of all 1440 speech recordings, by `list_sha256`."""
+TEST_LISTS = {
+    "paper": {"35a79d3c61b89f0611104df76640e7bc371a69a278c68255f70f2396d6a74f3d"},
+    "luna_jimenez": {
+        "2c08652bda0f4ad403adbb9c7d521592a9b2f64ebfbd417f5b6e78b9fc027ef9",
+        "8e9e81a9f3d432b87282f4f7812a6c30e13dc58ff4dba928241f7aacad9044e8",
+        "2fa60b7ee061e17c645d4678848700aae7792ca106f480065f513ed16caf7b69",
+        "a0dfcd76661e1d93fe13a5c208dc52a228203def8d878a8d5fa917ec624c8744",
+        "6195ea052d2ca3fa12a0f2d692fd06c9ef2a85e1363723717528c909df7e6dd1",
+    },
+}
+"""By protocol; both publications chose their checkpoints on these very lists."""
+
+
+def as_published(name: str, lists: Sequence[Split]) -> bool:
+    """Whether these are the lists of the publication of a protocol: of the whole corpus, with its test lists."""
+    return all(
+        list_sha256(split.test) in TEST_LISTS.get(name, ()) and list_sha256([*split.train, *split.test]) == RAVDESS
+        for split in lists
+    )
