@@ -64,6 +64,11 @@ def test_an_evaluation_leaves_what_else_is_in_its_folder(finished, data_dir, tmp
     assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", *WRITTEN}
 
 
+def test_a_batch_of_nothing_is_refused(finished, data_dir):
+    with pytest.raises(UserError, match="batch_size=0: it must be at least 1"):
+        score(finished, data_dir, "batch_size=0")
+
+
 def test_an_evaluation_does_not_replace_a_file_of_the_users_own(finished, data_dir, tmp_path):
     (tmp_path / "predictions.csv").write_text("mine")
     with pytest.raises(UserError, match=r"predictions\.csv is here and of no evaluation"):

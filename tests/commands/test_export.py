@@ -104,6 +104,11 @@ def test_only_an_export_is_replaced(alone, tmp_path):
     assert command.output_folder(composed("export", f"checkpoint='{alone}'"), alone) == target
 
 
+def test_a_batch_of_nothing_is_refused(alone):
+    with pytest.raises(UserError, match="batch_size=0: it must be at least 1"):
+        make(alone, "batch_size=0")
+
+
 def test_a_file_is_not_replaced_by_an_export(alone, tmp_path):
     (tmp_path / "onnx").write_text("mine")
     with pytest.raises(UserError, match="a file is here"):

@@ -9,7 +9,7 @@ from ser.config.choices import Audit, Side
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
 from ser.config.protocol import Corpus, Protocol
-from ser.config.ranges import RANGE, Range, check_ranges
+from ser.config.ranges import RANGE, Range, check_ranges, number
 from ser.config.trainer import Tracking, Trainer
 from ser.config.use import Hub
 from ser.errors import UserError
@@ -83,9 +83,13 @@ class Evaluate:
 
     checkpoint: str = field(default=MISSING, metadata=PATH)
     split: Side = MISSING
-    batch_size: int = MISSING
+    batch_size: int = number(least=1)
     root: str | None = field(default=None, metadata=PATH)
     data_dir: str | None = field(default=None, metadata=PATH)
     """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
     output_dir: str | None = field(default=None, metadata=PATH)
     """Where the reports go; null: a folder beside the checkpoint, named by the split."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are out of range."""
+        check_ranges(self, "")

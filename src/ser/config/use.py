@@ -10,16 +10,11 @@ from omegaconf import MISSING
 
 from ser.config.choices import Combine, Format, Quantize
 from ser.config.paths import PATH, PATHS
+from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
 
 OUTPUTS = (".csv", ".jsonl")
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-SHORTEST_HOP = 0.01
-"""Seconds of `ser predict`; a smaller one answers the same sound for ever."""
-RATES = (1000, 1_000_000)
-"""Hertz, of raw samples: those of `ser.data.audio`, which is too heavy to import here."""
-MOST_CHANNELS = 1024
-"""Of raw samples; libsndfile reads no file with more."""
 MOST_OVERLAP = 4
 """Windows of a server that hear the same moment."""
 
@@ -36,20 +31,20 @@ class Predict:
     """The folder that the paths of a CSV start from; null: the CSV's own."""
     output: str | None = field(default=None, metadata=PATH)
     """A file for the answers; `.csv` or `.jsonl` says in which form. With `audio=-` they are printed as they come."""
-    window: float | None = None
+    window: float | None = number(None, least=0.1)
     """Seconds: slide over each recording and answer every stretch of this length; null: one answer a recording."""
-    hop: float | None = None
+    hop: float | None = number(None, least=0.01)
     """Seconds from the begin of one window to that of the next; null: a whole window."""
     timeline: str | None = field(default=None, metadata=PATH)
     """A folder for a picture of each recording over its length."""
-    longest: float = MISSING
+    longest: float = number(above=0)
     """Seconds: a longer recording is not answered as one. A model trained on sentences knows nothing of minutes, and
     what attention needs grows with the square of the length."""
     combine: Combine = MISSING
-    batch_size: int = MISSING
-    sample_rate: int = MISSING
+    batch_size: int = number(least=1)
+    sample_rate: int = number(least=1000, most=1_000_000)
     """Hertz, of raw samples from `audio=-`; a WAV has a header that says."""
-    channels: int = MISSING
+    channels: int = number(least=1, most=1024)
     """Of raw samples from `audio=-`."""
     overwrite: bool = MISSING
     """Replace answers and pictures that are there already."""
@@ -64,13 +59,9 @@ class Predict:
         if self.window is None and (self.hop is not None or self.timeline is not None or self.audio == "-"):
             needs = "hop" if self.hop is not None else "timeline" if self.timeline is not None else "audio=-"
             raise UserError(f"window=null: {needs} needs a window, such as window=4")
-        check_above_zero(self, "window", "hop", "longest", "batch_size")
-        check_between(self, "sample_rate", *RATES)
-        check_between(self, "channels", 1, MOST_CHANNELS)
-        if self.window is not None and not 0.1 <= self.window <= self.longest:
+        check_ranges(self, "")
+        if self.window is not None and self.window > self.longest:
             raise UserError(f"window={self.window}: it must lie between 0.1 and longest={self.longest} seconds")
-        if self.hop is not None and self.hop < SHORTEST_HOP:
-            raise UserError(f"hop={self.hop}: it must be at least {SHORTEST_HOP} seconds")
 
 
 @dataclass
@@ -115,12 +106,16 @@ class Export:
     """A second model, whose matrix products are computed in this type; null: none."""
     score: bool = MISSING
     """Score the checkpoint and what was made of it on the test list, where the data are here."""
-    batch_size: int = MISSING
+    batch_size: int = number(least=1)
     root: str | None = field(default=None, metadata=PATH)
     data_dir: str | None = field(default=None, metadata=PATH)
     """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
     output_dir: str | None = field(default=None, metadata=PATH)
     """Where the model goes; null: a folder beside the checkpoint, named by the format."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are out of range."""
+        check_ranges(self, "")
 
 
 @dataclass
@@ -188,12 +183,6 @@ def check_above_zero(values: object, *keys: str) -> None:
     for key in keys:
         if (value := getattr(values, key)) is not None and not 0 < value < inf:
             raise UserError(f"{key}={value}: it must be above 0, and finite")
-
-
-def check_between(values: object, key: str, least: int, most: int) -> None:
-    """Raise a UserError unless a number lies between two others."""
-    if not least <= getattr(values, key) <= most:
-        raise UserError(f"{key}={getattr(values, key)}: it must lie between {least} and {most}")
 
 
 def listed(checkpoint: Any) -> list[str]:
