@@ -40,6 +40,7 @@ def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
         f"protocol {cfg.protocol.name}{fold}: {sides['train']} train, {sides['validation']} validation, "
         f"{sides['test']} test clips; {len(sides['speakers_on_both_sides'])} speakers and "
         f"{len(sides['copies_on_both_sides'])} copies of recordings on both sides",
-        f"{report['decoded']} decoded, {report['recordings'] - report['decoded']} unchanged; written to {printable(cfg.data_dir)}",
+        f"{report['decoded']} decoded, {report['recordings'] - report['decoded']} unchanged; "
+        f"written to {printable(cfg.data_dir)}",
     ]
     return "\n".join(lines)
