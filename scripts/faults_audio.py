@@ -70,7 +70,7 @@ def page(content: bytes, generator: random.Random) -> bytes:
 
 def archive(content: bytes, generator: random.Random) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as packed:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("clip.wav", content)
     return file.getvalue()
 

@@ -24,6 +24,8 @@ from conftest import ser
         ),
         (["train", "model.freeze=all"], "model.freeze=all: choices: cnn, encoder, none, layers:N"),
         (["train", "model=[tiny"], "no viable alternative"),
+        (["train", "model=tyny"], "ser: In 'train': Could not find 'model/tyny'; choices of 'model': any, "),
+        (["train", "seed=1", "model=0"], "ser: seed=1 model=0: Config group override must be a string or a list."),
         (["train", "protocol=emobox", "protocol.fold=7"], "has the folds 1, 2, 3, 4, 5, 6"),
         (["train", "overwrite=true", "resume=true"], "contradict"),
         (["train", "trainer.save_steps=150"], "multiple of trainer.eval_steps=100"),

@@ -80,6 +80,13 @@ def test_only_another_ctrl_c_ends_what_an_interrupted_command_still_does(number,
     assert (result.returncode, result.stdout, result.stderr) == (status, printed, "")
 
 
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_after_the_last_line_ends_in_no_traceback(number, tmp_path):
+    body = f"import atexit; atexit.register(os.kill, os.getpid(), signal.{number}); print('compared')"
+    result = run_stage(body, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "compared\n", "")
+
+
 def test_a_command_in_the_background_is_not_interrupted_from_the_terminal(tmp_path):
     def ignore():
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -68,7 +68,10 @@ def run(stage: str, words: Sequence[str]) -> None:
     """
     sys.argv[1:] = hydra_words(words, SCHEMAS[stage])
     jobs = Jobs()
-    app(stage, jobs)()
+    try:
+        app(stage, jobs)()
+    except ValueError as wrong:  # what Hydra says of `model=0`; the errors of jobs are kept
+        raise UserError(f"{' '.join(words)}: {wrong}") from wrong
     if jobs.number > 1 and jobs.failed:
         names = "; ".join(name for name, _ in jobs.failed)
         raise UserError(f"{len(jobs.failed)} of {jobs.number} jobs failed: {names}")

@@ -41,6 +41,11 @@ def in_one_line() -> Iterator[None]:
         raise SystemExit(READER_GONE) from None
     except Exception as error:
         fail(error)
+    finally:
+        # What is left is the interpreter's own end, in which an exception would be a traceback.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(signal.getsignal(number)):
+                signal.signal(number, end_at_once)
 
 
 def listen() -> None:

@@ -33,9 +33,11 @@ def is_told(error: BaseException) -> bool:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    if isinstance(error, OSError):
-        return error.errno in SURROUNDINGS or isinstance(error, (ConnectionError, TimeoutError))
-    return isinstance(error, (UserError, HydraException, OmegaConfBaseException))
+    if isinstance(error, (UserError, HydraException, OmegaConfBaseException)):
+        return True  # first: Hydra calls a misspelt choice of a group an OSError as well
+    return isinstance(error, OSError) and (
+        error.errno in SURROUNDINGS or isinstance(error, (ConnectionError, TimeoutError))
+    )
 
 
 def of_given(error: Exception, given: Iterable[str]) -> Exception:
