@@ -161,3 +161,10 @@ def test_the_log_of_a_run_keeps_the_traceback_of_a_defect(tmp_path):
         raise UserError("a mistake")
     assert "Traceback" in (tmp_path / "run.log").read_text()
     assert (tmp_path / "mistake.log").read_text() == ""
+
+
+def test_the_backend_of_a_notebook_does_not_matter(tmp_path):
+    body = "import matplotlib\nprint(matplotlib.get_backend().lower())"
+    environment = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline_missing"}
+    result = run_stage(body, cwd=tmp_path, env=environment)
+    assert (result.returncode, result.stdout) == (0, "agg\n"), result.stderr

@@ -38,6 +38,7 @@ def main() -> None:
 
 def run(command: str, words: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a page and exits before we see the error
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; a notebook names a backend that may not be installed here
     from ser import apps
 
     if HELP & set(words):

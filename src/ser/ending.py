@@ -72,6 +72,8 @@ def end_at_once(number: int, frame: FrameType | None) -> None:
 
 def reader_gone() -> bool:
     """Whether nobody reads standard output any more, as in `ser compare ... | head`; it is then closed quietly."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
     asked = select.poll()
     asked.register(sys.stdout.fileno(), 0)
     gone = any(event & select.POLLERR for _, event in asked.poll(0))

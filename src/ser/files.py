@@ -169,8 +169,9 @@ def remove(path: Path) -> None:
 
 def sync(folder: Path) -> None:
     """Wait until a folder and the files in it are on the disk, out of reach of a power cut."""
-    for path in [*folder.iterdir(), folder]:
-        handle = os.open(path, os.O_RDONLY)
+    windows = os.name == "nt"  # it opens no folder, and syncs only what may be written
+    for path in [*folder.iterdir(), *[folder] * (not windows)]:
+        handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
         try:
             os.fsync(handle)
         except OSError as error:

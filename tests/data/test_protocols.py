@@ -1,15 +1,19 @@
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 from conftest import composed
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from ser import config
 from ser.apps import CONFIGS
 from ser.config import Side
 from ser.corpora import ravdess
 from ser.data.manifest import Utterance
-from ser.data.protocols import draw_speakers, folds, identity, split
+from ser.data.protocols import draw_speakers, folds, identity, split, table
 from ser.data.wording import in_words
 from ser.errors import UserError
 
@@ -180,6 +184,9 @@ def test_a_recording_without_a_fold_in_the_table_is_in_no_list(tmp_path):
         (lambda rows: rows[1:], "1 recordings of the corpus are not in it"),
         (lambda rows: [*rows, ("other.wav", 1)], r"the corpus has no other\.wav"),
         (lambda rows: [(rows[0][0], "one"), *rows[1:]], "fold 'one' of .* must be a whole number"),
+        (lambda rows: [(rows[0][0], "²"), *rows[1:]], "fold '²' of .* must be a whole number"),
+        (lambda rows: [*rows, (rows[0][0], 5)], "line 1442: .* stands in two folds, 1 and 5"),
+        (lambda rows: [*rows, (f"./{rows[0][0]}", 5)], "stands in two folds, 1 and 5"),
     ],
 )
 def test_a_table_that_does_not_fit_the_corpus_is_refused(change, message, tmp_path):
@@ -188,10 +195,53 @@ def test_a_table_that_does_not_fit_the_corpus_is_refused(change, message, tmp_pa
         split(whole_corpus(), written(tmp_path / "folds.csv", change(rows)))
 
 
+@pytest.mark.parametrize(
+    ("spelt", "header", "delimiter", "encoding"),
+    [
+        (lambda path, fold: (path, f"{fold}.0"), "path,fold", ",", "utf-8"),
+        (lambda path, fold: (path.replace("/", "\\"), fold), "path,fold", ",", "utf-8"),
+        (lambda path, fold: (f"./{path}", fold), "path,fold", ",", "utf-8"),
+        (lambda path, fold: (f"/data/RAVDESS/{path}", fold), "path,fold", ",", "utf-8"),
+        (lambda path, fold: ("C:\\data\\" + path.replace("/", "\\"), fold), "path,fold", ",", "utf-8"),
+        (lambda path, fold: (path, fold), "Path;Fold", ";", "utf-8-sig"),
+        (lambda path, fold: (path, f" {fold} "), " path\tFOLD", "\t", "utf-16"),
+    ],
+)
+def test_a_table_is_read_as_programs_write_it(spelt, header, delimiter, encoding, tmp_path):
+    rows = [(row.path, int(row.speaker) % 3 + 1) for row in whole_corpus()]
+    protocol = written(tmp_path / "folds.csv", rows)
+    lists = split(whole_corpus(), replace(protocol, fold=2))
+    lines = [header, "", *(delimiter.join(map(str, spelt(*row))) for row in rows), ""]
+    (tmp_path / "folds.csv").write_bytes("\r\n".join(lines).encode(encoding))
+    assert split(whole_corpus(), replace(protocol, fold=2)) == lists
+
+
+def test_a_table_in_another_encoding_is_refused_in_one_line(tmp_path):
+    protocol = written(tmp_path / "folds.csv", [])
+    (tmp_path / "folds.csv").write_bytes("path,fold\nJörg.wav,1\n".encode("cp1252"))
+    with pytest.raises(UserError, match="line 2 is not UTF-8"):
+        folds(protocol)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.one_of(
+        st.binary(), st.text('path,fold;\t\n\r"0123. \0\\/').map(lambda text: ("path,fold\n" + text).encode())
+    )
+)
+def test_any_table_is_read_or_refused(content, tmp_path):
+    protocol = config.Protocol(
+        name="custom", seed=0, folds_csv=str(tmp_path / "folds.csv"), validation_speakers=0, reference=""
+    )
+    (tmp_path / "folds.csv").write_bytes(content)
+    with suppress(UserError):
+        table(protocol)
+
+
 def test_a_table_that_is_none_is_refused(tmp_path):
     protocol = written(tmp_path / "folds.csv", [])
     (tmp_path / "folds.csv").write_text("file,fold\n")
-    with pytest.raises(UserError, match="the column path missing"):
+    with pytest.raises(UserError, match="must name the columns 'path' and 'fold' once"):
         folds(protocol)
     (tmp_path / "folds.csv").unlink()
     with pytest.raises(UserError, match="there is no such file"):

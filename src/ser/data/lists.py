@@ -25,18 +25,31 @@ def column(place: Path, name: str, called: str) -> list[str]:
     Raises:
         UserError: it is no CSV in UTF-8 or UTF-16 with this column, or a row has nothing there.
     """
+    return [cell_of(cells, f"{called}: line {line}") for line, cells in columns(place, [name], called)]
+
+
+def columns(place: Path, names: Sequence[str], called: str) -> list[tuple[int, list[str]]]:
+    """Read some columns of a CSV: for each row its line and its cells; one that is not there is empty.
+
+    Raises:
+        UserError: it is no CSV in UTF-8 or UTF-16 with these columns.
+    """
     lines = text_of(place, called)
     try:
         for delimiter in DELIMITERS:
             reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter)
             header = [cell.strip().lower() for cell in next(reader, [])]
-            if header.count(name) == 1:
+            if all(header.count(name) == 1 for name in names):
+                places = [header.index(name) for name in names]
                 return [
-                    cell_of(row, header.index(name), f"{called}: line {reader.line_num}") for row in reader if any(row)
+                    (reader.line_num, [row[index] if index < len(row) else "" for index in places])
+                    for row in reader
+                    if any(row)
                 ]
     except csv.Error as error:
         raise UserError(f"{called}: it is no CSV ({error})") from error
-    raise UserError(f"{called}: its first line must name the column '{name}' once, and columns are divided by , or ;")
+    named = f"column '{names[0]}'" if len(names) == 1 else "columns " + " and ".join(f"'{name}'" for name in names)
+    raise UserError(f"{called}: its first line must name the {named} once, and columns are divided by , or ;")
 
 
 def text_of(place: Path, called: str) -> str:
@@ -56,13 +69,12 @@ def text_of(place: Path, called: str) -> str:
         ) from error
 
 
-def cell_of(row: Sequence[str], index: int, called: str) -> str:
-    """Take a cell of a row.
+def cell_of(cells: Sequence[str], called: str) -> str:
+    """Take the only cell.
 
     Raises:
-        UserError: it is empty, is not there, or holds what no name does.
+        UserError: it is empty, or holds what no name does.
     """
-    cell = row[index] if index < len(row) else ""
-    if not cell.strip() or "\0" in cell:
+    if not cells[0].strip() or "\0" in cells[0]:
         raise UserError(f"{called} names nothing")
-    return cell
+    return cells[0]

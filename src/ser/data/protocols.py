@@ -1,16 +1,17 @@
 """Protocols: who and what is trained on, chosen on and tested. Pure functions of the manifest and the protocol."""
 
-import csv
 import hashlib
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sklearn.model_selection import train_test_split
 
 from ser.config import Protocol, Side
+from ser.data.lists import columns
 from ser.data.manifest import Utterance
 from ser.errors import UserError
 
@@ -95,36 +96,49 @@ def by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Spli
 
 def by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> Split:
     """Test the recordings that the table puts into the fold; train on those of the other folds."""
-    places = table(protocol)
+    known = {row.path for row in ordered}
+    places = {in_corpus(path, known): place for path, place in table(protocol).items()}
+    if absent := sorted(places.keys() - known):
+        raise UserError(f"{protocol.folds_csv}: the corpus has no {absent[0]}; it has paths such as {ordered[0].path}")
     if unlisted := [row.path for row in ordered if row.path not in places]:
         raise UserError(
             f"{protocol.folds_csv}: {len(unlisted)} recordings of the corpus are not in it, such as {unlisted[0]}; "
             "leave the fold of a recording empty to leave the recording out"
         )
-    if absent := sorted(places.keys() - {row.path for row in ordered}):
-        raise UserError(f"{protocol.folds_csv}: the corpus has no {absent[0]}")
     test = [row for row in ordered if places[row.path] == fold]
     others = [row for row in ordered if places[row.path] not in (None, fold)]
     return hold_out(others, test, protocol, fold)
 
 
+def in_corpus(path: str, known: Container[str]) -> str:
+    """The path of a recording below its corpus, of one that is absolute.
+
+    >>> in_corpus("/data/RAVDESS/Actor_01/a.wav", {"Actor_01/a.wav"}), in_corpus("b.wav", {})
+    ('Actor_01/a.wav', 'b.wav')
+    """
+    parts = PurePosixPath(path).parts
+    ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+    return next((end for end in ends if end in known), path) if re.match(r"/|[A-Za-z]:/", path) else path
+
+
 def table(protocol: Protocol) -> dict[str, int | None]:
-    """The fold of each path in `protocol.folds_csv`.
+    """The fold of each path in `protocol.folds_csv`, with `/` between folders.
 
     Raises:
-        UserError: there is no such file, it lacks a column, or a fold is no whole number.
+        UserError: there is no such file, it lacks a column, a fold is no whole number, or a path stands in two folds.
     """
     path = Path(protocol.folds_csv or "").expanduser()
     if not path.is_file():
         raise UserError(f"protocol.folds_csv={protocol.folds_csv}: there is no such file")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if missing := {"path", "fold"} - set(reader.fieldnames or ()):
-            raise UserError(f"{path}: the column {' and '.join(sorted(missing))} missing")
-        rows = list(reader)
-    if wrong := [row for row in rows if row["fold"] and not row["fold"].isdigit()]:
-        raise UserError(f"{path}: fold '{wrong[0]['fold']}' of {wrong[0]['path']}: it must be a whole number, or empty")
-    return {row["path"]: int(row["fold"]) if row["fold"] else None for row in rows}
+    places: dict[str, int | None] = {}
+    for line, (name, fold) in columns(path, ("path", "fold"), str(path)):
+        if not re.fullmatch(r"([0-9]+(\.0*)?)?", fold.strip()):  # 1.0: pandas, where another fold is empty
+            raise UserError(f"{path}: line {line}: fold '{fold}' of {name}: it must be a whole number, or empty")
+        place = int(fold.strip().partition(".")[0]) if fold.strip() else None
+        recording = str(PurePosixPath(name.strip().replace("\\", "/")))
+        if places.setdefault(recording, place) != place:
+            raise UserError(f"{path}: line {line}: {recording} stands in two folds, {places[recording]} and {place}")
+    return places
 
 
 def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol, fold: int) -> Split:

@@ -1,13 +1,13 @@
 """What a run cost: time, memory, parameters."""
 
 import logging
-import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from ser.training.clock import Clock
@@ -70,5 +70,9 @@ def peak_memory() -> int:
     """Bytes: the most that the GPU has held for us, where there is one, else the process."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return int(psutil.Process().memory_info().peak_wset)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most  # bytes there, kibibytes elsewhere
