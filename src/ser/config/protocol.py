@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from ser.config.paths import PATH
+from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
 
 
@@ -20,11 +21,11 @@ class Protocol:
     """How a corpus is divided: clips at random (`test_fraction`), whole speakers (`test_speakers`) or a table."""
 
     name: str = MISSING
-    seed: int = MISSING
+    seed: int = number(least=0, most=2**32 - 1)
     """Draws the clips (`test_fraction`) or the validation speakers; independent of the seed of training."""
     fold: int | None = None
     """One of the folds; null: all of them, one after the other."""
-    test_fraction: float | None = None
+    test_fraction: float | None = number(None, above=0, below=1)
     """Share of clips that are tested, drawn at random with the emotions in proportion."""
     test_speakers: dict[int, list[Any]] = field(default_factory=dict)
     """For each fold the speakers that are tested; nobody else's recordings of them are trained on."""
@@ -33,7 +34,7 @@ class Protocol:
     folds_csv: str | None = field(default=None, metadata=PATH)
     """A CSV with the columns `path` and `fold`: a recording is tested in its fold and trained on in the others; an
     empty fold leaves it out."""
-    validation_speakers: int = MISSING
+    validation_speakers: int = number(least=0)
     """How many whole training speakers, drawn at random, choose the checkpoint; 0: it is chosen on the test list."""
     named_validation_speakers: dict[int, list[Any]] = field(default_factory=dict)
     """For each fold the speakers that choose the checkpoint, where they are not to be drawn."""
@@ -42,6 +43,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         """Refuse a protocol that is not one of the three kinds, and a fold that it does not have."""
+        check_ranges(self, "protocol.")
         for key in ("test_speakers", "named_validation_speakers"):
             # Speakers are texts, also where YAML reads a number.
             setattr(self, key, {fold: [str(speaker) for speaker in row] for fold, row in getattr(self, key).items()})
@@ -57,9 +59,9 @@ class Protocol:
                 f"protocol.fold={self.fold}: protocol '{self.name}' has "
                 + (f"the folds {choices}; null runs all of them" if choices else "no folds: it must be null")
             )
-        if self.test_fraction is not None and not 0 < self.test_fraction < 1:
-            raise UserError(f"protocol.test_fraction={self.test_fraction}: it must lie between 0 and 1")
-        if self.validation_speakers < 0 or (self.test_fraction is not None and self.validation_speakers > 0):
+        if empty := [fold for fold, speakers in self.test_speakers.items() if not speakers]:
+            raise UserError(f"protocol.test_speakers: fold {empty[0]} tests nobody")
+        if self.test_fraction is not None and self.validation_speakers > 0:
             raise UserError(
                 f"protocol.validation_speakers={self.validation_speakers}: it must be 0 where clips are drawn at random"
             )

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from math import inf
 from typing import Any
 
 from omegaconf import MISSING
@@ -126,33 +125,31 @@ class Serve:
     """As that of `ser predict`."""
     host: str = MISSING
     """The address to listen on. Whoever reaches it can ask: 127.0.0.1 is this machine alone, 0.0.0.0 every network."""
-    port: int = MISSING
+    port: int = number(least=0, most=65535)
     """0: any that is free."""
     allowed_hosts: Any = field(default_factory=list)
     """Host names without a port at which a proxy in front of the server answers; none: those of this machine alone."""
-    max_megabytes: float = MISSING
+    max_megabytes: float = number(above=0)
     """Of a file. All recordings in memory together take at most `queue` + 1 times as much."""
-    longest: float = MISSING
+    longest: float = number(above=0)
     """Seconds: a longer recording is not answered as one, see `ser predict`."""
-    max_minutes: float = MISSING
+    max_minutes: float = number(above=0)
     """A longer recording is not slid over."""
-    window: float = MISSING
+    window: float = number(least=0.1)
     """Seconds; a longer recording gets a timeline on the page."""
-    hop: float = MISSING
+    hop: float = number(above=0)
     """Seconds from window to window of that timeline."""
-    queue: int = MISSING
+    queue: int = number(least=1)
     """Requests that may wait while one is answered; more are told to come back."""
-    patience: float = MISSING
+    patience: float = number(above=0)
     """Seconds that a file may take to arrive, and that the page's recordings are then kept for its player."""
     combine: Combine = MISSING
-    batch_size: int = MISSING
+    batch_size: int = number(least=1)
 
     def __post_init__(self) -> None:
         """One checkpoint is a list of one; refuse limits that let nothing through."""
         self.checkpoint = listed(self.checkpoint)
-        if not 0 <= self.port <= 65535:
-            raise UserError(f"port={self.port}: it must lie between 0 and 65535")
-        check_above_zero(self, "max_megabytes", "longest", "max_minutes", "queue", "patience", "batch_size")
+        check_ranges(self, "")
         self.allowed_hosts = host_names(self.allowed_hosts)
         check_stretches(self.window, self.hop, self.longest)
 
@@ -176,13 +173,6 @@ def is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def check_above_zero(values: object, *keys: str) -> None:
-    """Raise a UserError unless these are finite numbers above 0, or null."""
-    for key in keys:
-        if (value := getattr(values, key)) is not None and not 0 < value < inf:
-            raise UserError(f"{key}={value}: it must be above 0, and finite")
 
 
 def listed(checkpoint: Any) -> list[str]:
