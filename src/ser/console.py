@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,10 +47,22 @@ def quiet_transformers() -> None:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
+class LogFile(logging.FileHandler):
+    """A log that leaves out what a full disk does not take: whatever writes to the disk next says that it is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing, where the base class prints a traceback for each line."""
+
+    def close(self) -> None:
+        """Close, with what could not be written left out."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Write the package's log lines to a file as well, after what it already holds."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("ser")
     logger.addHandler(handler)

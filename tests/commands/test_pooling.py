@@ -6,8 +6,10 @@ import pytest
 from conftest import composed
 from test_train import run
 
+from ser.commands import pooling
 from ser.commands.evaluate import evaluate
 from ser.errors import UserError
+from ser.runs import finished
 
 TWO_FOLDS = (
     "protocol=custom", "+protocol.test_speakers={1: [1, 2, 3], 2: [4, 5, 6, 7]}", "trainer.max_steps=1",
@@ -44,6 +46,10 @@ def test_the_report_above_holds_every_answer(pooled):
     assert len(answers) == 2 * 7 * 16
     assert report(pooled)["clips"] == len(answers)
     assert len(rows(pooled / "test.csv")) == 7 * 16
+    assert len({(row["path"], row["seed"], row["fold"]) for row in answers}) == len(answers)
+    one = {row["path"]: row["happy"] for row in rows(pooled / "seed1-fold2" / "predictions.csv")}
+    assert {row["path"]: row["happy"] for row in answers if (row["seed"], row["fold"]) == ("1", "2")} == one
+    assert finished.read(pooled).scored.emotions == finished.read(pooled / "seed1-fold2").scored.emotions
     right = sum(row["truth"] == row["prediction"] for row in answers)
     assert report(pooled)["accuracy"] == pytest.approx(right / len(answers))
 
@@ -104,3 +110,8 @@ def test_a_fold_that_is_run_anew_takes_the_report_on_all_folds_with_it(pooled, d
 def test_a_folder_of_several_runs_is_no_checkpoint(pooled, data_dir):
     with pytest.raises(UserError, match="it holds several runs; choices: seed0-fold1, seed0-fold2"):
         evaluate(composed("evaluate", f"checkpoint='{pooled}'", f"data_dir='{data_dir}'"))
+
+
+def test_what_not_every_machine_measured_is_left_out_of_the_mean():
+    assert pooling.common([{"seconds": 1.0, "share_of_peak": 0.3}, {"seconds": 2.0}]) == ["seconds"]
+    assert pooling.common([{"seconds": 1.0}, {"seconds": 2.0, "share_of_peak": 0.3}]) == ["seconds"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import composed
 
+from ser.console import logging_to
 from ser.errors import UserError
 from ser.runs.folder import CONFIG, FINISHED, RunFolder
 from ser.runs.opened import opened
@@ -300,3 +301,12 @@ def test_the_earlier_report_of_folds_is_known_as_no_longer_theirs(tmp_path):
     decided(cfg).remove_earlier_report()
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"fold1", "mine.txt"}
     assert (fold / CONFIG).is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a system without /dev/full")
+def test_a_log_on_a_full_disk_loses_its_lines_without_a_traceback_for_each(tmp_path, capsys):
+    import logging
+
+    with logging_to(Path("/dev/full")):
+        logging.getLogger("ser").error("a line", extra={"file_only": True})
+    assert "Traceback" not in "".join(capsys.readouterr())

@@ -9,6 +9,7 @@ from ser.data.batches import collator_for
 from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, split
 from ser.errors import UserError
+from ser.locks import locked
 from ser.models import checkpoint
 from ser.models.arithmetic import faster_float32
 from ser.models.sources import checkpoint_folder
@@ -44,7 +45,8 @@ def evaluate(cfg: config.Evaluate) -> None:
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
         scored = score(classifier, collator_for(extractor), prepared, rows, checkpoint.audio_of(stamp), cfg.batch_size)
     measured = report.measured(scored, provenance(protocol, lists, cfg.split, stamp, prepared))
-    write_report(target, measured, environment("evaluate"), prepared)
+    with locked(target):
+        write_report(target, measured, environment("evaluate"), prepared)
     console.print_report(target)
 
 

@@ -8,6 +8,7 @@ from huggingface_hub.utils import enable_progress_bars  # type: ignore[attr-defi
 
 from ser import config, console
 from ser.errors import UserError
+from ser.locks import locked
 from ser.models.sources import checkpoint_folder
 from ser.publish import hub, parcel
 
@@ -24,7 +25,8 @@ def push(cfg: config.Push) -> None:
     files = parcel.packed(run, folder, cfg.repo)
     if cfg.dry_run:
         target = Path(cfg.output_dir) if cfg.output_dir is not None else run.folder / "push"
-        parcel.write(target, files)
+        with locked(target):
+            parcel.write(target, files)
         log.info("nothing is sent; %s would be: %s", cfg.repo, ", ".join(files))
         print(target)
         return

@@ -63,7 +63,7 @@ def checkpoint_folder(given: str) -> Path:
     folder = Path(given).expanduser()
     if not folder.is_dir():
         raise UserError(f"checkpoint={given}: there is no such folder")
-    if several := sorted(path.parent.name for path in folder.glob("*/checkpoint")):
+    if several := sorted(path.parent.name for path in folder.glob("[!.]*/checkpoint")):
         raise UserError(f"checkpoint={given}: it holds several runs; choices: {', '.join(several)} below it")
     return folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder
 

@@ -26,12 +26,13 @@ def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Itera
         return
     import wandb
 
+    final = Path(settings["output_dir"])  # `folder` lies inside it while an older run stands there
     mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-    log.info("tracking: wandb %s%s", mode, "" if mode != "offline" else f"; send it later: wandb sync {folder}/wandb/*")
+    log.info("tracking: wandb %s%s", mode, "" if mode != "offline" else f"; send it later: wandb sync {final}/wandb/*")
     try:
         run = wandb.init(
             project=tracking.project,
-            name="/".join(folder.parts[-2:]),  # a fold is named fold3 in the folder of its run
+            name="/".join(final.parts[-2:]),  # a fold is named fold3 in the folder of its run
             dir=folder,
             config=settings,
             mode=mode,  # type: ignore[arg-type]

@@ -1,0 +1,59 @@
+import csv
+
+import yaml
+from conftest import composed
+from toy_runs import EMOTIONS, toy_run
+
+from ser.results import comparison, report
+from ser.runs import finished
+from ser.runs.settings import decisive, flat, plain
+
+
+def test_the_answers_of_a_run_are_read_back(tmp_path):
+    run = toy_run(tmp_path / "run")
+    assert list(run.scored.emotions) == list(EMOTIONS)
+    assert run.scored.origins is None
+    with (tmp_path / "run" / "predictions.csv").open() as file:
+        assert next(csv.reader(file)) == ["path", "truth", "prediction", *EMOTIONS]
+
+
+def test_pooled_answers_say_which_run_gave_them_and_older_files_are_read_as_well(tmp_path):
+    run = toy_run(tmp_path / "run", seed=[0, 1])
+    half = len(run.scored.utterances) // 2
+    origins = [(0, 2)] * half + [(1, None)] * half
+    pooled = finished.Scored(run.scored.utterances, run.scored.emotions, run.scored.probabilities, origins)
+    report.write_predictions(tmp_path / "run" / "predictions.csv", pooled)
+    again = finished.read(tmp_path / "run").scored
+    assert again.emotions == run.scored.emotions
+    assert sorted(again.origins, key=str) == sorted(origins, key=str)
+    assert by_origin(again) == by_origin(pooled)
+
+
+def by_origin(scored):
+    rows = zip(scored.utterances, scored.origins, scored.prediction, strict=True)
+    return {(row.path, origin): prediction for row, origin, prediction in rows}
+
+
+def test_what_does_not_change_a_run_makes_no_other_experiment_of_it(tmp_path):
+    runs = []
+    for seed, given in ((0, ()), (1, ("hub.repo=a/b", "trainer.background_checkpoints=true", "data_dir=/elsewhere"))):
+        toy_run(tmp_path / str(seed), seed=seed)
+        settings = plain_settings(f"seed={seed}", *given)
+        (tmp_path / str(seed) / "config.yaml").write_text(yaml.safe_dump(settings))
+        runs.append(finished.read(tmp_path / str(seed)))
+    assert len(comparison.repeated(runs)) == 1
+    runs[1].settings["trainer"]["learning_rate"] = 1.0
+    assert comparison.repeated(runs) == []
+
+
+def plain_settings(*overrides):
+    from dataclasses import asdict
+
+    return plain(asdict(composed("train", *overrides)))
+
+
+def test_what_decides_is_left_of_the_settings():
+    settings = plain_settings()
+    keys = decisive(settings).keys()
+    assert {"trainer.learning_rate", "model.pretrained", "seed", "audio.trim"} <= keys < flat(settings).keys()
+    assert not {"hub.push", "output_dir", "data_dir", "trainer.save_total_limit"} & keys
