@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 
 from ser.commands.train import train
 from ser.errors import UserError
+from ser.models import checkpoint
+from ser.models.families import HEAD
 from ser.training import checkpoints
 from ser.training.background import Writer
 
@@ -100,21 +102,69 @@ def test_a_finished_run_is_left_alone(finished, data_dir):
     assert (finished / "environment.json").read_bytes() == before
 
 
-def test_an_interrupted_run_goes_on_where_it_was_and_ends_the_same(finished, data_dir, tmp_path):
+def interrupted_after(step, monkeypatch):
+    """Ctrl-C as soon as the checkpoint of a step is whole."""
+    complete = checkpoints.complete
+
+    def completed(checkpoint, *args):
+        complete(checkpoint, *args)
+        if checkpoint.name == f"checkpoint-{step}":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "complete", completed)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_an_interrupted_run_goes_on_where_it_was_and_ends_the_same(
+    step, moved, finished, data_dir, tmp_path, monkeypatch
+):
     folder = tmp_path / "run"
-    shutil.copytree(finished, folder)
-    for path in folder.iterdir():
-        if path.name not in ("config.yaml", "run.log") and not path.name.startswith("checkpoint-"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    kept = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    shutil.rmtree(kept[-1])
-    state = json.loads((kept[0] / "trainer_state.json").read_text())
-    # The folder was moved, as a user might: the best checkpoint is the one that is left.
-    state["best_model_checkpoint"] = str(kept[0])
-    (kept[0] / "trainer_state.json").write_text(json.dumps(state))
+    with monkeypatch.context() as patched:
+        interrupted_after(step, patched)
+        with pytest.raises(KeyboardInterrupt):
+            run(data_dir, folder)
+    if moved:
+        folder = shutil.move(folder, tmp_path / "elsewhere")
     run(data_dir, folder, "resume=true")
-    assert "going on from" in (folder / "run.log").read_text()
+    assert f"checkpoint-{step}" in (folder / "run.log").read_text()
     assert (folder / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+    assert without_seconds(folder) == without_seconds(finished)
+    assert (folder / "checkpoint" / "model.safetensors").read_bytes() == (
+        finished / "checkpoint" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_a_run_whose_best_checkpoint_was_lost_is_never_finished_with_other_weights(data_dir, tmp_path, monkeypatch):
+    # A learning rate of zero: no step is better than the first.
+    few = ("trainer.learning_rate=0", "trainer.max_steps=4")
+    with monkeypatch.context() as patched:
+        interrupted_after(3, patched)
+        with pytest.raises(KeyboardInterrupt):
+            run(data_dir, tmp_path / "run", *few)
+    left = tmp_path / "run" / "checkpoint-3"
+    for path in (tmp_path / "run").glob("checkpoint-*"):
+        if path != left:
+            shutil.rmtree(path)
+    with pytest.raises(UserError, match="checkpoint-1 is gone, the best checkpoint so far; put it back, or"):
+        run(data_dir, tmp_path / "run", *few, "resume=true")
+    assert left.is_dir()
+    assert not (tmp_path / "run" / "classification_report.json").exists()
+
+
+def test_a_checkpoint_on_the_way_is_one_that_can_be_used_and_says_its_step(finished, data_dir, tmp_path):
+    from ser.commands.evaluate import evaluate
+    from ser.inference.predictor import Member, described
+
+    last = sorted(finished.glob("checkpoint-*"))[-1]
+    step = last.name.removeprefix("checkpoint-")
+    assert f"as it was at step {step} of training" in described(Member.of(str(last)))
+    evaluate(composed("evaluate", f"checkpoint='{last}'", f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'out'}'"))
+    report = json.loads((tmp_path / "out" / "classification_report.json").read_text())
+    assert report["step"] == int(step)
+    text = (tmp_path / "out" / "classification_report.txt").read_text()
+    assert "no split has chosen them" in text
+    assert "was chosen on" not in text
 
 
 def without_seconds(folder):
@@ -124,7 +174,7 @@ def without_seconds(folder):
 
 def contents(checkpoint):
     """The files of a checkpoint, bit by bit, but for what says where and when it was written."""
-    told = ("trainer_state.json", "training_args.bin")
+    told = ("trainer_state.json", "training_args.bin", "checksums.json")
     return {path.name: path.name in told or path.read_bytes() for path in checkpoint.iterdir()}
 
 
@@ -319,15 +369,19 @@ def test_the_librarys_pipeline_gives_the_probabilities_of_the_report(finished, c
         assert [float(row[emotion]) for emotion in theirs] == pytest.approx(list(theirs.values()), abs=1e-5)
 
 
-def test_a_lora_run_is_resumed_and_ends_in_a_stock_checkpoint(data_dir, tmp_path):
+def test_a_lora_run_is_resumed_and_ends_in_a_stock_checkpoint(data_dir, tmp_path, monkeypatch):
     few = ("model.lora_rank=2", "trainer.max_steps=4", "trainer.background_checkpoints=true")
     run(data_dir, tmp_path / "whole", *few)
     folder = tmp_path / "interrupted"
-    shutil.copytree(tmp_path / "whole", folder)
-    for path in folder.iterdir():
-        if path.name not in ("config.yaml", "run.log") and not path.name.startswith("checkpoint-"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with monkeypatch.context() as patched:
+        interrupted_after(2, patched)
+        with pytest.raises(KeyboardInterrupt):
+            run(data_dir, folder, *few)
     run(data_dir, folder, *few, "resume=true")
+    on_the_way = load_file(folder / "checkpoint-4" / "model.safetensors")
+    assert not [name for name in on_the_way if "lora" not in name and not name.startswith(HEAD)]
+    with pytest.raises(UserError, match="holds the LoRA updates of an unfinished run"):
+        checkpoint.opened(folder / "checkpoint-4")
     names = load_file(folder / "checkpoint" / "model.safetensors").keys()
     assert names == load_file(tmp_path / "whole" / "checkpoint" / "model.safetensors").keys()
     assert not [name for name in names if "lora" in name or "base_layer" in name]

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from conftest import composed
 from safetensors.torch import load_file, save_file
 from test_heads import LAYER_NORM, SHAPE
 from transformers import HubertConfig, HubertForCTC, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
@@ -200,6 +201,7 @@ def test_a_checkpoint_without_its_head_is_refused(tmp_path):
     classifier, extractor = tiny()
     checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
     without(tmp_path / "checkpoint", "classifier.weight")
+    (tmp_path / "checkpoint" / "checksums.json").unlink()  # which would tell, too
     with pytest.raises(UserError, match="no trained head"):
         checkpoint.load(tmp_path / "checkpoint", EMOTIONS)
 
@@ -241,3 +243,25 @@ def test_a_checkpoint_that_cannot_be_had_is_one_line_that_says_both(monkeypatch)
     with pytest.raises(UserError, match=r"not in the local cache, and the hub.*model\.pretrained=PATH") as error:
         checkpoint.build(model_config("facebook/hubert-large-ls960-ft"), EMOTIONS)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "preprocessor_config.json"])
+def test_a_damaged_file_is_named_and_not_used(name, tmp_path):
+    classifier, extractor = tiny()
+    checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
+    checkpoint.load(tmp_path / "checkpoint", EMOTIONS)
+    content = bytearray((tmp_path / "checkpoint" / name).read_bytes())
+    content[-3] ^= 1
+    (tmp_path / "checkpoint" / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"checkpoint/{name} is damaged: it is not what was saved"):
+        checkpoint.load(tmp_path / "checkpoint", EMOTIONS)
+
+
+@pytest.mark.parametrize(
+    "shape", [{"num_attention_heads": 3}, {"conv_kernel": [10]}, {"num_attention_heads": 1000000}, {"conv_dim": []}]
+)
+def test_a_shape_that_no_encoder_can_have_is_one_line(shape):
+    cfg = composed("train", "model=tiny")
+    cfg.model.config.update(shape)
+    with pytest.raises(UserError, match=r"^model\.config: "):
+        checkpoint.build(cfg.model, EMOTIONS)

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event
 from urllib.parse import unquote, urlsplit
 
 from huggingface_hub.utils.sha import git_hash
@@ -34,6 +35,9 @@ class StandInHub(ThreadingHTTPServer):
         """By the end of a path: the status, and what the hub says."""
         self.breaks_at = None
         """How many bytes of a large file are taken before the line breaks; smaller files come through."""
+        self.silent_at = None
+        """The end of a path that is never answered."""
+        self.over = Event()
         self.asked, self.stored = [], []
 
 
@@ -43,6 +47,9 @@ class Answer(BaseHTTPRequestHandler):
     def answer(self):
         path = unquote(urlsplit(self.path).path)
         self.server.asked.append(f"{self.command} {path}")
+        if self.server.silent_at is not None and path.endswith(self.server.silent_at):
+            self.server.over.wait()
+            return None
         if self.command == "PUT":  # storage, whose signed addresses need no token
             return self.put(path.split("/")[-1])
         content = json_lines(self.rfile.read(int(self.headers.get("Content-Length", 0))))

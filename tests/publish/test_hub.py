@@ -17,6 +17,7 @@ from ser.commands.push import push
 from ser.commands.train import train
 from ser.errors import UserError
 from ser.models import checkpoint
+from ser.publish import hub as hub_module
 from ser.runs import settings
 from ser.runs.folder import RunFolder
 
@@ -34,6 +35,7 @@ def serving():
 def hub():
     with serving() as server:
         yield server
+        server.over.set()
         server.shutdown()
 
 
@@ -243,3 +245,26 @@ def test_a_push_that_cannot_be_is_refused_before_training(overrides, message, da
         train(composed("train", *overrides, f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'run'}'"))
     assert "hf_secret" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("silent_at", "ask"),
+    [
+        ("/api/whoami-v2", lambda repo: hub_module.check_login(repo)),
+        ("/api/repos/create", lambda repo: hub_module.send({}, repo, private=True)),
+    ],
+)
+def test_a_hub_that_never_answers_is_given_up_in_a_line(silent_at, ask, nearby, monkeypatch):
+    monkeypatch.setattr(hub_module, "SILENCE", 0.3)
+    nearby.silent_at = silent_at
+    with pytest.raises(
+        UserError, match=r"^repo=anna/speech: the hub cannot be reached \(.*timed out.*\); give the command"
+    ):
+        ask("anna/speech")
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"user": "anna"}, "welcome", None])
+def test_a_hub_that_answers_nonsense_is_told_in_a_line(answer, nearby):
+    nearby.user = answer
+    with pytest.raises(UserError, match=r"^repo=anna/speech: the hub gives no answer that can be read"):
+        hub_module.check_login("anna/speech")

@@ -3,9 +3,10 @@ import importlib.util
 import pytest
 import torch
 from conftest import composed
+from transformers import TrainingArguments
 
 from ser.errors import UserError
-from ser.training.arguments import training_arguments
+from ser.training.arguments import decided, training_arguments
 
 
 def arguments(tmp_path, *overrides):
@@ -50,6 +51,19 @@ def test_a_key_of_the_config_reaches_the_trainer(override, field, value, tmp_pat
         ("+trainer.hf.adam_beta3=0.5", r"trainer\.hf\.adam_beta3: TrainingArguments has no such field"),
         ("+trainer.hf.label_smoothing_factor=0.1", r"label_smoothing_factor: give trainer\.label_smoothing instead"),
         ("+trainer.hf.save_total_limit=1", r"hf\.save_total_limit: give trainer\.save_total_limit instead"),
+        ("+trainer.hf.learning_rate=1", r"hf\.learning_rate: give trainer\.learning_rate instead"),
+        ("+trainer.hf.seed=5", r"hf\.seed: give seed instead"),
+        ("+trainer.hf.data_seed=5", r"hf\.data_seed: give seed instead"),
+        ("+trainer.hf.output_dir=/elsewhere", r"hf\.output_dir: give output_dir instead"),
+        ("+trainer.hf.fp16=true", r"hf\.fp16: give trainer\.precision instead"),
+        ("+trainer.hf.save_strategy=no", r"hf\.save_strategy: give trainer\.eval_strategy instead"),
+        ("+trainer.hf.greater_is_better=true", r"hf\.greater_is_better: give trainer\.metric_for_best_model instead"),
+        ("+trainer.hf.gradient_checkpointing=true", r"give model\.gradient_checkpointing instead"),
+        ("+trainer.hf.auto_find_batch_size=true", r"give trainer\.per_device_train_batch_size instead"),
+        ("+trainer.hf.report_to=[wandb]", r"hf\.report_to: give tracking instead"),
+        ("+trainer.hf.load_best_model_at_end=false", r"training depends on load_best_model_at_end=False; remove it"),
+        ("+trainer.hf.adam_beta1=2", "Invalid beta parameter"),
+        ("trainer.lr_scheduler_type=cosine_with_min_lr", "min_lr"),
         ("trainer.lr_scheduler_type=zigzag", "zigzag"),
         ("trainer.optim=nonsense", "nonsense"),
         ("trainer.metric_for_best_model=f2", "choices: loss, accuracy, unweighted_average_recall, macro_f1"),
@@ -58,6 +72,24 @@ def test_a_key_of_the_config_reaches_the_trainer(override, field, value, tmp_pat
 def test_a_value_that_the_trainer_refuses_is_one_line(override, message, tmp_path):
     with pytest.raises(UserError, match=message):
         arguments(tmp_path, override)
+
+
+def test_every_field_that_a_key_of_ours_decides_is_refused_under_hf(tmp_path):
+    cfg = composed("train", "tracking=none")
+    names = [name for of_key in decided(cfg, tmp_path).values() for name in of_key]
+    assert {"eval_steps", "num_train_epochs", "bf16", "label_names"} <= set(names)
+    for name in names:
+        cfg.trainer.hf = {name: getattr(training_arguments(composed("train", "tracking=none"), tmp_path), name)}
+        with pytest.raises(UserError, match=rf"^trainer\.hf\.{name}: "):
+            training_arguments(cfg, tmp_path)
+
+
+def test_of_two_visible_gpus_one_trains_with_the_batch_size_of_the_config(tmp_path, monkeypatch):
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: vars(self).get("_n_gpu", 2)))
+    monkeypatch.setattr(TrainingArguments, "_setup_devices", torch.device("cpu"))
+    found = arguments(tmp_path, "trainer.precision=fp32", "trainer.per_device_train_batch_size=4")
+    assert found.n_gpu == 1
+    assert found.train_batch_size == 4
 
 
 def test_an_optimizer_whose_package_is_not_installed_is_told_before_anything_is_loaded(tmp_path):

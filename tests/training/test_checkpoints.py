@@ -92,9 +92,11 @@ def test_of_a_finished_fold_only_the_best_checkpoint_stays(tmp_path):
 def test_a_disk_too_small_for_the_checkpoints_is_refused_before_training(overrides, needs, tmp_path, monkeypatch):
     usage, trainer = namedtuple("usage", "total used free"), composed("train", *overrides).trainer
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 10 * 10**9))
-    checkpoints.check_space(tmp_path, 95_000_000, 90_000_000, composed("train").trainer)
+    checkpoints.check_space(tmp_path, {"all": 95_000_000, "trained": 90_000_000}, composed("train").trainer)
     with pytest.raises(UserError, match=f"no space left: .* needs {needs}, 10.00 GB are free"):
-        checkpoints.check_space(tmp_path, 316_000_000, 312_000_000, trainer)
+        checkpoints.check_space(tmp_path, {"all": 316_000_000, "trained": 312_000_000}, trainer)
+    # 3.9 GB once, and 3 x 36 MB of what LoRA trains.
+    checkpoints.check_space(tmp_path, {"all": 965_000_000, "trained": 3_000_000}, trainer, lora=True)
 
 
 def test_an_error_on_a_disk_with_room_is_not_put_down_to_the_disk(tmp_path):

@@ -3,7 +3,7 @@ import logging
 import torch
 
 from ser.training.clock import Clock
-from ser.training.effort import Effort, peak_memory
+from ser.training.effort import Effort, peak_memory, reset_peak_memory
 
 ROWS = [{"step": 5, "epoch": 1.0, "seconds": 10.0}, {"step": 10, "epoch": 2.0, "seconds": 20.0}]
 
@@ -34,3 +34,12 @@ def test_the_share_of_the_peak_is_said_of_a_gpu_whose_peak_is_known(tmp_path, ca
 
 def test_peak_memory_is_in_bytes():
     assert 50e6 < peak_memory() < 1e12
+
+
+def test_the_peak_of_an_earlier_run_of_the_process_is_not_counted(monkeypatch):
+    held = [9]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", held.clear)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: max(held, default=0))
+    reset_peak_memory()
+    assert peak_memory() == 0

@@ -15,7 +15,7 @@ from ser.data.manifest import Utterance
 from ser.data.prepared import Prepared
 from ser.data.protocols import Split
 from ser.data.wording import absent, heard, in_words, silence
-from ser.models.checkpoint import audio_of
+from ser.models.checkpoint import ON_THE_WAY, audio_of
 from ser.models.families import depends_on_padding
 from ser.models.inference import Answer, logits
 from ser.results import page, report
@@ -65,7 +65,7 @@ def provenance(protocol: Protocol, lists: Split, side: Side, stamp: dict[str, An
         scored_on=side.value,
         in_words=" ".join(
             [
-                in_words(protocol, [lists], side),
+                in_words(protocol, [lists], side, chosen=not stamp.get(ON_THE_WAY)),
                 *absent([lists], side, prepared.emotions),
                 *silence(audio_of(stamp).trim),
             ]

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, set_seed
+from rich.progress import Progress
+from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback, set_seed
 
 from ser import config, console
 from ser.commands import pooling
@@ -20,7 +21,7 @@ from ser.data import audit
 from ser.data.batches import collator_for
 from ser.data.prepared import Prepared, ready
 from ser.data.protocols import Split, identity, split
-from ser.data.wording import absent, in_words
+from ser.data.wording import in_words
 from ser.errors import UserError
 from ser.files import write_json
 from ser.models import adaptations, checkpoint
@@ -37,14 +38,16 @@ from ser.runs.opened import how_to_go_on, interruptible, opened
 from ser.runs.places import Place, Places, acquired
 from ser.runs.plan import planned
 from ser.runs.settings import plain
-from ser.training import checkpoints, compiling, tracking
+from ser.training import best, checkpoints, compiling, tracking
+from ser.training.alarms import EvaluationAtEnd, LossAlarm, warn_of_missing_classes
 from ser.training.arguments import training_arguments
 from ser.training.attention import attending
 from ser.training.callbacks import Terminal
 from ser.training.clock import Clock
 from ser.training.dropout import quick_dropout
-from ser.training.effort import Effort
+from ser.training.effort import Effort, reset_peak_memory
 from ser.training.flops import flops_of_a_clip
+from ser.training.guard import guard_trackers
 from ser.training.inputs import inputs, on_gpu
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
@@ -127,24 +130,23 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     """The run itself, inside its folder."""
     started = time.time()
     log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, [lists], config.Side.test))
-    for side in dict.fromkeys((lists.chosen_on, config.Side.test)):
-        for sentence in absent([lists], side, prepared.emotions):
-            log.warning("warning: %s", sentence)
+    warn_of_missing_classes(lists, prepared.emotions)
+    reset_peak_memory()
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
     adaptation = adaptations.adapt(classifier, cfg.model)
     if cfg.trainer.compile:
         compiling.check(classifier)
-    trained = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
-    parameters = {"all": classifier.num_parameters(), "trained": trained}
-    log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
-    checkpoints.check_space(folder, parameters["all"], trained, cfg.trainer)
+    parameters = count_parameters(classifier)
+    checkpoints.check_space(folder, parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
     arguments = training_arguments(cfg, folder)
     clock, audio = Clock(), sum(row.duration for row in lists.train)
     read = inputs(cfg, classifier, extractor, prepared, lists, arguments, clock)
     if cfg.trainer.resident:
         read = on_gpu(read, arguments)
     flops = flops_of_a_clip(classifier, read.train, read.collator)
+    # Every checkpoint-N says what it is; the step is written when it is saved.
+    setattr(classifier.config, checkpoint.STAMP, {**stamp(cfg, lists, 0), checkpoint.ON_THE_WAY: True})
     effort = Effort(len(lists.train), audio, clock, parameters, flops)
     with tracking.tracked(cfg.tracking, folder, plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
@@ -154,10 +156,10 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
             train_dataset=read.train,
             eval_dataset=read.chosen_on,
             compute_metrics=validation_metrics,
-            callbacks=[effort.clock, Terminal(bar, effort.clips, effort.audio), *early_stopping(cfg.trainer)],
+            callbacks=callbacks(cfg.trainer, effort, bar),
+            processing_class=extractor,
             options=cfg.trainer,
         )
-        trainer.remove_callback(PrinterCallback)
         # A compiled graph draws its dropouts inside.
         quick = quick_dropout(cfg.trainer.quick_dropout and not cfg.trainer.compile, classifier.device)
         with attending(classifier, cfg.trainer.attention, arguments.bf16), graphs(classifier, cfg.trainer), quick:
@@ -184,9 +186,20 @@ def write_history(folder: Path, rows: list[history.Row], step: int, source: Prov
     figures.save(graph, folder / "training_graph")
 
 
-def early_stopping(trainer: config.Trainer) -> list[EarlyStoppingCallback]:
+def count_parameters(classifier: PreTrainedModel) -> dict[str, int]:
+    """Count the parameters, `all` and `trained`, and write them to the log."""
+    trained = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
+    parameters = {"all": classifier.num_parameters(), "trained": trained}
+    log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
+    return parameters
+
+
+def callbacks(trainer: config.Trainer, effort: Effort, bar: Progress) -> list[TrainerCallback]:
+    """Return what follows training; a loss that is not finite is looked for first."""
     patience = trainer.early_stopping_patience
-    return [] if patience is None else [EarlyStoppingCallback(early_stopping_patience=patience)]
+    stopping = [] if patience is None else [EarlyStoppingCallback(early_stopping_patience=patience)]
+    terminal = Terminal(bar, effort.clips, effort.audio)
+    return [LossAlarm(), EvaluationAtEnd(), effort.clock, terminal, *stopping]
 
 
 def graphs(classifier: PreTrainedModel, trainer: config.Trainer) -> AbstractContextManager[None]:
@@ -198,12 +211,14 @@ def graphs(classifier: PreTrainedModel, trainer: config.Trainer) -> AbstractCont
 
 def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
     """Train, a resumed run from where it can go on; the best weights are in the model afterwards."""
-    newest = checkpoints.last(folder) if cfg.resume else None
+    trainer.remove_callback(PrinterCallback)
+    guard_trackers(trainer)
+    newest = best.resume_point(folder) if cfg.resume else None
     if newest is not None:
-        log.info("going on from %s", checkpoints.at_home(newest))
+        log.info("going on from %s", newest)
     elif cfg.resume:
         log.info("no checkpoint to go on from: the run starts again")
-    if cfg.resume and trainer.is_world_process_zero():
+    if cfg.resume:
         checkpoints.drop_after(folder, newest)
     with checkpoints.full_disk_told(folder), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)

@@ -6,21 +6,24 @@ from ser.config import Protocol, Side
 from ser.data.protocols import Split
 from ser.data.published import as_published
 
+ON_THE_WAY = "These weights were saved in the middle of training: no split has chosen them."
 
-def in_words(protocol: Protocol, lists: Sequence[Split], scored: Side) -> str:
+
+def in_words(protocol: Protocol, lists: Sequence[Split], scored: Side, chosen: bool = True) -> str:
     """Who is tested, who was heard in training, and where the checkpoint was chosen.
 
     Args:
         protocol: what divided the corpus.
         lists: of each fold that the number is about.
         scored: the list of each fold whose clips the number is about.
+        chosen: false for a checkpoint that was saved on the way, and that no split has chosen.
     """
     sentences = [one_fold(protocol, lists[0], scored) if len(lists) == 1 else all_folds(protocol, lists, scored)]
     if scored is Side.train:
         sentences.append("These clips were trained on: the number says how well they were learned, nothing else.")
     else:
         sentences += [speakers_heard(lists, scored), *statements_heard(lists, scored)]
-    return " ".join([*sentences, *where_chosen(protocol, lists, scored)])
+    return " ".join([*sentences, *(where_chosen(protocol, lists, scored) if chosen else [ON_THE_WAY])])
 
 
 def silence(trim: bool) -> list[str]:

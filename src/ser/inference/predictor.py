@@ -179,4 +179,6 @@ def described(member: Member) -> str:
     if not member.stamp:
         return f"{member.name}: not trained by ser; nothing is known of how well it does"
     protocol = member.stamp["identity"]["name"]
-    return f"{member.name}: {member.stamp['model']}, trained on {member.stamp['corpus']} under protocol '{protocol}'"
+    step = f", as it was at step {member.stamp['step']} of training" if member.stamp.get(checkpoint.ON_THE_WAY) else ""
+    trained_on = f"trained on {member.stamp['corpus']} under protocol '{protocol}'"
+    return f"{member.name}: {member.stamp['model']}, {trained_on}{step}"

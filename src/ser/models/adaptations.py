@@ -26,8 +26,6 @@ def adapt(classifier: PreTrainedModel, model: config.Model) -> LoraModel | None:
         UserError: the encoder has no such part.
     """
     family = family_of(classifier.config, model.name)
-    # FSDP shards by this list, which the library leaves empty for most of these models.
-    classifier._no_split_modules = [family.layer_class]
     if model.gradient_checkpointing:
         # transformers 5.23 has another name for it, and warns about the one that 5.0 knows.
         renamed = getattr(classifier, "activation_checkpointing_enable", None)
@@ -102,6 +100,18 @@ def add_lora(classifier: PreTrainedModel, family: Family, model: config.Model) -
     ask_no_gradient_of_the_waveform(classifier)
     log.info("LoRA of rank %d beside %s; the encoder itself is frozen", model.lora_rank, ", ".join(family.lora))
     return adapter
+
+
+def trained_state(classifier: PreTrainedModel) -> dict[str, Any]:
+    """Return the state dict, of a classifier with LoRA without what is frozen: nine tenths of a large encoder.
+
+    The adapter formats of peft would leave out the head, or put the classifier into a wrapper with other names.
+    """
+    state: dict[str, Any] = classifier.state_dict()
+    if not any(".lora_" in name for name in state):
+        return state
+    frozen = {name for name, parameter in classifier.named_parameters() if not parameter.requires_grad}
+    return {name: tensor for name, tensor in state.items() if name not in frozen}
 
 
 def merged(classifier: PreTrainedModel, adapter: LoraModel | None) -> PreTrainedModel:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -22,8 +23,8 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from ser import config
-from ser.errors import UserError
+from ser import checksums, config
+from ser.errors import UserError, explained
 from ser.files import replacing, sync
 from ser.models.families import HEAD, Family, family_of
 from ser.models.outputs import Outputs, outputs_of
@@ -33,6 +34,9 @@ log = logging.getLogger("ser")
 
 STAMP = "ser"
 """Key of config.json under which a checkpoint says what it was trained on."""
+
+ON_THE_WAY = "on_the_way"
+"""Key of the stamp of a `checkpoint-N`: the weights of a step that no split has chosen."""
 
 
 def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
@@ -47,10 +51,22 @@ def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, 
     settings.update(head_config(model, family, labels))
     if model.pretrained is None:
         log.info("model %s: random weights, nothing pretrained", model.name)
-        return family.classifier(settings), default_extractor(settings)
+        return random_classifier(model, family, settings), default_extractor(settings)
     classifier, new = load_exactly(model.pretrained, settings, family, may_be_new=HEAD + family.untrained)
     log.info("encoder %s loaded; new tensors: %s", model.pretrained, ", ".join(sorted(new)))
     return classifier, extractor_of(model.pretrained, settings)
+
+
+def random_classifier(model: config.Model, family: Family, settings: PretrainedConfig) -> PreTrainedModel:
+    """Build a classifier of random weights.
+
+    Raises:
+        UserError: there is no encoder of the shape that `model.config` gives.
+    """
+    try:
+        return family.classifier(settings)
+    except (AssertionError, IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise UserError(f"model.config: no {settings.model_type} can have this shape ({explained(error)})") from error
 
 
 def head_config(model: config.Model, family: Family, labels: Sequence[str]) -> dict[str, Any]:
@@ -74,7 +90,10 @@ def encoder_config(model: config.Model) -> PretrainedConfig:
     """The encoder's config with the run's own settings in it; each of them is written to the log."""
     if model.pretrained is None:
         given = dict(model.config)
-        return AutoConfig.for_model(given.pop("model_type"), **given)
+        try:
+            return AutoConfig.for_model(given.pop("model_type"), **given)
+        except (StrictDataclassError, TypeError, ValueError) as error:
+            raise UserError(f"model.config: {explained(error)}") from error
     settings = fetched(AutoConfig.from_pretrained, model.pretrained)
     if unknown := [key for key in model.config if not hasattr(settings, key)]:
         raise UserError(f"model.config.{unknown[0]}: {model.pretrained} ({settings.model_type}) has no such setting")
@@ -91,6 +110,9 @@ def load(folder: Path, labels: Sequence[str]) -> tuple[PreTrainedModel, Sequence
     Raises:
         UserError: the folder is no checkpoint of the package, or its labels are not `labels` in this order.
     """
+    # Not config.json: labels may be renamed there.
+    if found := checksums.fault(folder, "*.safetensors") or checksums.fault(folder, "preprocessor_config.json"):
+        raise UserError(f"{found}: it is not what was saved; get the checkpoint again")
     settings = fetched(AutoConfig.from_pretrained, str(folder))
     check_labels(folder, [str(settings.id2label[index]) for index in sorted(settings.id2label)], labels)
     classifier, _ = load_exactly(str(folder), settings, family_of(settings, str(folder)), may_be_new=())
@@ -154,6 +176,11 @@ def load_exactly(
         ignore_mismatched_sizes=True,  # reported, and judged below
         output_loading_info=True,
     )
+    if any(".lora_" in name for name in report["unexpected_keys"]):
+        raise UserError(
+            f"{source}: it holds the LoRA updates of an unfinished run, not the encoder; the folder `checkpoint` of a "
+            "finished run has them merged"
+        )
     other_shape = {entry[0] for entry in report["mismatched_keys"]}
     new = set(report["missing_keys"]) | other_shape
     if "classifier.weight" in new and not belongs("classifier.weight", may_be_new):
@@ -220,6 +247,7 @@ def save(classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, folde
     with replacing(folder, folder=True) as temporary:
         classifier.save_pretrained(temporary)
         extractor.save_pretrained(temporary)
+        checksums.write(temporary)
         sync(temporary)  # hours of work, and a rename that may reach the disk before what it renames
     kind._auto_class = None  # the next checkpoint of this class may need no code
 

@@ -36,9 +36,6 @@ class Family:
     classifier: type[PreTrainedModel]
     layers: str
     """Prefix of the transformer layers; a number follows."""
-    layer_class: str
-    """Class of a layer of large models, which FSDP shards one by one (the library leaves it empty, or names one
-    that HuBERT-large does not have)."""
     cnn: tuple[str, ...]
     """Prefixes of the convolutions in front of the layers; empty: there are none."""
     depends_on_padding: Callable[[PretrainedConfig], bool]
@@ -63,21 +60,18 @@ FAMILIES = {
     "wav2vec2": Family(
         classifiers.Wav2Vec2ForSequenceClassification,
         layers="wav2vec2.encoder.layers.",
-        layer_class="Wav2Vec2EncoderLayerStableLayerNorm",
         cnn=("wav2vec2.feature_extractor.",),
         depends_on_padding=by_its_config,
     ),
     "hubert": Family(
         classifiers.HubertForSequenceClassification,
         layers="hubert.encoder.layers.",
-        layer_class="HubertEncoderLayerStableLayerNorm",
         cnn=("hubert.feature_extractor.",),
         depends_on_padding=by_its_config,
     ),
     "wavlm": Family(
         classifiers.WavLMForSequenceClassification,
         layers="wavlm.encoder.layers.",
-        layer_class="WavLMEncoderLayerStableLayerNorm",
         cnn=("wavlm.feature_extractor.",),
         depends_on_padding=by_its_config,
         # Its attention reads the weights of its projections and never calls them, so an adapter there is not heard.
@@ -86,14 +80,12 @@ FAMILIES = {
     "data2vec-audio": Family(
         classifiers.Data2VecAudioForSequenceClassification,
         layers="data2vec_audio.encoder.layers.",
-        layer_class="Data2VecAudioEncoderLayer",
         cnn=("data2vec_audio.feature_extractor.",),
         depends_on_padding=always,
     ),
     "unispeech-sat": Family(
         classifiers.UniSpeechSatForSequenceClassification,
         layers="unispeech_sat.encoder.layers.",
-        layer_class="UniSpeechSatEncoderLayerStableLayerNorm",
         cnn=("unispeech_sat.feature_extractor.",),
         depends_on_padding=by_its_config,
         other_tasks=(*PRETRAINING, "speaker_proj.", "label_embeddings_concat", "layer_norm_for_extract."),
@@ -101,7 +93,6 @@ FAMILIES = {
     "wav2vec2-bert": Family(
         classifiers.Wav2Vec2BertForSequenceClassification,
         layers="wav2vec2_bert.encoder.layers.",
-        layer_class="Wav2Vec2BertEncoderLayer",
         cnn=(),
         depends_on_padding=never,
         lora=("linear_q", "linear_v"),
@@ -110,7 +101,6 @@ FAMILIES = {
     "whisper": Family(
         WhisperForAudioClassification,
         layers="encoder.layers.",
-        layer_class="WhisperEncoderLayer",
         cnn=("encoder.conv1.", "encoder.conv2."),
         depends_on_padding=never,
         other_tasks=("model.decoder.", "decoder.", "proj_out."),
@@ -121,7 +111,6 @@ FAMILIES = {
     "moonshine": Family(
         MoonshineForAudioClassification,
         layers="encoder.layers.",
-        layer_class="MoonshineEncoderLayer",
         cnn=("encoder.conv1.", "encoder.conv2.", "encoder.conv3.", "encoder.groupnorm."),
         depends_on_padding=always,
         other_tasks=("model.decoder.", "decoder.", "proj_out."),

@@ -7,13 +7,15 @@ half a minute, and has a third party convert a repository without safetensors, i
 
 import json
 import logging
+import os
 import pickle
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
-from huggingface_hub import errors, hf_hub_download, snapshot_download
+from huggingface_hub import errors, get_session, hf_hub_download, snapshot_download
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of httpx or httpx2, whichever it uses
 from safetensors import SafetensorError
 
@@ -27,6 +29,11 @@ SAFE = (WEIGHTS, "model.safetensors.index.json", "model-*.safetensors")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
 """Fetched only where there are no safetensors, and read as tensors or not at all: `weights_only`."""
 
+SILENCE = 60.0
+"""Seconds after which a hub that says nothing has gone: its client would wait for some answers without end."""
+NONSENSE = (AssertionError, AttributeError, KeyError, TypeError, json.JSONDecodeError)
+"""What the client raises where an answer of the hub is none."""
+
 
 def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
     """Call the library's loader; what it says in a page when a checkpoint cannot be had is said in a line.
@@ -34,14 +41,14 @@ def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
     Raises:
         UserError: no such folder, no such repository, no access, no network, or a broken file.
     """
-    folder = Path(source).expanduser()
+    folder = local_path(source)
     if folder.is_dir():
         check_folder(folder)
     elif not is_hub_name(source):
-        raise UserError(f"model.pretrained={source}: there is no such folder, and no hub name looks like this")
+        raise UserError(no_such_folder("model.pretrained", source))
     else:
         # Only a loader that is handed a config reads weights: a wrong kind of model is refused before the gigabytes.
-        folder = downloaded(source, whole="config" in options)
+        folder = downloaded(source, whole="config" in options, key="model.pretrained")
         source = f"{source} (in {folder})"
         check_config(folder)
     try:
@@ -51,6 +58,8 @@ def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
     except (pickle.UnpicklingError, EOFError) as error:
         raise UserError(f"{source}: pytorch_model.bin is broken or holds more than tensors; it was not run") from error
     except (OSError, ValueError, errors.StrictDataclassError) as error:
+        # Nearly always the checkpoint is at fault. Should it be the code, run.log has the traceback.
+        log.error("%s: %s", source, type(error).__name__, exc_info=error, extra={"file_only": True})
         raise UserError(f"{source}: {' '.join(str(error).split()).split('. ')[0]}") from error
 
 
@@ -60,12 +69,16 @@ def checkpoint_folder(given: str) -> Path:
     Raises:
         UserError: there is no such folder, or it holds several runs.
     """
-    folder = Path(given).expanduser()
+    folder = local_path(given)
     if not folder.is_dir():
-        raise UserError(f"checkpoint={given}: there is no such folder")
+        raise UserError(no_such_folder("checkpoint", given))
     if several := sorted(path.parent.name for path in folder.glob("[!.]*/checkpoint")):
         raise UserError(f"checkpoint={given}: it holds several runs; choices: {', '.join(several)} below it")
-    return folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder
+    if (folder / "checkpoint").is_dir():
+        return folder / "checkpoint"
+    if not (folder / CONFIG).is_file() and (steps := [path.name for path in folder.glob("checkpoint-*")]):
+        raise UserError(f"checkpoint={given}: the run is not finished; choices: {', '.join(sorted(steps))} in it")
+    return folder
 
 
 def checkpoint_anywhere(given: str) -> Path:
@@ -74,18 +87,42 @@ def checkpoint_anywhere(given: str) -> Path:
     Raises:
         UserError: there is no such folder, it holds several runs, or the hub does not give it.
     """
-    return downloaded(given, whole=True) if is_hub_name(given) else checkpoint_folder(given)
+    return downloaded(given, whole=True, key="checkpoint") if is_hub_name(given) else checkpoint_folder(given)
+
+
+def local_path(given: str) -> Path:
+    """Return a path that was typed; `~` stands for a home folder where there is one."""
+    return Path(os.path.expanduser(given))  # that of pathlib raises where the user is not known
+
+
+def no_such_folder(key: str, given: str) -> str:
+    """Say that a folder is not there, and which one has nearly the same name."""
+    path = local_path(given)
+    beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, beside, n=1)
+    return f"{key}={given}: there is no such folder" + (f"; is it {path.parent / near[0]}?" if near else "")
 
 
 def is_hub_name(given: str) -> bool:
-    """Whether a text names a repository of the hub: it looks like one, and no folder is called so."""
-    looks_local = given.startswith((".", "/", "~")) or given.count("/") != 1
-    return not looks_local and not Path(given).is_dir()
+    """Return whether a text that was typed names a repository of the hub.
+
+    It looks like one, and neither it nor its first part is a local folder: `runs/misspelt` is not asked for elsewhere.
+    """
+    return looks_like_hub_name(given) and not Path(given.split("/")[0]).is_dir()
+
+
+def looks_like_hub_name(given: str) -> bool:
+    """Return whether a text could name a repository, whatever folders there are.
+
+    >>> [looks_like_hub_name(text) for text in ("facebook/hubert-base-ls960", "./runs/x", "runs/x/", "~/x", "/data/x")]
+    [True, False, False, False, False]
+    """
+    return given.count("/") == 1 and not given.startswith((".", "/", "~")) and not given.endswith("/")
 
 
 def lasting(given: str | None) -> str | None:
     """A hub name as it is, a folder by its absolute path: elsewhere a relative one may look like a hub name."""
-    return given if given is None or is_hub_name(given) else str(Path(given).expanduser().absolute())
+    return given if given is None or is_hub_name(given) else str(local_path(given).absolute())
 
 
 def check_folder(folder: Path) -> None:
@@ -120,7 +157,7 @@ def cut_short(path: Path) -> bool:
 
 
 @cache  # the hub is asked once for the texts and once for the whole, though three loaders read them
-def downloaded(repository: str, whole: bool) -> Path:
+def downloaded(repository: str, whole: bool, key: str) -> Path:
     """The folder in the local cache with a repository's texts, or the whole of it; what is missing is fetched.
 
     Raises:
@@ -128,6 +165,7 @@ def downloaded(repository: str, whole: bool) -> Path:
     """
     if whole:
         log.info("%s: from the local cache, or else from the hub", repository)
+    get_session().timeout = SILENCE
     try:
         folder = Path(snapshot_download(repository, allow_patterns=[*TEXTS, *(SAFE if whole else ())]))
         if whole and not weights(folder):
@@ -137,15 +175,15 @@ def downloaded(repository: str, whole: bool) -> Path:
             hf_hub_download(repository, CONFIG)
         if whole and not weights(folder):
             hf_hub_download(repository, WEIGHTS)
-    except (HTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, json.JSONDecodeError) as error:
-        what, advice = refusal(error)
+    except (HTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, *NONSENSE) as error:
+        what, advice = refusal(error, key)
         raise UserError(f"{repository}: not in the local cache, and the hub {what}; {advice}") from error
     return folder
 
 
-def refusal(error: BaseException) -> tuple[str, str]:
+def refusal(error: BaseException, key: str) -> tuple[str, str]:
     """Why the hub gives nothing, and what to do; never what the library printed, which may hold a token."""
-    folder = "give a local folder with model.pretrained=PATH"
+    folder = f"give a local folder with {key}=PATH"
     first, error = error, first_cause(error)
     if isinstance(error, errors.RemoteEntryNotFoundError):
         return f"has no {str(error.response.url).rsplit('/')[-1]} in this repository", folder
@@ -157,6 +195,8 @@ def refusal(error: BaseException) -> tuple[str, str]:
         return ("has no such repository (404)" if status == 404 else f"cannot be reached (it answers {status})"), folder
     if isinstance(error, errors.HFValidationError):
         return "can have no repository of this name", folder
+    if isinstance(first, NONSENSE):
+        return f"gives no answer that can be read ({type(first).__name__})", folder
     return f"cannot be reached ({reason(first)})", folder
 
 

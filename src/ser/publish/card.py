@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from ser.corpora import CORPORA
 from ser.models.checkpoint import audio_of
-from ser.models.sources import is_hub_name
+from ser.models.sources import looks_like_hub_name
 from ser.publish.places import command_without_places, last_part
 from ser.results import page, page_words
 from ser.results.page_words import NAMES, percent, reach
@@ -37,7 +37,7 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
     provenance = Provenance.of(run.report)
     report = measured(run.scored, provenance)
     pretrained = stamp["pretrained"]
-    base_model = pretrained if pretrained is not None and is_hub_name(pretrained) else None
+    base_model = pretrained if pretrained is not None and looks_like_hub_name(pretrained) else None
     content = {
         "provenance": provenance,
         "report": report,

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from huggingface_hub import CommitOperationAdd, HfApi, get_token
+from huggingface_hub import CommitOperationAdd, HfApi, get_session, get_token
 from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError: of httpx or httpx2, whichever it uses
     HfHubHTTPError,
     HFValidationError,
@@ -18,7 +18,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError:
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from ser.errors import UserError
-from ser.models.sources import first_cause, reason
+from ser.models.sources import NONSENSE, SILENCE, first_cause, reason
 from ser.publish.parcel import Parcel
 
 log = logging.getLogger("ser")
@@ -47,12 +47,13 @@ def check_login(repo: str) -> None:
     """
     with refusals(repo):
         who = HfApi().whoami()
+        name = who["name"]
     if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
-        raise UserError(f"repo={repo}: the token of {who['name']} may only read; {LOGIN}, with a token that may write")
-    owners = [who["name"], *(organisation["name"] for organisation in who.get("orgs", []))]
+        raise UserError(f"repo={repo}: the token of {name} may only read; {LOGIN}, with a token that may write")
+    owners = [name, *(organisation["name"] for organisation in who.get("orgs", []))]
     owner = repo.split("/")[0]
     if owner.lower() not in map(str.lower, owners):
-        raise UserError(f"repo={repo}: {who['name']} may not write for {owner}; choices: {', '.join(owners)}")
+        raise UserError(f"repo={repo}: {name} may not write for {owner}; choices: {', '.join(owners)}")
 
 
 def send(parcel: Parcel, repo: str, private: bool) -> str:
@@ -85,10 +86,17 @@ def send(parcel: Parcel, repo: str, private: bool) -> str:
 
 @contextmanager
 def refusals(repo: str) -> Iterator[None]:
-    """Say in a line why the hub does not do what it is asked."""
+    """Say in a line why the hub does not do what it is asked, or that it has said nothing for a minute."""
+    get_session().timeout = SILENCE
     try:
         yield
-    except (HTTPError, OSError, RuntimeError, ValueError) as error:  # the last two: what the client makes of others
+    except (
+        HTTPError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        *NONSENSE,
+    ) as error:  # the last two: what the client makes of others
         # Without the cause: the chain of a protocol error quotes the header that holds the token.
         raise UserError(f"repo={repo}: {refusal(error)}") from None
 
@@ -105,6 +113,8 @@ def refusal(error: BaseException) -> str:
         if status == 403:
             return f"the hub does not let this token write there (403: {words})"
         return f"the hub refuses ({status}: {words})" + (f"; {AGAIN}" if status in PASSING or status >= 500 else "")
+    if isinstance(error, NONSENSE):
+        return f"the hub gives no answer that can be read ({type(error).__name__}); {AGAIN}"
     if isinstance(error, UnicodeError):
         return f"the token holds characters that no token has; {LOGIN}"
     if type(error) is ValueError:  # an answer of the hub, in the client's words: of a full quota, of the card

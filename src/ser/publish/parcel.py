@@ -8,7 +8,7 @@ from typing import Any
 from ser.errors import UserError
 from ser.files import replacing
 from ser.models import checkpoint
-from ser.models.sources import CONFIG, is_hub_name, weights
+from ser.models.sources import CONFIG, looks_like_hub_name, weights
 from ser.publish.card import card
 from ser.publish.places import last_part, without_places
 from ser.runs import finished
@@ -39,7 +39,7 @@ def packed(run: Run, folder: Path, repo: str) -> Parcel:
     settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     stamp = settings[checkpoint.STAMP]
     text = card(run, stamp, repo, carries_code="auto_map" in settings)
-    if stamp["pretrained"] is not None and not is_hub_name(stamp["pretrained"]):
+    if stamp["pretrained"] is not None and not looks_like_hub_name(stamp["pretrained"]):
         stamp["pretrained"] = last_part(stamp["pretrained"])
     files = [folder / "preprocessor_config.json", *weights(folder), *folder.glob("*.index.json"), *folder.glob("*.py")]
     files.append(run.folder / CONFUSIONS)

@@ -5,89 +5,113 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments, get_scheduler
 
 from ser import config
 from ser.config import Precision, Tracker
-from ser.errors import UserError
+from ser.errors import UserError, explained
 from ser.models.inference import device
 from ser.results.metrics import SUMMARY
 
-OWN = (
-    "head_learning_rate",
-    "early_stopping_patience",
-    "class_weights",
-    "balanced_sampling",
-    "bucket_by_length",
-    "cache_features",
-    "resident",
-    "compile",
-    "attention",
-    "quick_dropout",
-    "focal_gamma",
-    "label_smoothing",
-    "precision",
-    "save_total_limit",
-    "save_optimizer_every",
-    "background_checkpoints",
-    "hf",
-)
-"""Keys of `config.Trainer` that are not given to TrainingArguments."""
-INSTEAD = {
-    "label_smoothing_factor": "label_smoothing",  # would smooth the evaluation loss too, beside a smoothing of ours
-    "save_total_limit": "save_total_limit",  # would remove checkpoints that are still needed
-}
-"""Fields of TrainingArguments that a key of ours replaces."""
+NOTHING_TRAINED = 1000
+"""Steps of the trial schedule: its rates are thrown away."""
 
 
 def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     """Translate a run's config.
 
     Raises:
-        UserError: a value that TrainingArguments refuses, or a key of `trainer.hf` that it lacks.
+        UserError: a value that TrainingArguments or the optimizer refuses, or a key of `trainer.hf` that does not exist
+            or that a key of ours decides.
     """
     trainer = cfg.trainer
-    known = {field.name for field in fields(TrainingArguments)}
-    given = {field.name: getattr(trainer, field.name) for field in fields(trainer) if field.name not in OWN}
-    if theirs := [key for key in trainer.hf if key == "push_to_hub" or key.startswith("hub_")]:
-        # A token among them would be written to config.yaml.
-        raise UserError(f"trainer.hf.{theirs[0]}: give hub.push=true and hub.repo=USER/NAME instead")
-    for key, ours in INSTEAD.items():
-        if key in trainer.hf:
-            raise UserError(f"trainer.hf.{key}: give trainer.{ours} instead")
-    if unknown := sorted(set(trainer.hf) - known):
-        raise UserError(f"trainer.hf.{unknown[0]}: TrainingArguments has no such field")
     if metric_unknown(trainer.metric_for_best_model):
         choices = ", ".join(["loss", *SUMMARY])
         raise UserError(f"trainer.metric_for_best_model={trainer.metric_for_best_model}: choices: {choices}")
+    ours = decided(cfg, folder)
+    check_additional(trainer.hf, ours)
+    values = {name: value for of_key in ours.values() for name, value in of_key.items()}
+    try:
+        arguments = TrainingArguments(**values, **trainer.hf)
+        try_optimizer(arguments)
+    except (ImportError, TypeError, ValueError) as error:
+        raise UserError(f"trainer: {explained(error)}") from error
+    # More than one would be wrapped in DataParallel: batches of another size than the config says.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
+
+
+def decided(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the fields of TrainingArguments that we set, by the key of ours that decides them."""
+    trainer = cfg.trainer
+    known = {field.name for field in fields(TrainingArguments)}
     strategy = trainer.eval_strategy.value
-    values: dict[str, Any] = {
-        **given,
-        "eval_strategy": strategy,
-        "save_strategy": strategy,
-        "logging_strategy": strategy,
-        "greater_is_better": trainer.metric_for_best_model != "loss",
-        "load_best_model_at_end": True,
-        "output_dir": str(folder),
-        "seed": cfg.seed,
-        "data_seed": cfg.seed,
+    same_name = {f"trainer.{name}": {name: getattr(trainer, name)} for name in vars(trainer) if name in known}
+    values: dict[str, dict[str, Any]] = {
+        **same_name,
+        "trainer.save_total_limit": {"save_total_limit": None},  # would remove checkpoints that are still needed
+        "trainer.eval_strategy": dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), strategy),
+        "trainer.metric_for_best_model": {
+            "metric_for_best_model": trainer.metric_for_best_model,
+            "greater_is_better": trainer.metric_for_best_model != "loss",
+        },
+        "trainer.label_smoothing": {"label_smoothing_factor": 0.0},  # would smooth the evaluation loss too
+        "trainer.precision": mixed_precision(trainer.precision),
+        "trainer.compile": {"torch_compile": False},
+        "trainer.per_device_train_batch_size": {
+            "per_device_train_batch_size": trainer.per_device_train_batch_size,
+            "auto_find_batch_size": False,  # would train with another batch size than the config says
+        },
+        "model.gradient_checkpointing": {"gradient_checkpointing": False, "activation_checkpointing": False},
+        "output_dir": {"output_dir": str(folder)},
+        "seed": {"seed": cfg.seed, "data_seed": cfg.seed},
+        "resume": {"resume_from_checkpoint": None, "restore_callback_states_from_checkpoint": True},
+        "tracking": {"report_to": [] if cfg.tracking.name is Tracker.none else [cfg.tracking.name.value]},
+        "hub.push": {"push_to_hub": False},
+        "": needed(),
+    }
+    return {key: {name: value for name, value in of_key.items() if name in known} for key, of_key in values.items()}
+
+
+def needed() -> dict[str, Any]:
+    """Return the fields of TrainingArguments without which our code would not work; no key decides them."""
+    return {
+        "load_best_model_at_end": False,  # ours is read back, and checked, by `ser.training.best`
         "label_names": ["labels"],
         "remove_unused_columns": False,
+        "prediction_loss_only": False,
+        "batch_eval_metrics": False,
         "use_cpu": device().type == "cpu",  # the Trainer refuses bf16 on a CPU that it was not told of
-        "report_to": [] if cfg.tracking.name is Tracker.none else [cfg.tracking.name.value],
         "disable_tqdm": True,  # our own bar
         "logging_nan_inf_filter": False,  # two host syncs for each micro-batch
         # Batches lie in pinned memory where there is a GPU: to copy one there need not be waited for.
         "accelerator_config": {"non_blocking": device().type == "cuda"},
-        **mixed_precision(trainer.precision),
-        **trainer.hf,
     }
-    try:
-        arguments = TrainingArguments(**values)
-        Trainer.get_optimizer_cls_and_kwargs(arguments)  # some optimizers need a package of their own
-    except (ImportError, TypeError, ValueError) as error:
-        raise UserError(f"trainer: {error}") from error
-    return arguments
+
+
+def check_additional(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> None:
+    """Raise a UserError for a key of `trainer.hf` that contradicts another key, or that does not exist."""
+    keys = {name: key for key, of_key in ours.items() for name in of_key}
+    known = {field.name for field in fields(TrainingArguments)}
+    for name in given:
+        if name.startswith("hub_") or name == "push_to_hub":
+            # A token among them would be written to config.yaml.
+            raise UserError(f"trainer.hf.{name}: give hub.push=true and hub.repo=USER/NAME instead")
+        if keys.get(name):
+            raise UserError(f"trainer.hf.{name}: give {keys[name]} instead")
+        if name in keys:
+            raise UserError(f"trainer.hf.{name}: training depends on {name}={ours[''][name]}; remove it")
+        if name not in known:
+            raise UserError(f"trainer.hf.{name}: TrainingArguments has no such field")
+
+
+def try_optimizer(arguments: TrainingArguments) -> None:
+    """Make the optimizer and its schedule for a single number: what they refuse is refused before anything is read."""
+    kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)  # some need a package of their own
+    if kind.__module__.startswith("torch.optim"):  # others may ask for a GPU, or for the layers of a model
+        optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **settings)
+        options = arguments.lr_scheduler_kwargs or {}
+        get_scheduler(arguments.lr_scheduler_type, optimizer, 0, NOTHING_TRAINED, scheduler_specific_kwargs=options)
 
 
 def metric_unknown(name: str) -> bool:

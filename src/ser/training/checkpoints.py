@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
-from ser import config
+from ser import checksums, config
 from ser.errors import UserError
-from ser.files import remove, write_json
+from ser.files import remove
+from ser.models.sources import cut_short
 
 STATE = "trainer_state.json"
 OPTIMIZER = "optimizer.pt"
@@ -45,6 +46,7 @@ def begin(checkpoint: Path) -> None:
 
 def complete(checkpoint: Path, limit: int, best: str | None) -> None:
     """Count it as whole from now on, and make room."""
+    checksums.write(checkpoint, "*.*")  # all but the mark
     (checkpoint / WRITING).unlink()
     rotate(checkpoint.parent, limit, best)
 
@@ -55,8 +57,34 @@ def state_of(checkpoint: Path) -> dict[str, Any] | None:
         return None
     try:
         return dict(json.loads((checkpoint / STATE).read_text(encoding="utf-8")))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, TypeError, ValueError):
         return None
+
+
+def has_ended(checkpoint: Path) -> bool:
+    """Return whether training had come to its end, by itself or by early stopping, when a checkpoint was written."""
+    callbacks = (state_of(checkpoint) or {}).get("stateful_callbacks", {})
+    return bool(callbacks.get("TrainerControl", {}).get("args", {}).get("should_training_stop", False))
+
+
+def fault(checkpoint: Path) -> str | None:
+    """Describe what is wrong with a checkpoint; None where it is as it was written."""
+    if not checkpoint.is_dir():
+        return f"{checkpoint} is gone"
+    if (checkpoint / checksums.FILE).is_file():
+        return checksums.fault(checkpoint)
+    return next((f"{path} is damaged" for path in sorted(checkpoint.iterdir()) if is_torn(path)), None)
+
+
+def is_torn(path: Path) -> bool:
+    """Return whether a file of a checkpoint without checksums, which an earlier version wrote, lacks its end."""
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt"):
+                return False
+        except SafetensorError:
+            return True
+    return path.suffix in (".pt", ".pth") and (path.stat().st_size == 0 or cut_short(path))
 
 
 def any_whole(folder: Path) -> bool:
@@ -67,26 +95,6 @@ def last(folder: Path) -> Path | None:
     """The newest whole one that holds an optimizer's state: a run goes on from there."""
     newest_first = reversed(in_order(folder))
     return next((path for path in newest_first if (path / SCHEDULER).is_file() and state_of(path) is not None), None)
-
-
-def at_home(checkpoint: Path) -> Path:
-    """Let the state of a checkpoint name the best one where it lies now: the Trainer keeps its absolute path.
-
-    Raises:
-        UserError: the best one is gone, so that a run that goes on could not end with it.
-    """
-    state = state_of(checkpoint) or {}
-    if (best := state.get("best_model_checkpoint")) is None:
-        return checkpoint
-    here = checkpoint.parent / Path(best).name
-    if state_of(here) is None:
-        raise UserError(
-            f"resume=true: {checkpoint} goes on from a run whose best checkpoint so far, {here.name}, is not in "
-            f"{checkpoint.parent}; put it back, or start again with overwrite=true"
-        )
-    if best != str(here):
-        write_json(checkpoint / STATE, {**state, "best_model_checkpoint": str(here)})
-    return checkpoint
 
 
 def drop_after(folder: Path, checkpoint: Path | None) -> None:
@@ -121,8 +129,14 @@ def names(best: str | None) -> set[str]:
     return set() if best is None else {Path(best).name}
 
 
-def check_space(folder: Path, all_parameters: int, trained_parameters: int, trainer: config.Trainer) -> None:
+def check_space(folder: Path, parameters: dict[str, int], trainer: config.Trainer, lora: bool = False) -> None:
     """Refuse a run whose checkpoints would not fit on the disk, before hours of training rather than after.
+
+    Args:
+        folder: where they will lie.
+        parameters: `all` and `trained`.
+        trainer: how many are kept, and how many of them hold the optimizer's state.
+        lora: whether they hold only the weights that are trained.
 
     Raises:
         UserError: less is free than float32 weights and the two moments of Adam need, once for each checkpoint that
@@ -130,8 +144,9 @@ def check_space(folder: Path, all_parameters: int, trained_parameters: int, trai
             once.
     """
     count = max(trainer.save_total_limit, 4 if trainer.save_optimizer_every > 1 else 2)
-    weights, moments = 4 * all_parameters, 8 * trained_parameters if trainer.save_optimizer_every else 0
-    needed, free = (count + 1) * (weights + moments) + weights, shutil.disk_usage(folder).free
+    whole, trained = 4 * parameters["all"], 4 * parameters["trained"]
+    each = (trained if lora else whole) + (2 * trained if trainer.save_optimizer_every else 0)
+    needed, free = (count + 1) * each + whole, shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
             f"no space left: {folder} needs {needed / 1e9:.2f} GB for {count} checkpoints, {free / 1e9:.2f} GB "

@@ -50,11 +50,12 @@ class Effort:
             training["share_of_peak"] = round(share_of_peak(self.flops, training["clips_per_second"]), 4)
             share = f", {100 * training['share_of_peak']:.1f} % of the peak of the GPU"
         log.info(
-            "trained at %.1f clips/s, %.0fx real time%s: %s; peak memory %.2f GB",
+            "trained at %.1f clips/s, %.0fx real time%s: %s; peak memory of the %s %.2f GB",
             training["clips_per_second"],
             training["real_time_factor"],
             share,
             self.clock.in_words(),
+            "GPU" if torch.cuda.is_available() else "process",
             peak / 1e9,
         )
         return {
@@ -66,8 +67,14 @@ class Effort:
         }
 
 
+def reset_peak_memory() -> None:
+    """Begin a run: what an earlier one of this process held on the GPU is not counted."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_memory() -> int:
-    """Bytes: the most that the GPU has held for us, where there is one, else the process."""
+    """Return bytes: the most that the run has held on the GPU; where there is none, the process since it began."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     try:

@@ -51,11 +51,10 @@ def flops_of_a_clip(classifier: PreTrainedModel, clips: Any, collator: Any) -> f
 
 
 def share_of_peak(flops: float, clips_per_second: float) -> float:
-    """What a run does of what its GPUs could: training alone is counted as work, everything as time."""
+    """Return the share a run makes of what its GPU could do: training alone is counted as work, everything as time."""
     highest = peak(torch.cuda.get_device_name())
     assert highest is not None
-    processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-    return flops * clips_per_second / (highest * processes)
+    return flops * clips_per_second / highest
 
 
 def training_flops(classifier: PreTrainedModel, batch: dict[str, torch.Tensor]) -> float:

@@ -65,8 +65,7 @@ def inputs(
     everything = Clips(prepared, prepared.utterances, cfg.audio.trim)
     dtype = torch.bfloat16 if arguments.bf16 else torch.float32
     part = frozen_part(classifier, cfg.trainer.compile)
-    with arguments.main_process_first(desc="features"):  # the other processes find the file
-        cache = features.build(classifier, extractor, everything, Path(cfg.data_dir) / features.FOLDER, dtype, part)
+    cache = features.build(classifier, extractor, everything, Path(cfg.data_dir) / features.FOLDER, dtype, part)
     part.install(classifier)
     clock.phases["features"] = time.monotonic() - started
     return Inputs(FeatureClips(cache, train), FeatureClips(cache, chosen_on), FrameCollator(cache))

@@ -8,11 +8,13 @@ from typing import Any
 
 import psutil
 import torch
-from transformers import Trainer
+from transformers import Trainer, TrainerState
 
 from ser import config
 from ser.files import sync
-from ser.training import checkpoints
+from ser.models.adaptations import trained_state
+from ser.models.checkpoint import STAMP
+from ser.training import best, checkpoints
 from ser.training.background import Writer, snapshot
 
 log = logging.getLogger("ser")
@@ -30,10 +32,17 @@ class SavingTrainer(Trainer):
         self._later: list[Callable[[], None]] | None = None
         """While a checkpoint is taken: what of it the thread is to write; None where it is written at once."""
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train, and return when all that was saved is on the disk."""
-        with self.writer:
-            return super().train(*args, **kwargs)
+    def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
+        """Train, and return when all that was saved is on the disk and the best weights are back in the model."""
+        output = None
+        if resume_from_checkpoint is not None and checkpoints.has_ended(Path(resume_from_checkpoint)):
+            # The Trainer would train one step more.
+            self.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / checkpoints.STATE))
+        else:
+            with self.writer, best.explaining_pickles(resume_from_checkpoint):
+                output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        best.read_back(self.model, Path(self.args.output_dir), self.state)
+        return output
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Begin a checkpoint: copies of what is large for the thread, the few kB of the rest (this step's) written now.
@@ -42,11 +51,10 @@ class SavingTrainer(Trainer):
         """
         self.writer.wait()  # one snapshot in memory at a time: a disk slower than training holds it up, memory is safe
         self._count += 1
-        if not self.args.should_save:
-            super()._save_checkpoint(model, trial)
-            return
         checkpoint = checkpoints.path_of(Path(self.args.output_dir), self.state.global_step)
         checkpoints.begin(checkpoint)
+        if stamp := getattr(self.model.config, STAMP, None):
+            stamp["step"] = self.state.global_step
         # While the last one is written there is nothing else to do.
         self._later = [] if self.in_background and not self.control.should_training_stop else None
         try:
@@ -54,18 +62,19 @@ class SavingTrainer(Trainer):
             later = self._later
         finally:
             self._later = None
-        limit, best = self.options.save_total_limit, self.state.best_model_checkpoint
+        limit, best_one = self.options.save_total_limit, self.state.best_model_checkpoint
         if later is None:
-            checkpoints.complete(checkpoint, limit, best)
+            checkpoints.complete(checkpoint, limit, best_one)
         else:
-            self.writer.start(partial(write, later, checkpoint, limit, best))
+            self.writer.start(partial(write, later, checkpoint, limit, best_one))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Save the weights, of a LoRA run those that it trains: the others are where it began."""
+        weights = trained_state(self.model) if state_dict is None else state_dict
         if self._later is None:
-            super()._save(output_dir, state_dict)
+            super()._save(output_dir, weights)
         else:
-            weights = snapshot(self.model.state_dict() if state_dict is None else state_dict)
-            self._later.append(partial(super()._save, output_dir, weights))
+            self._later.append(partial(super()._save, output_dir, snapshot(weights)))
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         every = self.options.save_optimizer_every
@@ -76,12 +85,6 @@ class SavingTrainer(Trainer):
             return
         for name, part in ((checkpoints.OPTIMIZER, self.optimizer), (checkpoints.SCHEDULER, self.lr_scheduler)):
             self._later.append(partial(torch.save, snapshot(part.state_dict()), Path(output_dir) / name))
-
-    def _load_best_model(self) -> None:
-        """Read the best weights back when they are written, be it by another process."""
-        self.writer.wait()
-        self.accelerator.wait_for_everyone()
-        super()._load_best_model()
 
     @cached_property
     def in_background(self) -> bool:
@@ -94,10 +97,8 @@ class SavingTrainer(Trainer):
 
     def why_not(self) -> str | None:
         """What keeps checkpoints in the foreground."""
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            return "the model is spread over processes, which write together"
-        if self.args.push_to_hub:
-            return "the Trainer pushes each to the hub as soon as it is saved"
+        if self.is_deepspeed_enabled:
+            return "DeepSpeed writes them itself"
         state = [value for values in self.optimizer.state.values() for value in values.values()]
         moments = [value for value in state if isinstance(value, torch.Tensor)]
         if self.args.device.type == "cpu" and any(type(tensor) is not torch.Tensor for tensor in moments):
@@ -110,11 +111,11 @@ class SavingTrainer(Trainer):
         return None
 
 
-def write(later: list[Callable[[], None]], checkpoint: Path, limit: int, best: str | None) -> None:
+def write(later: list[Callable[[], None]], checkpoint: Path, limit: int, best_one: str | None) -> None:
     """What the thread does with a checkpoint."""
     with checkpoints.full_disk_told(checkpoint.parent):
         while later:
             later.pop(0)()  # what is written frees its memory
         # Nobody waits here, so it may wait for the disk itself: no power cut takes the new one after older ones went.
         sync(checkpoint)
-        checkpoints.complete(checkpoint, limit, best)
+        checkpoints.complete(checkpoint, limit, best_one)

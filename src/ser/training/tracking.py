@@ -3,6 +3,7 @@
 import logging
 import netrc
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from ser.errors import UserError
 log = logging.getLogger("ser")
 
 WANDB_HOST = "api.wandb.ai"
+WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
+PATIENCE = 600.0
+"""Seconds that wandb has to send the rest of a finished run."""
 
 
 @contextmanager
@@ -28,6 +32,8 @@ def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Itera
 
     final = Path(settings["output_dir"])  # `folder` lies inside it while an older run stands there
     mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    if mode not in WANDB_MODES:
+        raise UserError(f"WANDB_MODE={mode}: choices: {', '.join(WANDB_MODES[:3])}")
     log.info("tracking: wandb %s%s", mode, "" if mode != "offline" else f"; send it later: wandb sync {final}/wandb/*")
     try:
         run = wandb.init(
@@ -38,16 +44,35 @@ def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Itera
             mode=mode,  # type: ignore[arg-type]
             settings=wandb.Settings(silent=True, console="off"),
         )
-    except wandb.errors.Error as error:
+    except (wandb.errors.Error, ValueError) as error:  # the latter of a setting in the environment
+        said = " ".join(str(error).split())
         raise UserError(
-            f"tracking=wandb: {error}; choices: tracking=none, tracking=tensorboard, or WANDB_MODE=offline"
+            f"tracking=wandb: {said}; choices: tracking=none, tracking=tensorboard, or WANDB_MODE=offline"
         ) from error
     finished = False
     try:
         yield
         finished = True
     finally:
-        run.finish(exit_code=0 if finished else 1)
+        finish(run, exit_code=0 if finished else 1)
+
+
+def finish(run: Any, exit_code: int) -> None:
+    """Close a run of wandb; one that fails or hangs is left, and the run folder is written all the same."""
+
+    def close() -> None:
+        try:
+            run.finish(exit_code=exit_code)
+        except Exception as error:  # whatever wandb raises, training is over and its results are at stake
+            log.warning(
+                "wandb did not take the end of the run (%s): %s", type(error).__name__, " ".join(str(error).split())
+            )
+
+    thread = threading.Thread(target=close, daemon=True)  # the process may end without it
+    thread.start()
+    thread.join(PATIENCE)
+    if thread.is_alive():
+        log.warning("wandb has not sent the rest of the run in %.0f s; send it later: wandb sync", PATIENCE)
 
 
 def logged_in() -> bool:

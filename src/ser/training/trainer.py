@@ -1,5 +1,6 @@
 """What the Hugging Face Trainer does not do by itself."""
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -15,10 +16,13 @@ from ser.data.batches import Clips, scoring_batches
 from ser.models.families import HEAD, depends_on_padding
 from ser.models.masking import draw, install, is_masked
 from ser.results.metrics import cross_entropy, probabilities, summary
+from ser.training.alarms import OneClassAlarm
 from ser.training.compiling import lengthened, step_between_lengths
 from ser.training.losses import balanced_weights, classification_loss
 from ser.training.sampling import EpochSampler, epoch_draw
 from ser.training.saving import SavingTrainer
+
+log = logging.getLogger("ser")
 
 
 class EmotionTrainer(SavingTrainer):
@@ -31,6 +35,8 @@ class EmotionTrainer(SavingTrainer):
         self._collator = self.data_collator
         self.data_collator = self.training_batch
         install(self.model)
+        if (visible := torch.cuda.device_count()) > 1:
+            log.info("%d GPUs are visible and one trains; choose it with CUDA_VISIBLE_DEVICES", visible)
         self._class_weights = (
             balanced_weights(self.training_labels(), self.model.config.num_labels).to(self.args.device)
             if options.class_weights is ClassWeights.balanced
@@ -38,6 +44,7 @@ class EmotionTrainer(SavingTrainer):
         )
         if options.compile:
             self._step = step_between_lengths(self.train_dataset.lengths())
+        self._one_class = OneClassAlarm(self.model.config.id2label)
         self._right = torch.zeros((), device=self.args.device)
         self._seen = 0
 
@@ -65,10 +72,9 @@ class EmotionTrainer(SavingTrainer):
             epoch_draw,
             self.training_labels() if options.balanced_sampling else None,
             self.train_dataset.lengths() if options.bucket_by_length else None,
-            # What all devices compute at once: none waits for another's longer clips. The batches that one step
-            # accumulates follow one another and gain nothing from being alike: a step of 2 x 4 clips of RAVDESS
-            # hears 5.0 emotions so, 4.8 were all of it alike, and 5.2 at random.
-            self.args.train_batch_size * self.args.world_size,
+            # The batches that one step accumulates follow one another and gain nothing from being alike: a step of
+            # 2 x 4 clips of RAVDESS has 5.0 emotions so, 4.8 were all of it alike, and 5.2 at random.
+            self.args.train_batch_size,
             self.args.seed if self.args.data_seed is None else self.args.data_seed,
         )
         # The state counts epochs in fractions, and is read back before a resumed run begins.
@@ -122,7 +128,7 @@ class EmotionTrainer(SavingTrainer):
         return loss, outputs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the accuracy on the training clips since the last line (of this process, where there are several)."""
+        """Add the accuracy on the training clips since the last line."""
         if "loss" in logs and self._seen:
             logs["accuracy"] = float(self._right) / self._seen
             self._right.zero_()
@@ -135,12 +141,17 @@ class EmotionTrainer(SavingTrainer):
         Batches of equally long clips are often small, and each would count as much as a full one.
         """
         output = super().evaluation_loop(*args, **kwargs)
-        shares, truth = probabilities(np.asarray(output.predictions)), np.asarray(output.label_ids).tolist()
+        logits = np.asarray(output.predictions)
+        self._one_class.look(logits, self.args.learning_rate)
+        shares, truth = probabilities(logits), np.asarray(output.label_ids).tolist()
         output.metrics["eval_loss"] = cross_entropy(truth, shares, range(shares.shape[1]))
         return output
 
     def get_eval_dataloader(self, eval_dataset: Clips | None = None) -> DataLoader[Any]:
-        """Clips in order of length; of one length where the encoder's answers depend on padding."""
+        """Return clips in order of length; of one length where the logits depend on padding.
+
+        For one process: their sizes differ, and accelerate shards and gathers only batches of one size.
+        """
         clips = self.eval_dataset if eval_dataset is None else eval_dataset
         batches = scoring_batches(
             clips.lengths(), self.args.eval_batch_size, equal_lengths=depends_on_padding(self.model.config)

@@ -1,0 +1,85 @@
+"""A run that goes wrong says so while it goes wrong, with what to try."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ser.config import Side
+from ser.data.protocols import Split
+from ser.data.wording import absent
+from ser.errors import UserError
+
+log = logging.getLogger("ser")
+
+PATIENCE = 3
+"""So many evaluations in a row with one class for all clips are no accident of the first steps."""
+ADVICE = "try trainer.warmup_steps=0.1, a lower trainer.learning_rate (now {rate}) or trainer.precision=fp32"
+
+
+class LossAlarm(TrainerCallback):
+    """Stops a run whose loss is not finite: every later step would compute with weights that are no numbers."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Stop before the weights of this step are saved; an evaluation is logged as well.
+
+        The scaler of fp16 leaves out a step that overflows and goes on with a smaller scale: there the loss of training
+        may be infinite once, and the evaluation decides.
+        """
+        for name, value in (logs or {}).items():
+            is_loss = name == "eval_loss" or (name == "loss" and not args.fp16)
+            if is_loss and not math.isfinite(value):
+                which = "evaluation" if name == "eval_loss" else "training"
+                raise UserError(
+                    f"{args.output_dir}: the loss of {which} is {value} at step {state.global_step}, and cannot "
+                    f"recover; {ADVICE.format(rate=args.learning_rate)}, with overwrite=true"
+                )
+
+
+class EvaluationAtEnd(TrainerCallback):
+    """Judges the last step as well, whatever `eval_steps` is; transformers does so only since 5.1."""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step >= state.max_steps and args.eval_strategy == "steps":
+            control.should_evaluate = control.should_save = True
+
+
+class OneClassAlarm:
+    """Warns once where several evaluations in a row predict one class for all clips."""
+
+    def __init__(self, labels: Mapping[int, str]) -> None:
+        self.labels = labels
+        self.count = 0
+
+    def look(self, logits: npt.NDArray[Any], rate: float) -> None:
+        """Look at the logits `(clips, classes)` of an evaluation."""
+        classes = np.unique(logits.argmax(axis=-1))
+        self.count = self.count + 1 if len(classes) == 1 and len(logits) > 1 else 0
+        if self.count == PATIENCE:
+            log.warning(
+                "the last %d evaluations predict %s for every clip; %s",
+                PATIENCE,
+                self.labels[int(classes[0])],
+                ADVICE.format(rate=rate),
+            )
+
+
+def warn_of_missing_classes(lists: Split, labels: Sequence[str]) -> None:
+    """Say which emotions no clip of a split has: they are not learned, or bound the UAR."""
+    present = {clip.emotion for clip in lists.train}
+    if missing := [label for label in labels if label not in present]:
+        log.warning("warning: the train split has no clip of %s, which is not learned", ", ".join(missing))
+    for side in dict.fromkeys((lists.chosen_on, Side.test)):
+        for sentence in absent([lists], side, labels):
+            log.warning("warning: %s", sentence)

@@ -1,0 +1,108 @@
+"""The weights a run goes on from and ends with: always those of the step that is named."""
+
+import logging
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from transformers import PreTrainedModel, TrainerState
+
+from ser.errors import UserError
+from ser.training import checkpoints
+
+log = logging.getLogger("ser")
+
+
+def resume_point(folder: Path) -> Path | None:
+    """Find the newest checkpoint from which the run ends as it would have without the interruption.
+
+    One that is damaged, or whose best checkpoint so far is gone or damaged, is passed over with a line. A run that
+    never had a whole checkpoint starts again.
+
+    Raises:
+        UserError: there are checkpoints, and none that can be used.
+    """
+    faults: list[str] = []
+    for checkpoint in reversed(checkpoints.in_order(folder)):
+        state = checkpoints.state_of(checkpoint)
+        if state is None or not (checkpoint / checkpoints.SCHEDULER).is_file():
+            continue  # its writing was interrupted, or it holds weights alone
+        found = checkpoints.fault(checkpoint) or fault_of_best(folder, state)
+        if found is None:
+            for line in faults:
+                log.warning("%s: going on from %s instead", line, checkpoint.name)
+            return checkpoint
+        faults.append(found)
+    if faults:
+        raise UserError(f"resume=true: {faults[0]}; put it back, or give overwrite=true to start the run again")
+    return None
+
+
+def fault_of_best(folder: Path, state: dict[str, Any]) -> str | None:
+    """Describe what is wrong with the best checkpoint so far, with which a run that finds nothing better ends."""
+    step = state.get("best_global_step")
+    if not step or step == state.get("global_step"):
+        return None
+    found = checkpoints.fault(checkpoints.path_of(folder, step))
+    return f"{found}, the best checkpoint so far" if found else None
+
+
+@contextmanager
+def explaining_pickles(checkpoint: str | None) -> Iterator[None]:
+    """Say in one line that a checkpoint holds more than tensors: it is not run, only read with `weights_only`.
+
+    Raises:
+        UserError: a file of the checkpoint that a run goes on from is damaged, or not one of ours.
+    """
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        if checkpoint is None:
+            raise
+        raise UserError(
+            f"resume=true: a file of {checkpoint} is damaged or holds more than tensors, and was not run; remove this "
+            "folder, or start again with overwrite=true"
+        ) from error
+
+
+def read_back(model: PreTrainedModel, folder: Path, state: TrainerState) -> int:
+    """Put the weights of the best step into the model.
+
+    Returns:
+        The step.
+
+    Raises:
+        UserError: they are gone or damaged. The last weights are never taken for them.
+    """
+    if not state.best_global_step:
+        metric = "the evaluations gave no finite figure" if state.log_history else "there was no evaluation"
+        raise UserError(
+            f"{folder}: no best checkpoint, {metric}; change trainer.metric_for_best_model or eval_strategy"
+        )
+    best = checkpoints.path_of(folder, state.best_global_step)
+    found = checkpoints.fault(best) or load(model, best)
+    if found is None:
+        return int(state.best_global_step)
+    whole = [path for path in checkpoints.in_order(folder) if checkpoints.fault(path) is None]
+    others = f"; `ser evaluate checkpoint={whole[-1]}` scores the weights of another step" if whole else ""
+    raise UserError(
+        f"{found}: the run ends with the weights of step {state.best_global_step}, and has no others{others}"
+    )
+
+
+def load(model: PreTrainedModel, checkpoint: Path) -> str | None:
+    """Load the weights of a `checkpoint-N`; LoRA checkpoints hold what is trained, and the rest is in the model.
+
+    Returns:
+        What is wrong with them; None where all fits.
+    """
+    weights: dict[str, Any] = {}
+    for path in sorted(checkpoint.glob("model*.safetensors")):
+        weights.update(load_file(path))
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    other = sorted({*unexpected, *trained.intersection(missing)})
+    return f"{checkpoint}: {other[0]} does not belong to this model, or is missing" if other else None

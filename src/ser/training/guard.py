@@ -1,0 +1,42 @@
+"""A tracker that fails does not end the run that it follows."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from transformers import Trainer, TrainerCallback
+
+log = logging.getLogger("ser")
+
+INTEGRATIONS = "transformers.integrations"
+
+
+class Guarded:
+    """Passes each event to the callback of a tracker, until the tracker fails."""
+
+    def __init__(self, callback: TrainerCallback) -> None:
+        self._callback, self._failed = callback, False
+
+    def __getattr__(self, event: str) -> Callable[..., None]:
+        """Look an event up in the tracker, whatever events there are."""
+        handle = getattr(self._callback, event)
+
+        def guarded(*args: Any, **kwargs: Any) -> None:
+            if self._failed:
+                return
+            try:
+                handle(*args, **kwargs)
+            except (
+                Exception
+            ) as error:  # a tracker may raise anything: its own errors, those of the network and the disk
+                self._failed = True
+                said = " ".join(str(error).split())
+                log.warning("tracking ends here and training goes on: %s: %s", type(error).__name__, said)
+
+        return guarded
+
+
+def guard_trackers(trainer: Trainer) -> None:
+    """Put a guard around each tracker of a Trainer."""
+    callbacks = trainer.callback_handler.callbacks
+    callbacks[:] = [Guarded(one) if type(one).__module__.startswith(INTEGRATIONS) else one for one in callbacks]
