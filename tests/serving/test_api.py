@@ -61,8 +61,8 @@ def test_whatever_holds_speech_is_answered(server, predictor, name):
 def test_silence_is_answered_with_a_warning(server):
     status, answer = server.predict(wav(np.zeros(16000), subtype="PCM_16"))
     assert status == 200
-    assert answer["warning"] == "it is silent (nothing above -60 dB of full scale)"
-    assert "warning" not in server.predict(speech())[1]
+    assert answer["answers"][0]["warning"] == "it is silent (nothing above -60 dB of full scale)"
+    assert "warning" not in server.predict(speech())[1]["answers"][0]
 
 
 def test_windows_are_answered_one_by_one(server):

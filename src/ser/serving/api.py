@@ -5,7 +5,6 @@ curl --data-binary @recording.wav 'http://127.0.0.1:7860/predict?window=4&hop=1'
 
 import json
 from functools import partial
-from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
@@ -71,10 +70,8 @@ class PredictEndpoint:
 
     def answer(self, recording: bytes, stretches: tuple[float, float] | None) -> bytes:
         """The JSON of the answers; made in the worker's thread, since an hour of windows takes a while."""
-        reply = self.service.whole(recording) if stretches is None else self.service.windows(recording, *stretches)
-        content: dict[str, Any] = {"answers": [self.form.as_dict(answer) for answer in reply.answers]}
-        if reply.warning:
-            content["warning"] = reply.warning
+        answers = [self.service.whole(recording)] if stretches is None else self.service.windows(recording, *stretches)
+        content = {"answers": [self.form.as_dict(answer) for answer in answers]}
         return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
 
     async def health(self, request: Request) -> Response:

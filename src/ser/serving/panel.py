@@ -13,6 +13,7 @@ from ser.inference.timeline import timeline_figure
 from ser.results.page_words import duration
 from ser.serving.service import PredictionService
 
+CLIPPED = "it is clipped"
 SPELLED_OUT = 6
 """Stretches of a course that words list; of more there is only the picture and what is frequent."""
 
@@ -32,6 +33,8 @@ class PanelContent:
     """What the picture shows."""
     warning: str
     """What a user should know about the recording; or nothing."""
+    is_distribution: bool
+    """Whether the probabilities sum to one."""
 
 
 def analyse(service: PredictionService, recording: bytes, window: float, hop: float) -> PanelContent:
@@ -40,11 +43,10 @@ def analyse(service: PredictionService, recording: bytes, window: float, hop: fl
     Raises:
         UnreadableAudio: it cannot be answered.
     """
-    reply = service.windows(recording, window, hop)
-    answers = reply.answers
+    answers = service.windows(recording, window, hop)
     length = answers[-1].end
     if length <= service.longest:
-        whole = answers[0] if len(answers) == 1 else service.whole(recording).answers[0]
+        whole = answers[0] if len(answers) == 1 else service.whole(recording)
         assert whole.said is not None
         said, about = whole.said, f"One answer for the whole recording of {duration(length)}."
     else:
@@ -59,8 +61,15 @@ def analyse(service: PredictionService, recording: bytes, window: float, hop: fl
         members=[(member.name, labels[int(shares.argmax())], float(shares.max())) for member, shares in members],
         timeline=picture(answers, labels) if is_long else None,
         course=course(answers) if is_long else "",
-        warning=reply.warning,
+        warning=warning(answers),
+        is_distribution=service.predictor.members[0].outputs.activation == "softmax",
     )
+
+
+def warning(answers: Sequence[Answer]) -> str:
+    """What is odd about a recording: about every window of it, or clipping in any."""
+    oddities = {answer.warning for answer in answers}
+    return oddities.pop() if len(oddities) == 1 else CLIPPED if CLIPPED in oddities else ""
 
 
 def picture(answers: Sequence[Answer], labels: Sequence[str]) -> str:

@@ -49,6 +49,8 @@ def application(predict: PredictEndpoint, uploads: Uploads, blocks: gr.Blocks) -
         theme=gr.themes.Base(font=FONTS, font_mono=MONO),
         css=CSS,
     )
+    # The page asks the address that the browser shows, as in Colab, and not the one that a proxy asks.
+    blocks.config["is_colab"] = True
     return app
 
 

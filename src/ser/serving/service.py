@@ -19,18 +19,6 @@ NAME = "-"
 """What a recording is called: the name that a client gives it is not looked at."""
 
 
-SILENT = audio.oddity(np.empty(0, dtype=np.int16))
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The answers for a recording."""
-
-    answers: list[Answer]
-    warning: str
-    """What a user should know about the recording, such as that it is silent; or nothing."""
-
-
 @dataclass(frozen=True)
 class PredictionService:
     """Answers recordings that are in memory."""
@@ -43,7 +31,7 @@ class PredictionService:
     stopping: Event = field(default_factory=Event)
     """Set where the server ends: a long recording is then left."""
 
-    def whole(self, recording: bytes) -> Reply:
+    def whole(self, recording: bytes) -> Answer:
         """One answer.
 
         Raises:
@@ -52,9 +40,9 @@ class PredictionService:
         samples = audio.short(recording, self.longest)
         (said,) = self.predictor.answers([samples]).each()
         check_finite(said)
-        return Reply([Answer(NAME, 0.0, len(samples) / SAMPLE_RATE, said)], audio.oddity(samples))
+        return Answer(NAME, 0.0, len(samples) / SAMPLE_RATE, said, warning=audio.oddity(samples))
 
-    def windows(self, recording: bytes, window: float, hop: float) -> Reply:
+    def windows(self, recording: bytes, window: float, hop: float) -> list[Answer]:
         """An answer for each window.
 
         Raises:
@@ -63,8 +51,7 @@ class PredictionService:
         """
         check_stretches(window, hop, self.longest)
         answers: list[Answer] = []
-        oddities: set[str] = set()
-        blocks = self.limited(of_file(recording), oddities)
+        blocks = self.limited(of_file(recording))
         for answer in slide(NAME, blocks, window, hop, self.predictor, self.predictor.batch_size):
             if self.stopping.is_set():
                 raise Refused(503, "the server is stopping")
@@ -73,18 +60,14 @@ class PredictionService:
             answers.append(answer)
         if not answers:
             raise UnreadableAudio(TOO_SHORT)
-        # Silent only if every block is; clipped if any is.
-        return Reply(answers, max(oddities - {SILENT} or {SILENT}))
+        return answers
 
-    def limited(self, blocks: Iterable[Int16], oddities: set[str]) -> Iterator[Int16]:
-        """Pass the blocks on up to the limit, and note what is odd about them."""
+    def limited(self, blocks: Iterable[Int16]) -> Iterator[Int16]:
         samples = 0
         for block in blocks:
             samples += len(block)
             if samples > 60 * self.max_minutes * SAMPLE_RATE:
                 raise UnreadableAudio(f"it is longer than max_minutes={self.max_minutes:g}")
-            if len(block):
-                oddities.add(audio.oddity(block))
             yield block
 
 
