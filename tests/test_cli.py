@@ -8,7 +8,9 @@ from conftest import ser
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "no command 'trian'"),
+        (["trian"], "no command 'trian'; did you mean `ser train`?; choices: prepare-data, train"),
+        (["prepare_data"], "did you mean `ser prepare-data`?"),
+        (["train", "--root"], "--root: its value is empty; give a path"),
         (["train", "modle=hubert_large"], "Key 'modle' not in 'Train'; choices: corpus, protocol, model,"),
         (
             ["train", "model=hubert_lrge"],
@@ -43,7 +45,7 @@ def test_a_mistake_ends_the_run_and_is_named(arguments, message, tmp_path):
     result = ser(*arguments, cwd=tmp_path)
     assert result.returncode == 1
     assert message in result.stderr
-    assert result.stderr.count("\n") == 1 or "no command" in message
+    assert result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 

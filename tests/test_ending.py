@@ -107,6 +107,7 @@ def test_a_job_that_fails_does_not_end_the_others_of_a_sweep(tmp_path):
     body = "if cfg.runs != ['b']: raise UserError(f'no run {cfg.runs[0]}')\nprint('compared')"
     result = run_stage(body, "--multirun", "runs=a,b,c", "published=true", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "compared\n")
+    assert list(tmp_path.iterdir()) == []
     assert result.stderr.splitlines() == [
         "ser: runs=a: no run a",
         "ser: runs=c: no run c",

@@ -6,8 +6,10 @@ are imported inside the task.
 
 import math
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +33,16 @@ Schema = TypeVar("Schema")
 
 # For names of folders: seeds=[0,1,2] -> seed0-1-2.
 OmegaConf.register_new_resolver("join", lambda values: "-".join(map(str, values)), replace=True)
+
+
+@cache
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is removed at the end."""
+    return tempfile.TemporaryDirectory(prefix="ser-")
+
+
+# For what Hydra writes of a sweep.
+OmegaConf.register_new_resolver("scratch", lambda: scratch().name, replace=True)
 
 SCHEMAS: dict[str, type[Any]] = {
     "prepare_data": config.PrepareData,

@@ -33,7 +33,8 @@ def main() -> None:
         elif name in COMMANDS:
             run(name, words)
         else:
-            sys.exit(f"ser: no command '{name}'\n\n{usage()}")
+            ending.say(f"no command {name!r}{meant(name)}; choices: {', '.join(COMMANDS)}")
+            sys.exit(1)
 
 
 def run(command: str, words: list[str]) -> None:
@@ -45,6 +46,14 @@ def run(command: str, words: list[str]) -> None:
         print(apps.help_text(command, COMMANDS[command], [word for word in words if word not in HELP]))
     else:
         apps.run(command.replace("-", "_"), words)
+
+
+def meant(name: str) -> str:
+    """The command that a misspelt name comes close to."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.replace("_", "-"), COMMANDS, n=1)
+    return f"; did you mean `ser {close[0]}`?" if close else ""
 
 
 def usage() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ser import config, console
 from ser.errors import UserError
+from ser.locks import locked
 from ser.results import comparison, comparison_files
 from ser.runs import finished
 from ser.runs.finished import Run
@@ -21,7 +22,8 @@ def compare(cfg: config.Compare) -> None:
     target = Path(cfg.output_dir)
     comparison_files.check_place(target)
     blocks = comparison.blocks(found(cfg.runs))
-    comparison_files.write(target, blocks, cfg.published)
+    with locked(target):
+        comparison_files.write(target, blocks, cfg.published)
     print((target / "comparison.md").read_text(encoding="utf-8"))
     print(target / "comparison.html")
 
