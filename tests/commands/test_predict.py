@@ -190,6 +190,7 @@ def test_many_answers_in_a_file_are_counted_on_the_terminal(toy, tmp_path, capsy
     ("overrides", "message"),
     [
         (["output=a.txt"], r"output=a.txt: its name must end in one of .csv, .jsonl"),
+        (["output=.csv"], r"output=.csv: its name must end in one of .csv, .jsonl"),
         (["hop=1"], "hop needs a window"),
         (["timeline=here"], "timeline needs a window"),
         (["window=60"], "between 0.1 and longest=30"),

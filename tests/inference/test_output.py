@@ -147,6 +147,12 @@ def test_a_second_command_does_not_write_the_same_file(tmp_path):
         write(tmp_path / "sub" / ".." / "a.csv", 0, overwrite=True)
 
 
+def test_a_link_does_not_change_the_form_of_the_answers(tmp_path):
+    (tmp_path / "link.csv").symlink_to("a.jsonl")
+    with pytest.raises(UserError, match="whose name ends otherwise"):
+        write(tmp_path / "link.csv", 0)
+
+
 def test_what_a_link_leads_to_is_written(tmp_path):
     (tmp_path / "link.csv").symlink_to("a.csv")
     write(tmp_path / "link.csv", 0)

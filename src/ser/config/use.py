@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from os.path import splitext
 from typing import Any
 
 from omegaconf import MISSING
@@ -51,7 +52,7 @@ class Predict:
     def __post_init__(self) -> None:
         """Refuse what cannot be slid over or written."""
         self.checkpoint = listed(self.checkpoint)
-        if self.output is not None and not self.output.endswith(OUTPUTS):
+        if self.output is not None and splitext(self.output)[1] not in OUTPUTS:
             raise UserError(f"output={self.output}: its name must end in one of {', '.join(OUTPUTS)}")
         if self.audio == "-" and self.timeline is not None:
             raise UserError(f"timeline={self.timeline}: audio=- has no end to draw; give files")

@@ -35,6 +35,8 @@ def reserved(output: str | None, overwrite: bool) -> Iterator[Path | None]:
         yield None
         return
     target = Path(output).resolve()  # what a link leads to: the link stays
+    if target.suffix != Path(output).suffix:
+        raise UserError(f"output={output}: it is a link to {target}, whose name ends otherwise; give that name")
     if is_special(target):
         raise UserError(f"output={output}: it is a pipe or a device; answers go to a file")
     check_kind(target, folder=False)
