@@ -2,10 +2,11 @@
 
     python scripts/soak.py --requests 10000
 
-Starts `ser serve` with a tiny random checkpoint on a free port of this machine. Each answer is compared with that of
-`ser predict` for the same file. Memory counts as flat where a line through the resident memory during the second half
-of the requests rises by no more than TOLERANCE megabytes per 1000 requests. Exits with 1 where it is not flat, an
-answer is wrong, or a status is not the one that is due.
+Starts `ser serve` with a tiny random checkpoint on a free port of this machine, and with patience=3: what the page
+uploads is kept for as long, and would fill memory by design during a run of a few minutes. Each answer is compared
+with that of `ser predict` for the same file. Memory counts as flat where a line through the resident memory during the
+second half of the requests rises by no more than TOLERANCE megabytes per 1000 requests. Exits with 1 where it is not
+flat, an answer is wrong, or a status is not the one that is due.
 """
 
 import argparse
@@ -126,7 +127,16 @@ def main() -> None:
         folder = Path(name)
         model, clips = checkpoint(folder / "run"), recordings(folder / "clips")
         whole, windows = predicted(model, folder / "clips"), predicted(model, folder / "clips", "window=1", "hop=0.5")
-        command = [sys.executable, "-m", "ser", "serve", f"checkpoint={model}", "port=0", "max_megabytes=1"]
+        command = [
+            sys.executable,
+            "-m",
+            "ser",
+            "serve",
+            f"checkpoint={model}",
+            "port=0",
+            "max_megabytes=1",
+            "patience=3",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             try:
                 assert running.stdout is not None
