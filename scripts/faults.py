@@ -52,6 +52,7 @@ def main() -> int:
             print(name, flush=True)
             run, count = PARTS[name]
             started = time.monotonic()
+            ground.random.seed(f"{given.seed} {name}")  # whatever other parts run
             part = run(ground, count if given.count is None else given.count)
             parts.append((part, time.monotonic() - started))
             given.out.write_text(markdown(parts, given.seed, time.monotonic() - begun), encoding="utf-8")
