@@ -1,5 +1,6 @@
 import errno
 import shutil
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -188,7 +189,7 @@ def test_other_frozen_layers_make_another_file(other, prepared, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "no description", "other description"])
+@pytest.mark.parametrize("damage", ["cut", "no description", "other description", "torn description", "cut sums"])
 def test_a_damaged_file_is_made_again(damage, prepared, tmp_path):
     clips = some(prepared)
     _, cache = built(clips, tmp_path)
@@ -200,10 +201,43 @@ def test_a_damaged_file_is_made_again(damage, prepared, tmp_path):
         (place / features.FRAMES).write_bytes(data[:-4])
     elif damage == "no description":
         (place / features.MADE_FROM).unlink()
+    elif damage == "torn description":
+        (place / features.MADE_FROM).write_text('{"layout')
+    elif damage == "cut sums":
+        (place / features.SUMS).write_bytes(b"1234")
     else:
         (place / features.MADE_FROM).write_text("{}")
     _, again = built(clips, tmp_path)
     assert np.array_equal(again.of(clips.utterances[-1].path), expected)
+
+
+def test_frames_with_a_flipped_bit_are_refused_and_not_trained_on(prepared, tmp_path):
+    clips = some(prepared)
+    built(clips, tmp_path)
+    (place,) = tmp_path.iterdir()
+    content = bytearray((place / features.FRAMES).read_bytes())
+    content[-1] ^= 1
+    (place / features.FRAMES).unlink()
+    (place / features.FRAMES).write_bytes(content)
+    rows = FeatureClips(built(clips, tmp_path)[1], clips)
+    assert len(rows[0]["frames"])
+    with pytest.raises(UserError, match=r"damaged \(the frames of .*remove it, and it is computed again"):
+        rows[len(rows) - 1]
+
+
+def test_what_another_run_wrote_meanwhile_is_read_and_not_replaced(prepared, tmp_path, monkeypatch):
+    clips = some(prepared)
+
+    @contextmanager
+    def waiting(place, wait):
+        monkeypatch.undo()
+        built(clips, tmp_path)
+        monkeypatch.setattr(features, "write", lambda *_: pytest.fail("replaced"))
+        yield
+
+    monkeypatch.setattr(features, "locked", waiting)
+    _, cache = built(clips, tmp_path)
+    assert len(cache.of(clips.utterances[0].path))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import hashlib
 import json
 import logging
 import shutil
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -36,6 +37,7 @@ from ser.data.audio import SAMPLE_RATE
 from ser.data.batches import MINIMUM, Clips, Collator, collator_for
 from ser.errors import UserError
 from ser.files import replacing, write_json
+from ser.locks import locked
 from ser.models import frontend
 from ser.models.inference import device
 
@@ -46,7 +48,9 @@ FOLDER = "features"
 FRAMES = "frames.bin"
 """`(1 + frames of all clips, channels)`, one clip after the other; the first row is a frame of silence."""
 MADE_FROM = "made_from.json"
-LAYOUT = 1
+SUMS = "crc32.bin"
+"""A little-endian uint32 for the first row, and for each clip."""
+LAYOUT = 2
 """Another number for another way to compute or store; files of earlier ones are then left alone."""
 
 STORED: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype("f4"), torch.bfloat16: np.dtype("i2")}
@@ -81,7 +85,8 @@ class FeatureCache:
 
     def __init__(self, folder: Path, dtype: torch.dtype, frames: dict[str, int], channels: int) -> None:
         """Map the file of a folder; `frames` says how many each recording has, in the order of the file."""
-        self.dtype = dtype
+        self.dtype, self._folder = dtype, folder
+        self._sums: dict[str, int] = dict(zip(frames, np.fromfile(folder / SUMS, "<u4")[1:].tolist(), strict=True))
         ends = list(accumulate(frames.values(), initial=1))
         self._rows: dict[str, tuple[int, int]] = dict(zip(frames, pairwise(ends), strict=True))
         # As a bare array: a slice of np.memmap takes ten times as long.
@@ -100,6 +105,17 @@ class FeatureCache:
         first, end = self._rows[path]
         return self._frames[first:end]
 
+    def checked(self, path: str) -> Stored:
+        """`of`, with its checksum compared the first time.
+
+        Raises:
+            UserError: the frames are not what was computed.
+        """
+        frames = self.of(path)
+        if path in self._sums and zlib.crc32(frames.data) != self._sums.pop(path):
+            raise UserError(f"{self._folder}: damaged (the frames of {path}); remove it, and it is computed again")
+        return frames
+
 
 class FeatureExample(TypedDict):
     frames: Stored
@@ -114,15 +130,16 @@ class FeatureClips(Dataset[FeatureExample]):
 
     def __init__(self, cache: FeatureCache, clips: Clips) -> None:
         """Take clips that are among those of the cache, and cut as those were."""
-        self._clips, self._lengths = clips, clips.lengths()
-        self._frames = [cache.of(utterance.path) for utterance in clips.utterances]
+        self._cache, self._clips, self._lengths = cache, clips, clips.lengths()
+        self._paths = [utterance.path for utterance in clips.utterances]
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._paths)
 
     def __getitem__(self, index: int) -> FeatureExample:
         label = self._clips[index]["label"]
-        return {"frames": self._frames[index], "samples": self._lengths[index], "label": label, "clip": index}
+        frames = self._cache.checked(self._paths[index])
+        return {"frames": frames, "samples": self._lengths[index], "label": label, "clip": index}
 
     def lengths(self) -> list[int]:
         """Samples of each clip at 16 kHz."""
@@ -193,6 +210,7 @@ def build(
         "do_normalize": collator.do_normalize,
         "dtype": str(dtype).removeprefix("torch."),
         "audio": audio_identity(clips),
+        "clips": len(frames),
         "bytes": (1 + sum(counts)) * channels * STORED[dtype].itemsize,
     }
     place = folder / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
@@ -200,8 +218,13 @@ def build(
         log.info("output of the frozen %s: read from %s", part.name, place)
     else:
         check_space(place, made_from["bytes"], part)
-        write(place, made_from, classifier.to(device()), collator, clips, dtype, part)
-        log.info("output of the frozen %s: %.0f MB in %s", part.name, made_from["bytes"] / 1e6, place)
+        with locked(place, wait=True):
+            # Another run may have written it meanwhile; it is then read, and not replaced under that run.
+            if not is_whole(place, made_from):
+                if place.exists():
+                    log.warning("warning: %s: it is damaged, and is computed again", place)
+                write(place, made_from, classifier.to(device()), collator, clips, dtype, part)
+                log.info("output of the frozen %s: %.0f MB in %s", part.name, made_from["bytes"] / 1e6, place)
     return FeatureCache(place, dtype, frames, channels)
 
 
@@ -219,11 +242,13 @@ def audio_identity(clips: Clips) -> str:
 
 
 def is_whole(place: Path, made_from: MadeFrom) -> bool:
-    """Whether the file is there, made from the same and of the right size."""
-    if not (place / MADE_FROM).is_file() or not (place / FRAMES).is_file():
+    """Whether the files are there, made from the same and of the right sizes."""
+    try:
+        same: bool = json.loads((place / MADE_FROM).read_text(encoding="utf-8")) == made_from
+        sizes = [(place / name).stat().st_size for name in (FRAMES, SUMS)]
+    except (OSError, ValueError):
         return False
-    same: bool = json.loads((place / MADE_FROM).read_text(encoding="utf-8")) == made_from
-    return same and (place / FRAMES).stat().st_size == int(made_from["bytes"])
+    return same and sizes == [made_from["bytes"], 4 * (1 + made_from["clips"])]
 
 
 def check_space(place: Path, needed: int, part: Part) -> None:
@@ -249,12 +274,16 @@ def write(
     """Run the part over every clip; written in order rather than through a map, which a full disk would crash."""
     with replacing(place, folder=True) as temporary:
         temporary.mkdir()
+        silence = stored(part.run(classifier, torch.zeros(1, MINIMUM, device=device()))[..., :1], dtype)
+        sums = [zlib.crc32(silence)]
         with (temporary / FRAMES).open("wb") as file:
-            silence = part.run(classifier, torch.zeros(1, MINIMUM, device=device()))
-            file.write(stored(silence[..., :1], dtype))
+            file.write(silence)
             for index in progress(range(len(clips)), f"Running the frozen {part.name}", total=len(clips)):
                 waveform = collator([clips[index]])["input_values"].to(device())
-                file.write(stored(part.run(classifier, waveform), dtype))
+                content = stored(part.run(classifier, waveform), dtype)
+                sums.append(zlib.crc32(content))
+                file.write(content)
+        np.array(sums, "<u4").tofile(temporary / SUMS)
         assert (temporary / FRAMES).stat().st_size == made_from["bytes"]
         write_json(temporary / MADE_FROM, made_from)
 
