@@ -270,6 +270,12 @@ def test_a_disk_that_is_too_small_is_told_before_the_work(prepared, tmp_path, mo
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_data_that_cannot_be_written_is_told_with_the_key_that_needs_it(prepared, tmp_path):
+    (tmp_path / "data").write_text("a file in the place of a folder")
+    with pytest.raises(UserError, match=r"data.features: it cannot be written .*trainer.cache_features=false"):
+        built(some(prepared), tmp_path / "data" / "features")
+
+
 def trained(prepared, folder, cached):
     """The log of two epochs and the final weights."""
     cfg = composed(

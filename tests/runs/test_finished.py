@@ -1,9 +1,12 @@
 import csv
+from itertools import product
 
+import pytest
 import yaml
 from conftest import composed
 from toy_runs import EMOTIONS, toy_run
 
+from ser.errors import UserError
 from ser.results import comparison, report
 from ser.runs import finished
 from ser.runs.settings import decisive, flat, plain
@@ -27,6 +30,25 @@ def test_pooled_answers_say_which_run_gave_them_and_older_files_are_read_as_well
     assert again.emotions == run.scored.emotions
     assert sorted(again.origins, key=str) == sorted(origins, key=str)
     assert by_origin(again) == by_origin(pooled)
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        *product(("classification_report.json", "environment.json", "predictions.csv"), ("", "half", "lines", "noise")),
+        *product(("config.yaml",), ("", "noise")),
+    ],
+)
+def test_a_damaged_file_of_a_finished_run_is_named(name, cut, tmp_path):
+    toy_run(tmp_path / "run")
+    path = tmp_path / "run" / name
+    content = path.read_bytes()
+    lines = b"".join(content.splitlines(keepends=True)[:-2])
+    path.write_bytes(
+        {"": b"", "half": content[: len(content) // 2 - 3], "lines": lines, "noise": b"\xff\x00\x80" * 20}[cut]
+    )
+    with pytest.raises(UserError, match=rf"{name}: the file is damaged"):
+        finished.read(tmp_path / "run")
 
 
 def by_origin(scored):

@@ -253,7 +253,13 @@ def is_whole(place: Path, made_from: MadeFrom) -> bool:
 
 def check_space(place: Path, needed: int, part: Part) -> None:
     """Refuse before the work what would fill the disk at its end."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{place.parent}: it cannot be written ({error.strerror}), and trainer.cache_features=true keeps what "
+            f"the {part.name} computes there; give trainer.cache_features=false or another data_dir"
+        ) from error
     free = shutil.disk_usage(place.parent).free
     if free < needed:
         raise UserError(

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,31 @@ def read(folder: Path) -> Run:
     """Read a finished run, or several that were pooled.
 
     Raises:
-        UserError: the folder holds no finished run.
+        UserError: the folder holds no finished run, or a file of it is damaged.
     """
     report, used = (json_of(folder, name) for name in (REPORT, FINISHED))
-    settings = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    return Run(folder, report, used, settings, scored_in(folder))
+    with damage_named(folder / CONFIG):
+        settings = dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
+    with damage_named(folder / PREDICTIONS):
+        scored = scored_in(folder)
+    return Run(folder, report, used, settings, scored)
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Name a file whose content cannot be what `ser` wrote.
+
+    Raises:
+        UserError: it cannot.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise UserError(
+            f"{path}: the file is damaged ({type(error).__name__}); run the command that wrote it again"
+        ) from error
 
 
 def scored_in(folder: Path) -> Scored:
@@ -74,6 +95,8 @@ def scored_in(folder: Path) -> Scored:
         reader = csv.DictReader(file)
         emotions = [name for name in reader.fieldnames or () if name not in FIRST]
         rows = list(reader)
+    if {row["path"] for row in rows} != utterances.keys():
+        raise ValueError(f"{PREDICTIONS} and {TEST} are about other recordings")
     shares = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
     pooled = "seed" in (reader.fieldnames or ())
     origins = [(int(row["seed"]), int(row["fold"]) if row["fold"] else None) for row in rows] if pooled else None
@@ -89,5 +112,6 @@ def json_of(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     if not path.is_file():
         raise UserError(f"{folder}: no {name} here: it is not the folder of a finished run")
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    with damage_named(path):
+        content = dict(json.loads(path.read_text(encoding="utf-8")))
     return content
