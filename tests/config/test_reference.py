@@ -23,3 +23,8 @@ def test_every_key_of_every_command_has_a_type(command):
 def test_a_type_without_a_name_is_a_mistake_of_ours():
     with pytest.raises(KeyError):
         type_name(bytes)
+
+
+@pytest.mark.parametrize("command", sorted(SCHEMAS))
+def test_every_key_of_every_command_has_a_meaning(command):
+    assert [key.name for key in keys(SCHEMAS[command]) if not key.meaning] == []

@@ -17,6 +17,7 @@ class Model:
     """An encoder and what is put on it."""
 
     name: str = MISSING
+    """The name of the model, which stands in the names of folders."""
     pretrained: str | None = field(default=None, metadata=PATH)
     """A hub name or a local folder in the hub's layout; null: random weights of the shape that `config` gives."""
     freeze: str = MISSING
@@ -33,6 +34,7 @@ class Model:
     lora_alpha: float = number(above=0)
     """The update is scaled by `lora_alpha / lora_rank`."""
     lora_dropout: float = number(least=0, below=1)
+    """Share of the input of each update that dropout sets to zero in training."""
     gradient_checkpointing: bool = MISSING
     """Compute each layer again in the backward pass and keep no activations: less memory, a third more time."""
     config: dict[str, Any] = field(default_factory=dict)

@@ -21,6 +21,7 @@ class Protocol:
     """How a corpus is divided: clips at random (`test_fraction`), whole speakers (`test_speakers`) or a table."""
 
     name: str = MISSING
+    """The name of the protocol, which stands in the names of folders and beside every number."""
     seed: int = number(least=0, most=2**32 - 1)
     """Draws the clips (`test_fraction`) or the validation speakers; independent of the seed of training."""
     fold: int | None = None

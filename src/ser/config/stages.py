@@ -25,8 +25,11 @@ class PrepareData:
     corpus: Corpus = MISSING
     protocol: Protocol = MISSING
     root: str | None = field(default=None, metadata=PATH)
+    """The folder of the corpus; a corpus that the package makes itself needs none."""
     data_dir: str = field(default=MISSING, metadata=PATH)
+    """Where the manifest, the splits, the audit and the 16 kHz cache are written."""
     audit: Audit = MISSING
+    """`warn`: name what stands on both sides of the split; `strict`: refuse it."""
 
 
 @dataclass
@@ -43,14 +46,19 @@ class Train:
     root: str | None = field(default=None, metadata=PATH)
     """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str = field(default=MISSING, metadata=PATH)
+    """What `prepare-data` wrote."""
     audit: Audit = MISSING
+    """`warn`: name what stands on both sides of the split; `strict`: refuse it."""
     seed: int = field(default=MISSING, metadata=SEED)
+    """Decides the initial head, the order of clips, dropout and masks."""
     seeds: list[int] = field(default=MISSING, metadata=SEED)
     """Everything is run with each of these seeds; `seed` alone by default."""
     output_dir: str = field(default=MISSING, metadata=PATH)
     """The run folder; where there are folds or several seeds, each run has its own below it."""
     overwrite: bool = MISSING
+    """Replace the run in `output_dir`, when the new one is finished."""
     resume: bool = MISSING
+    """Continue the run in `output_dir` from its newest checkpoint."""
 
     def __post_init__(self) -> None:
         """Refuse two orders that contradict each other."""
@@ -68,7 +76,9 @@ class Compare:
     runs: Any = field(default=MISSING, metadata=PATHS)
     """Folders or patterns: one, or a list of them."""
     output_dir: str = field(default=MISSING, metadata=PATH)
+    """Where the comparison is written."""
     published: bool = MISSING
+    """Show the paper's numbers beside those of the same protocol."""
 
     def __post_init__(self) -> None:
         """One is a list of one; refuse none."""
@@ -82,9 +92,13 @@ class Evaluate:
     """Values of `ser evaluate`."""
 
     checkpoint: str = field(default=MISSING, metadata=PATH)
+    """A run folder, or a checkpoint folder."""
     split: Side = MISSING
+    """The split that is scored."""
     batch_size: int = number(least=1)
+    """Clips of one forward pass; it does not change a prediction."""
     root: str | None = field(default=None, metadata=PATH)
+    """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str | None = field(default=None, metadata=PATH)
     """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
     output_dir: str | None = field(default=None, metadata=PATH)

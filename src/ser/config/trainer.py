@@ -15,26 +15,37 @@ class Trainer:
     """What we set of `transformers.TrainingArguments`, under the same names where it has one."""
 
     num_train_epochs: float = number(above=0)
+    """Passes over the training split."""
     max_steps: int = number(least=1, also=(-1,))
     """Optimizer steps; overrides the epochs where it is positive."""
     per_device_train_batch_size: int = number(least=1)
+    """Clips of one forward pass in training."""
     per_device_eval_batch_size: int = number(least=1)
+    """Clips of one forward pass in evaluation and scoring."""
     gradient_accumulation_steps: int = number(least=1)
+    """Forward passes whose gradients one optimizer step sums up."""
     learning_rate: float = number(least=0)
     """Peak rate of the encoder."""
     head_learning_rate: float | None = number(None, least=0)
     """Peak rate of projection, classifier and layer weights; null: the encoder's."""
     lr_scheduler_type: str = MISSING
+    """How the learning rate changes: a schedule of transformers (`linear`, `cosine`, `constant`, ...)."""
     warmup_steps: float = number(least=0)
     """Steps of linear warm-up; a value below 1 is a share of all steps."""
     weight_decay: float = number(least=0)
+    """Decoupled weight decay of the optimizer, of all weights but biases and norms."""
     max_grad_norm: float = number(least=0)
+    """Largest norm of the gradients of a step; larger ones are scaled down to it."""
     optim: str = MISSING
+    """An optimizer of transformers (`adamw_torch_fused`, `adamw_torch_8bit`, ...)."""
     eval_strategy: Interval = MISSING
     """Evaluate, save and log every so many steps, or after each epoch."""
     eval_steps: int = number(least=1)
+    """Optimizer steps between two evaluations, with `eval_strategy=steps`."""
     save_steps: int = number(least=1)
+    """Optimizer steps between two checkpoints, with `eval_strategy=steps`; a multiple of `eval_steps`."""
     logging_steps: int = number(least=1)
+    """Optimizer steps between two lines of the training loss, with `eval_strategy=steps`."""
     save_total_limit: int = number(least=0)
     """Checkpoints kept, the newest ones. Those that are needed stay even above it: the newest, the best one, and what
     resuming starts from."""
@@ -93,8 +104,9 @@ class Trainer:
     """Share of the target that is spread over all emotions (arXiv 1512.00567): the higher, the less sure of itself the
     model is made; 0: all of it on the emotion of the clip."""
     precision: Precision = MISSING
+    """Number format of the forward pass; `auto`: bf16 where the device has it, else fp16 on a GPU, else fp32."""
     hf: dict[str, Any] = field(default_factory=dict)
-    """Any other field of TrainingArguments."""
+    """Any other field of transformers.TrainingArguments: one that no key of ours decides."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, and checkpoints that no evaluation judges: the best could not be found there."""
@@ -108,4 +120,6 @@ class Trainer:
 @dataclass
 class Tracking:
     name: Tracker = MISSING
+    """Where training is followed besides the run folder."""
     project: str | None = None
+    """The project in Weights & Biases."""

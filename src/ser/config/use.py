@@ -41,7 +41,9 @@ class Predict:
     """Seconds: a longer recording is not answered as one. A model trained on sentences knows nothing of minutes, and
     what attention needs grows with the square of the length."""
     combine: Combine = MISSING
+    """How several checkpoints predict together: the mean of their probabilities, or the share of their votes."""
     batch_size: int = number(least=1)
+    """Clips of one forward pass; it does not change a prediction."""
     sample_rate: int = number(least=1000, most=1_000_000)
     """Hertz, of raw samples from `audio=-`; a WAV has a header that says."""
     channels: int = number(least=1, most=1024)
@@ -69,10 +71,13 @@ class Push:
     """Values of `ser push`. The login is that of `hf auth login` or HF_TOKEN: a token has no key here."""
 
     checkpoint: str = field(default=MISSING, metadata=PATH)
+    """A finished run folder, or a checkpoint folder inside one."""
     repo: str = MISSING
+    """`USER/NAME` on the hub."""
     private: bool = MISSING
     """Of a repository that is created; one that everybody can read is then refused."""
     dry_run: bool = MISSING
+    """Write what would be sent into a folder, and send nothing."""
     output_dir: str | None = field(default=None, metadata=PATH)
     """Where a dry run writes what would be sent; null: a folder `push` beside the checkpoint."""
 
@@ -87,8 +92,11 @@ class Hub:
     """Whether `ser train` sends its checkpoint to the hub at the end, as `ser push` does."""
 
     push: bool = MISSING
+    """Send the checkpoint to the hub when training is finished; the login is tried first."""
     repo: str | None = None
+    """`USER/NAME` on the hub."""
     private: bool = MISSING
+    """Of a repository that is created."""
 
     def __post_init__(self) -> None:
         """Refuse to push to nowhere."""
@@ -101,13 +109,17 @@ class Export:
     """Values of `ser export`."""
 
     checkpoint: str = field(default=MISSING, metadata=PATH)
+    """A run folder, a checkpoint folder or a repository of the hub."""
     format: Format = MISSING
+    """The format of the exported model."""
     quantize: Quantize | None = None
     """A second model, whose matrix products are computed in this type; null: none."""
     score: bool = MISSING
     """Score the checkpoint and what was made of it on the test list, where the data are here."""
     batch_size: int = number(least=1)
+    """Clips of one forward pass while the test split is scored."""
     root: str | None = field(default=None, metadata=PATH)
+    """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str | None = field(default=None, metadata=PATH)
     """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
     output_dir: str | None = field(default=None, metadata=PATH)
@@ -145,7 +157,9 @@ class Serve:
     patience: float = number(above=0)
     """Seconds that a file may take to arrive, and that the page's recordings are then kept for its player."""
     combine: Combine = MISSING
+    """As that of `ser predict`."""
     batch_size: int = number(least=1)
+    """Clips of one forward pass; it does not change a prediction."""
 
     def __post_init__(self) -> None:
         """One checkpoint is a list of one; refuse limits that let nothing through."""
