@@ -1,6 +1,6 @@
 import pytest
 
-from ser.serving.memory import Holding, MemoryBudget
+from ser.serving.memory import Holding, MemoryBudget, reserved, written
 from ser.serving.responses import Refused
 
 
@@ -49,3 +49,16 @@ def test_an_answer_takes_the_place_of_its_body():
         holding.pin()
         holding.resize(4)
         assert budget.used == 4
+
+
+def test_reserved_room_grows_in_its_place_and_is_handed_out_without_a_copy():
+    room = reserved(1)
+    room.write(b"ab")
+    content = written(room)
+    room[0:1] = b"x"
+    assert bytes(content) == b"xb"
+
+
+def test_room_that_the_system_does_not_have_is_refused():
+    with pytest.raises(Refused, match="there is no memory for"):
+        reserved(1e11)

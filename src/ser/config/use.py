@@ -143,7 +143,8 @@ class Serve:
     allowed_hosts: Any = field(default_factory=list)
     """Host names without a port at which a proxy in front of the server answers; none: those of this machine alone."""
     max_megabytes: float = number(above=0)
-    """Of a file. All recordings in memory together take at most `queue` + 1 times as much."""
+    """Of a file. All recordings in memory together take at most `queue` + 1 times as much; the buffers
+    of connections take at most 60 MB beside them, and a prediction what it needs."""
     longest: float = number(above=0)
     """Seconds: a longer recording is not answered as one, see `ser predict`."""
     max_minutes: float = number(above=0)

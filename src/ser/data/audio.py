@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +40,9 @@ SAMPLE_RATE = 16_000
 
 Int16 = npt.NDArray[np.int16]
 
-Source = Path | bytes
-"""A file, or what is in one: what a server was sent is never on a disk."""
+Content = bytes | memoryview
+"""What is in a file: what a server was sent is never on a disk."""
+Source = Path | Content
 
 FULL_SCALE = 32767
 SILENCE = 33
@@ -154,7 +155,7 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
         raise UnreadableAudio("no header gives its rate; audio=- takes raw samples")
     if isinstance(source, Path) and not stat.S_ISREG(source.stat().st_mode):  # a pipe would be waited for
         raise UnreadableAudio("it is no regular file")
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
+    with source.open("rb") if isinstance(source, Path) else reader(source) as content:
         pieces, is_mp3 = checked(content)
         whole = pieces == [range(content.seek(0, io.SEEK_END))]
         try:
@@ -173,6 +174,11 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
         except soundfile.LibsndfileError as error:
             said = error.error_string.strip() or "no reason is given"
             raise UnreadableAudio(f"it cannot be decoded, being damaged or cut short ({said})") from error
+
+
+def reader(content: Content) -> BinaryIO:
+    """Content as a file; it is not copied."""
+    return io.BufferedReader(View(io.BytesIO(), [memoryview(content)]))
 
 
 def named(path: Path) -> Path | bytes:

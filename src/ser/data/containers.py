@@ -73,7 +73,7 @@ def is_placeholder(size: int) -> bool:
     return size < 0 or (size >= HUGE and (-size % STEP <= NEAR or size % STEP < 64 or size % 10**9 == 0))
 
 
-Pieces = Sequence["bytes | range"]
+Pieces = Sequence["bytes | memoryview | range"]
 """What libsndfile is given to read: stretches of a file, and bytes that stand between them."""
 
 
@@ -106,8 +106,8 @@ class View(io.RawIOBase):
                 filled, self._at = filled + len(content), self._at + len(content)
         return filled
 
-    def _content(self, piece: bytes | range) -> bytes:
-        if isinstance(piece, bytes):
+    def _content(self, piece: bytes | memoryview | range) -> bytes | memoryview:
+        if not isinstance(piece, range):
             return piece
         self._file.seek(piece.start)
         return self._file.read(len(piece))

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ser.data.audio import UnreadableAudio
+from ser.data.audio import Content, UnreadableAudio
 from ser.data.found import printable
 from ser.errors import UserError
 from ser.inference.answers import Form
@@ -52,8 +52,8 @@ class PredictEndpoint:
                 return
             except (Refused, UnreadableAudio, UserError) as error:
                 holding.release()
-                await body.discard()
                 response = refusal(error)
+            await body.discard()  # not above, where the error's traceback keeps what has been read
             await response(scope, receive, send)
 
     async def response(self, request: Request, body: Body, holding: Holding) -> Response:
@@ -68,7 +68,7 @@ class PredictEndpoint:
         holding.resize(len(content))
         return Response(content, media_type="application/json")
 
-    def answer(self, recording: bytes, stretches: tuple[float, float] | None) -> bytes:
+    def answer(self, recording: Content, stretches: tuple[float, float] | None) -> bytes:
         """The JSON of the answers; made in the worker's thread, since an hour of windows takes a while."""
         answers = [self.service.whole(recording)] if stretches is None else self.service.windows(recording, *stretches)
         content = {"answers": [self.form.as_dict(answer) for answer in answers]}

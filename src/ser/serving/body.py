@@ -1,6 +1,5 @@
 """Read what a client sends, within the limits on its size, on its time and on the memory of the server."""
 
-import io
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -8,7 +7,7 @@ from typing import TypeVar
 import anyio
 from starlette.requests import ClientDisconnect, Request
 
-from ser.serving.memory import RETRY, Holding
+from ser.serving.memory import RETRY, Holding, reserved, written
 from ser.serving.responses import Refused
 
 DISCARD_SECONDS = 5
@@ -34,14 +33,14 @@ class Body:
         self.is_evicted = True
         self.scope.cancel()
 
-    async def whole(self, holding: Holding) -> bytes:
+    async def whole(self, holding: Holding) -> memoryview:
         """Read all of it; see `read` for what it raises."""
 
-        async def collected(pieces: Pieces) -> bytes:
-            content = io.BytesIO()
+        async def collected(pieces: Pieces) -> memoryview:
+            room = reserved(self.max_megabytes)
             async for piece in pieces:
-                content.write(piece)
-            return content.getvalue()  # shares the memory of `content`; joining pieces would double it
+                room.write(piece)
+            return written(room)
 
         return await self.read(collected, holding)
 

@@ -1,13 +1,36 @@
-"""The memory that recordings take: one budget for every body, upload and answer."""
+"""The memory that recordings take: one budget for every body, upload and answer.
 
+A body is read into pages of its own (`reserved`), outside the heap. There, a block that grows as it is read is moved
+again and again, and leaves holes that the system does not get back: half as much again as the recordings themselves.
+"""
+
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from mmap import mmap
 
 from ser.serving.responses import Refused
 
 RETRY = 5
 """Seconds after which a client may ask again."""
+
+
+def reserved(megabytes: float) -> mmap:
+    """Room to write to. Only the pages that have been written take memory, and the system has them back at once.
+
+    Raises:
+        Refused: the system has no room.
+    """
+    try:
+        return mmap(-1, math.ceil(megabytes * 1e6))
+    except OSError as error:
+        raise Refused(503, f"there is no memory for {megabytes:g} MB: ask again in {RETRY} s", RETRY) from error
+
+
+def written(room: mmap) -> memoryview:
+    """What was written to reserved room; it is not copied."""
+    return memoryview(room)[: room.tell()].toreadonly()
 
 
 class MemoryBudget:

@@ -79,17 +79,19 @@ class SecurityMiddleware:
             self.check(scope)
             if scope["path"] in EVENTS:
                 with self.budget.holding(body.evict) as holding:
-                    content = await body.whole(holding)
+                    content = bytes(await body.whole(holding))
                 receive = replayed(self.event(content) if scope["path"] == EVENT else content, receive)
         except Refused as error:
-            await body.discard()
-            return await refusal(error)(scope, receive, with_headers(send))
+            response = refusal(error)
         except ClientDisconnect:
             return None
-        headers = [
-            (name, value) for name, value in scope["headers"] if not name.decode("latin-1").startswith(FORWARDED)
-        ]
-        await self.app({**scope, "headers": headers}, receive, with_headers(send))
+        else:
+            headers = [
+                (name, value) for name, value in scope["headers"] if not name.decode("latin-1").startswith(FORWARDED)
+            ]
+            return await self.app({**scope, "headers": headers}, receive, with_headers(send))
+        await body.discard()
+        return await response(scope, receive, with_headers(send))
 
     def check(self, scope: Scope) -> None:
         """Raise Refused unless the request is for this server, from its own page or a program, and for a path of it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
+from ser.data.audio import Content
 from ser.inference.answers import Answer
 from ser.inference.sliding import mean
 from ser.inference.timeline import timeline_figure
@@ -37,7 +38,7 @@ class PanelContent:
     """Whether the probabilities sum to one."""
 
 
-def analyse(service: PredictionService, recording: bytes, window: float, hop: float) -> PanelContent:
+def analyse(service: PredictionService, recording: Content, window: float, hop: float) -> PanelContent:
     """Answer a recording as one where it is short enough, else by the mean over its windows.
 
     Raises:

@@ -1,6 +1,7 @@
 """Predictions for recordings in memory: those of `ser predict`, within limits."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -8,8 +9,9 @@ import numpy as np
 
 from ser.config.use import check_stretches
 from ser.data import audio
-from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
+from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Content, Int16, UnreadableAudio
 from ser.data.windows import of_file
+from ser.errors import UserError
 from ser.inference.answers import Answer
 from ser.inference.predictor import Predictor, Said
 from ser.inference.sliding import slide
@@ -31,18 +33,19 @@ class PredictionService:
     stopping: Event = field(default_factory=Event)
     """Set where the server ends: a long recording is then left."""
 
-    def whole(self, recording: bytes) -> Answer:
+    def whole(self, recording: Content) -> Answer:
         """One answer.
 
         Raises:
             UnreadableAudio: see `ser.data.audio.short`.
         """
         samples = audio.short(recording, self.longest)
-        (said,) = self.predictor.answers([samples]).each()
+        with model_errors():
+            (said,) = self.predictor.answers([samples]).each()
         check_finite(said)
         return Answer(NAME, 0.0, len(samples) / SAMPLE_RATE, said, warning=audio.oddity(samples))
 
-    def windows(self, recording: bytes, window: float, hop: float) -> list[Answer]:
+    def windows(self, recording: Content, window: float, hop: float) -> list[Answer]:
         """An answer for each window.
 
         Raises:
@@ -52,7 +55,7 @@ class PredictionService:
         check_stretches(window, hop, self.longest)
         answers: list[Answer] = []
         blocks = self.limited(of_file(recording))
-        for answer in slide(NAME, blocks, window, hop, self.predictor, self.predictor.batch_size):
+        for answer in self.slid(blocks, window, hop):
             if self.stopping.is_set():
                 raise Refused(503, "the server is stopping")
             assert answer.said is not None
@@ -62,6 +65,10 @@ class PredictionService:
             raise UnreadableAudio(TOO_SHORT)
         return answers
 
+    def slid(self, blocks: Iterable[Int16], window: float, hop: float) -> Iterator[Answer]:
+        with model_errors():
+            yield from slide(NAME, blocks, window, hop, self.predictor, self.predictor.batch_size)
+
     def limited(self, blocks: Iterable[Int16]) -> Iterator[Int16]:
         samples = 0
         for block in blocks:
@@ -69,6 +76,15 @@ class PredictionService:
             if samples > 60 * self.max_minutes * SAMPLE_RATE:
                 raise UnreadableAudio(f"it is longer than max_minutes={self.max_minutes:g}")
             yield block
+
+
+@contextmanager
+def model_errors() -> Iterator[None]:
+    """Raise what the predictor reports of a checkpoint as an error of the server: no client can mend it."""
+    try:
+        yield
+    except UserError as error:
+        raise FloatingPointError(str(error)) from error
 
 
 def check_finite(prediction: Said) -> None:

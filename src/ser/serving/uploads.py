@@ -11,15 +11,16 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from mmap import mmap
 from pathlib import Path
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ser.serving.body import Body, Pieces
-from ser.serving.memory import Holding, MemoryBudget
+from ser.serving.memory import Holding, MemoryBudget, reserved, written
 from ser.serving.responses import Refused, refusal
 
 FILE = "/gradio_api/file="
@@ -32,16 +33,22 @@ SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
 class InMemoryParser(MultiPartParser):
-    """Starlette's parser of forms; what it holds is counted by the budget, so it needs no file on the disk."""
+    """Starlette's parser of forms; the content of the one file goes to memory that was reserved for it."""
 
-    spool_max_size = 2**62
+    def __init__(self, headers: Headers, pieces: Pieces, room: mmap) -> None:
+        super().__init__(headers, pieces, max_files=1, max_fields=0)
+        self.room = room
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Take a piece of the file: without fields there is no other part."""
+        self.room.write(memoryview(data)[start:end])
 
 
 @dataclass
 class Upload:
     """A recording that was sent by the page."""
 
-    content: bytes
+    content: memoryview
     holding: Holding = field(repr=False)
     users: int = 0
     """Requests for a prediction that wait for it."""
@@ -63,20 +70,26 @@ class Uploads:
         """Take the file of a form; the answer is the list of its path, as Gradio's page expects."""
         body = Body(request, self.max_megabytes + FORM, self.timeout)
         try:
-            with self.budget.holding(body.evict) as holding:
-                name, content = await body.read(lambda pieces: file_of(request, pieces), holding)
+            return JSONResponse([await self.received(request, body)])
         except ClientDisconnect:
             return Response(status_code=400)  # to nobody
         except Refused as error:
-            await body.discard()
-            return refusal(error)
-        return JSONResponse([self.keep(name, content)])
+            response = refusal(error)
+        await body.discard()  # not above, where the error's traceback keeps what has been read
+        return response
+
+    async def received(self, request: Request, body: Body) -> str:
+        """Read the file of a form, and keep it; returns its path."""
+        with self.budget.holding(body.evict) as holding:
+            room = reserved(body.max_megabytes)
+            name = await body.read(lambda pieces: name_of(request, pieces, room), holding)
+        return self.keep(name, written(room))
 
     async def progress(self, request: Request) -> Response:
         """Tell the page that there is no progress to wait for: Gradio would remember every upload it counts."""
         return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
 
-    def keep(self, name: str, content: bytes) -> str:
+    def keep(self, name: str, content: memoryview) -> str:
         """Keep a recording for a while.
 
         Returns:
@@ -120,7 +133,7 @@ class Uploads:
         return self.kept[path]
 
     @contextmanager
-    def pinned(self, path: str) -> Iterator[bytes]:
+    def pinned(self, path: str) -> Iterator[memoryview]:
         """The content of an upload, which does not give way to others before the end."""
         upload = self.find(path)
         upload.users += 1
@@ -149,11 +162,14 @@ class Uploads:
     async def pieces(self, path: str, size: int) -> AsyncIterator[bytes]:
         """Look the upload up for each piece: a slow reader does not keep it in memory."""
         for start in range(0, size, PIECE):
-            yield self.find(path).content[start : start + PIECE]
+            yield bytes(self.find(path).content[start : start + PIECE])
 
 
-async def file_of(request: Request, pieces: Pieces) -> tuple[str, bytes]:
-    """Name and content of the one file of a form.
+async def name_of(request: Request, pieces: Pieces, room: mmap) -> str:
+    """Write the content of the one file of a form to the room for it.
+
+    Returns:
+        Its name.
 
     Raises:
         Refused: it is no form, or not of one file.
@@ -161,10 +177,10 @@ async def file_of(request: Request, pieces: Pieces) -> tuple[str, bytes]:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Refused(400, "an upload is a form")
     try:
-        form = await InMemoryParser(request.headers, pieces, max_files=1, max_fields=0).parse()
+        form = await InMemoryParser(request.headers, pieces, room).parse()
     except MultiPartException as error:
         raise Refused(400, f"this is no form of one file: {error.message}") from error
     file = form.get("files")
     if not isinstance(file, UploadFile):
         raise Refused(400, "this is no form of one file: it has no field 'files'")
-    return file.filename or "", file.file.read()
+    return file.filename or ""
