@@ -10,7 +10,8 @@ for name in ("resource", "fcntl", "termios", "pwd", "grp"):
     sys.modules[name] = None
 import importlib, pkgutil, ser
 for module in pkgutil.walk_packages(ser.__path__, "ser."):
-    if not module.name.startswith(("ser.serving", "ser.__main__")):  # Gradio is imported there
+    if not module.name.startswith(("ser.serving", "ser.__main__", "ser.export.predict")):
+        # Gradio, the command itself, and a file that is copied beside an export and imports what lies there.
         importlib.import_module(module.name)
 from ser.training.effort import peak_memory
 """

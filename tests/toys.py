@@ -7,6 +7,7 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from ser.corpora.ravdess import EMOTIONS
+from ser.data import manifest
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 
 
@@ -44,3 +45,10 @@ def configured(folder, **values):
     content = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**content, **values}))
     return folder
+
+
+def seal(data_dir):
+    """Make a manifest that a test has changed the prepared one."""
+    audit = data_dir / "audit.json"
+    utterances = manifest.read(data_dir / manifest.FILE)
+    audit.write_text(json.dumps({**json.loads(audit.read_text()), "manifest_sha256": manifest.checksum(utterances)}))

@@ -6,6 +6,7 @@ import pytest
 import soundfile
 from conftest import composed, write_corpus
 from test_train import run
+from toys import seal
 
 from ser import config
 from ser.commands.evaluate import WRITTEN, evaluate
@@ -106,6 +107,7 @@ def test_data_that_changed_since_training_are_refused(finished, data_dir, tmp_pa
     shutil.copytree(data_dir, tmp_path / "data")
     manifest = tmp_path / "data" / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",sad,20,", ",calm,20,"))
+    seal(tmp_path / "data")
     with pytest.raises(UserError, match=r"the data differ .*test_sha256"):
         score(finished, tmp_path / "data")
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from conftest import composed
 from test_train import run
+from toys import seal
 
 from ser import extras
 from ser.commands import export as command
@@ -67,6 +68,7 @@ def test_data_that_are_others_than_those_of_training_are_refused_before_anything
     shutil.copytree(data_dir, tmp_path / "data")
     manifest = tmp_path / "data" / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",sad,20,", ",calm,20,"))
+    seal(tmp_path / "data")
     with pytest.raises(UserError, match="the data differ"):
         make(alone, f"data_dir='{tmp_path / 'data'}'")
     assert not (tmp_path / "model-onnx").exists()

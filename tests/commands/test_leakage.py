@@ -9,6 +9,7 @@ import soundfile
 from conftest import composed, tone
 from sklearn.neighbors import KNeighborsClassifier
 from test_train import run
+from toys import seal
 
 from ser import config
 from ser.corpora.ravdess import EMOTION_CODES, EMOTIONS
@@ -44,6 +45,7 @@ def leaking(tmp_path_factory):
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
+    seal(data)
     return data
 
 

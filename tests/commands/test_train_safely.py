@@ -198,17 +198,6 @@ def test_a_run_does_not_go_on_with_other_data(interrupted, tmp_path):
     assert tree(interrupted) == before
 
 
-def test_a_run_whose_best_checkpoint_is_gone_does_not_go_on(interrupted, data_dir):
-    state = interrupted / "checkpoint-2" / "trainer_state.json"
-    state.write_text(json.dumps({**json.loads(state.read_text()), "best_model_checkpoint": "/elsewhere/checkpoint-1"}))
-    shutil.rmtree(interrupted / "checkpoint-1", ignore_errors=True)
-    with pytest.raises(
-        UserError, match=r"best checkpoint so far, checkpoint-1, is not in .*put it back, or start again"
-    ):
-        run(data_dir, interrupted, "resume=true")
-    assert (interrupted / "checkpoint-2").is_dir()
-
-
 def test_a_signal_ends_the_command_in_one_line_and_the_folder_is_free_again(data_dir, tmp_path):
     arguments = [*QUICK, "trainer.max_steps=1000", f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'run'}'"]
     start = [sys.executable, "-m", "ser", "train"]

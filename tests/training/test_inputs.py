@@ -116,7 +116,7 @@ def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_s
         ((), prefix.Layers(1)),
         (("model.freeze=encoder",), prefix.Layers(2)),
         (("model.freeze=cnn",), frontend),
-        (("model.lora_rank=2",), frontend),
+        (("model.lora_rank=2", "model.freeze=cnn"), frontend),
     ],
 )
 def test_the_cache_reaches_as_far_up_as_the_encoder_is_frozen(options, expected, caplog):
