@@ -23,8 +23,8 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_the_package_and_every_config_and_nothing_else(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    suffixes = (".py", ".html", ".css", ".md")
-    sources = [path for path in (CHECKOUT / "src").rglob("*") if path.suffix in suffixes]
+    suffixes = (".py", ".html", ".css", ".md", ".typed")
+    sources = [path for path in (CHECKOUT / "src").rglob("*") if path.name.endswith(suffixes)]
     modules = {path.relative_to(CHECKOUT / "src").as_posix() for path in sources}
     configs = {f"ser/{path.relative_to(CHECKOUT).as_posix()}" for path in (CHECKOUT / "configs").rglob("*.yaml")}
     assert len(configs) > 10

@@ -244,7 +244,7 @@ def check_scale(frames: npt.NDArray[Any]) -> None:
         )
 
 
-def resample(samples: Int16, sample_rate: int) -> Int16:
+def resample(samples: Int16, sample_rate: float) -> Int16:
     """Bring mono int16 samples from `sample_rate` hertz to 16 kHz.
 
     In float32, rounded here: on int16 soxr adds a dither of its own that no seed decides, and a clip would have other

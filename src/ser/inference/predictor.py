@@ -17,8 +17,9 @@ from ser.data.batches import Collator, Example, FeatureCollator, collator_for, i
 from ser.data.trim import boundaries
 from ser.errors import UserError
 from ser.models import checkpoint
+from ser.models.embeddings import Embedding, logits_and_embeddings
 from ser.models.families import depends_on_padding
-from ser.models.inference import logits
+from ser.models.inference import Batch, Logits, logits
 from ser.models.outputs import Outputs
 from ser.models.sources import checkpoint_anywhere
 
@@ -62,14 +63,42 @@ class Member:
         Raises:
             UserError: they are no numbers.
         """
-        heard = [clip[slice(*boundaries(clip))] for clip in clips] if self.trim else list(clips)
-        lengths = [len(clip) for clip in heard]
-        batches = list(within_memory(lengths, batch_size, depends_on_padding(self.classifier.config)))
-        examples = [Example(samples=clip, label=0, clip=0) for clip in heard]  # what else nobody reads here
-        made = logits(self.classifier, (self.collator([examples[index] for index in batch]) for batch in batches))
+        order, batches = self.batches(clips, batch_size)
+        return in_order(self.probabilities(logits(self.classifier, batches)), order)
+
+    def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Shares, list[Embedding]]:
+        """Return the probabilities of `answer` and the embedding of each clip, for the price of one of them.
+
+        Args:
+            clips: of 16 kHz, each `(samples,)`.
+            batch_size: clips of a batch, at most.
+            frames: return embeddings `(frames, width)` rather than their means `(width,)`.
+
+        Raises:
+            UserError: the probabilities are no numbers.
+        """
+        order, batches = self.batches(clips, batch_size)
+        made, embeddings = logits_and_embeddings(self.classifier, batches, frames)
+        by_clip = dict(zip((index for batch in order for index in batch), embeddings, strict=True))
+        return in_order(self.probabilities(made), order), [by_clip[index] for index in range(len(clips))]
+
+    def batches(self, clips: Sequence[Int16], batch_size: int) -> tuple[list[list[int]], Iterator[Batch]]:
+        """Return the clips of each batch, and the batches; none is padded where padding would change an answer."""
+        spoken = [clip[slice(*boundaries(clip))] for clip in clips] if self.trim else list(clips)
+        lengths = [len(clip) for clip in spoken]
+        order = list(within_memory(lengths, batch_size, depends_on_padding(self.classifier.config)))
+        examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # what else nobody reads here
+        return order, (self.collator([examples[index] for index in batch]) for batch in order)
+
+    def probabilities(self, made: Logits) -> Shares:
+        """Return the probabilities of logits, both `(clips, emotions)`.
+
+        Raises:
+            UserError: they are no numbers.
+        """
         if not np.isfinite(made).all():
             raise UserError(f"checkpoint={self.name}: its logits are not finite numbers, so its weights are broken")
-        return in_order(self.outputs.probabilities(made), batches)
+        return self.outputs.probabilities(made)
 
 
 def within_memory(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> Iterator[list[int]]:
@@ -88,6 +117,8 @@ class Said:
     """`(emotions,)`: probabilities, or the shares of the votes, in the order of the predictor's labels."""
     members: list[Shares]
     """The probabilities of each checkpoint, likewise."""
+    embedding: Embedding | None = None
+    """`(width,)`, where the predictor embeds."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +128,13 @@ class Answers:
     emotions: list[str]
     shares: Shares
     members: list[Shares]
+    embeddings: list[Embedding] | None = None
 
     def each(self) -> list[Said]:
         """Clip by clip."""
+        embeddings: Sequence[Embedding | None] = self.embeddings or [None] * len(self.emotions)
         return [
-            Said(emotion, self.shares[index], [member[index] for member in self.members])
+            Said(emotion, self.shares[index], [member[index] for member in self.members], embeddings[index])
             for index, emotion in enumerate(self.emotions)
         ]
 
@@ -113,9 +146,11 @@ class Predictor:
     members: list[Member]
     combine: Combine
     batch_size: int
+    embeds: bool = False
+    """Give an embedding of each clip beside its answer; for one checkpoint alone."""
 
     @classmethod
-    def of(cls, checkpoints: Sequence[str], combine: Combine, batch_size: int) -> "Predictor":
+    def of(cls, checkpoints: Sequence[str], combine: Combine, batch_size: int, embeds: bool = False) -> "Predictor":
         """Open checkpoints.
 
         Raises:
@@ -137,7 +172,7 @@ class Predictor:
                 )
         for member in members:
             log.info("%s", described(member))
-        return cls(members, combine, batch_size)
+        return cls(members, combine, batch_size, embeds)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -150,6 +185,9 @@ class Predictor:
         Several checkpoints: the mean of their probabilities; or by `vote` the share of them that choose an emotion,
         with the mean to decide between equal shares.
         """
+        if self.embeds:
+            shares, embeddings = self.members[0].embed(clips, self.batch_size, frames=False)
+            return Answers([self.labels[best] for best in shares.argmax(axis=1)], shares, [shares], embeddings)
         each = [self.by_label(member, member.answer(clips, self.batch_size)) for member in self.members]
         mean = np.mean(each, axis=0)
         if self.combine is Combine.mean:

@@ -106,14 +106,24 @@ class PooledHead:
         """
         inputs = input_values if input_features is None else input_features
         assert inputs is not None
-        attention_mask = self.input_mask(inputs, attention_mask)
-        frames = self.frames(attention_mask.sum(dim=-1)).clamp(min=1)
         hidden = (mask_time_indices, mask_feature_indices)
         masks = {} if hidden == (None, None) else {"mask_time_indices": hidden}
-        hidden_states = self.projector(self.encode(inputs, attention_mask, frames, **masks))
-        logits = self.classifier(self.pool(hidden_states, frames).to(self.classifier.weight.dtype))
+        logits = self.classify(*self.represent(inputs, attention_mask, **masks))
         loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def represent(
+        self, inputs: torch.Tensor, attention_mask: torch.Tensor | None, **masks: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the frame representations `(batch, time, width)` and how many frames each clip has `(batch,)`."""
+        attention_mask = self.input_mask(inputs, attention_mask)
+        frames = self.frames(attention_mask.sum(dim=-1)).clamp(min=1)
+        return self.encode(inputs, attention_mask, frames, **masks), frames
+
+    def classify(self, hidden_states: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        """Return the logits `(batch, emotions)` of frame representations `(batch, time, width)`."""
+        pooled = self.pool(self.projector(hidden_states), frames)
+        return self.classifier(pooled.to(self.classifier.weight.dtype))
 
     def input_mask(self, inputs: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
         """The mask of the input's steps `(batch, time)`; all ones where none was given."""

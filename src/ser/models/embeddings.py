@@ -1,0 +1,50 @@
+"""Embeddings: what the head pools, the frame representations of the encoder, as float32 arrays."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ser.models.inference import Batch, Logits, device
+
+Embedding = npt.NDArray[np.float32]
+"""`(width,)` of a clip, or `(frames, width)` of its frames."""
+
+
+@torch.inference_mode()
+def logits_and_embeddings(classifier: Any, batches: Iterable[Batch], frames: bool) -> tuple[Logits, list[Embedding]]:
+    """Run the encoder once over batches, for the logits and for the embeddings.
+
+    The representations are those before the projector: of the last layer, or the learned weighted sum of all layers
+    where the head has one. They do not depend on padding as long as the batches suit the encoder: see
+    `ser.inference.predictor.Member.batches`.
+
+    Args:
+        classifier: a `ser.models.heads.PooledHead`.
+        batches: of a collator.
+        frames: return each frame rather than the mean over the frames of a clip.
+
+    Returns:
+        Logits `(clips, emotions)`, and an embedding of each clip, in the order of the batches: `(width,)`, or with
+        `frames` `(frames, width)` of the clip's own length.
+    """
+    classifier.eval().to(device())
+    logits, embeddings = [], []
+    for batch in batches:
+        inputs = batch["input_values"] if "input_values" in batch else batch["input_features"]
+        states, counts = classifier.represent(inputs.to(device()), batch["attention_mask"].to(device()))
+        logits.append(classifier.classify(states, counts).float().cpu().numpy())
+        for clip, count in zip(states.float().cpu().numpy(), counts.tolist(), strict=True):
+            embeddings.append(clip[:count].copy() if frames else mean(clip[:count]))
+    return np.concatenate(logits), embeddings
+
+
+def mean(frames: Embedding) -> Embedding:
+    """Return the mean `(width,)` over frames `(frames, width)`.
+
+    >>> mean(np.array([[1, 2], [3, 6]], dtype=np.float32))
+    array([2., 4.], dtype=float32)
+    """
+    return frames.mean(axis=0, dtype=np.float64).astype(np.float32)
