@@ -37,8 +37,8 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
 """The model whose settings are used, and the shape of its random weights."""
 
 
-def clips_of_our_own(root: Path, number: int) -> Path:
-    """Noise under RAVDESS's names, at its rate and of its lengths: what it sounds like does not change the time."""
+def clips_of_our_own(root: Path, number: int, rate: int = 48_000) -> Path:
+    """Noise under RAVDESS's names and of its lengths: what it sounds like does not change the time."""
     generator = np.random.default_rng(0)
     names = [
         f"03-01-{emotion}-{intensity}-{statement}-{repetition}-{actor:02d}"
@@ -51,9 +51,9 @@ def clips_of_our_own(root: Path, number: int) -> Path:
     root.mkdir()
     for name in generator.permutation(names)[:number]:
         seconds = float(np.clip(generator.normal(3.7, 0.34), 2.9, 5.3))
-        noise = 0.02 * generator.standard_normal(int(48_000 * seconds))
-        noise[48_000:-48_000] *= 10  # a quiet second at both ends, as RAVDESS has
-        soundfile.write(root / f"{name}.wav", noise, 48_000, subtype="PCM_16")
+        noise = 0.02 * generator.standard_normal(int(rate * seconds))
+        noise[rate:-rate] *= 10  # a quiet second at both ends, as RAVDESS has
+        soundfile.write(root / f"{name}.wav", noise, rate, subtype="PCM_16")
     return root
 
 

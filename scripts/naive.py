@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--lists", type=Path, required=True, help="folder of train.csv and test.csv")
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--every", type=int, required=True, help="steps from one evaluation and checkpoint to the next")
+    parser.add_argument("--logging", type=int, required=True, help="steps from one logged loss to the next")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
@@ -63,10 +65,9 @@ def main() -> None:
         callbacks=[clock],
     )
     trainer.train()
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     result = {
-        "prepare": preparing, **clock.phases, "losses": losses, "memory": peak_memory(),
-        "clips": len(train) + len(test), "evaluated": len(test),
+        "prepare": preparing, "phases": clock.phases, "log": trainer.state.log_history, "memory": peak_memory(),
+        "clips": len(train) + len(test),
     }  # fmt: skip
     given.output.write_text(json.dumps(result))
 
@@ -91,9 +92,9 @@ def arguments(given: argparse.Namespace) -> TrainingArguments:
         max_steps=given.steps,
         learning_rate=1e-4,
         eval_strategy="steps",
-        eval_steps=given.steps,
-        save_steps=given.steps,
-        logging_steps=1,
+        eval_steps=given.every,
+        save_steps=given.every,
+        logging_steps=given.logging,
         save_total_limit=2,
         remove_unused_columns=False,
         use_cpu=not torch.cuda.is_available(),

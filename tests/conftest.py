@@ -17,6 +17,8 @@ from ser.corpora.ravdess import EMOTION_CODES
 from ser.data.prepared import open_prepared, prepare
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+for room in ("models", "training"):
+    sys.path.append(str(Path(__file__).parent / room))  # their toys, for tests/gpu
 
 
 def composed(command, *overrides):
@@ -78,6 +80,16 @@ def write_corpus(root, actors=range(1, 25), repetitions=("01",), seconds=0.25, r
                     path = folder / f"03-01-{emotion}-01-{statement}-{repetition}-{actor:02d}.wav"
                     soundfile.write(path, tone(length, rate, frequency), rate, subtype="PCM_16")
     return root
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request):
+    """Where a test of tests/gpu computes: the CPU or, marked `gpu`, a GPU, which `ser` takes wherever there is one."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+    if request.param == "cpu" and torch.cuda.is_available():
+        pytest.skip("there is a GPU here, which `ser` takes")
+    return torch.device(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 def report(tmp_path_factory):
     """The benchmark of a toy shape on clips of its own."""
     folder = tmp_path_factory.mktemp("benchmark")
-    arguments = ("--model", "tiny", "--clips", "24", "--steps", "2", "--rounds", "1", "--json", folder / "numbers.json")
+    arguments = ("--model", "tiny", "--clips", "24", "--steps", "4", "--rounds", "1", "--json", folder / "numbers.json")
     result = subprocess.run(
         [sys.executable, SCRIPTS / "benchmark.py", *arguments], capture_output=True, text=True, cwd=folder
     )
@@ -37,6 +37,15 @@ def test_the_table_says_what_differs(report):
     assert "| training, a step |" in table
     assert "- fast: bf16; batches of 8 of like length" in table
     assert "- fast, trimmed: other input" in table
+
+
+def test_warm_up_evaluations_and_checkpoints_are_left_out_of_the_time_of_a_step(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from benchmark import seconds_of_a_step
+
+    losses = [{"step": step, "loss": 1.0, "seconds": seconds} for step, seconds in ((2, 50), (4, 54), (6, 80), (8, 84))]
+    evaluation = {"step": 4, "eval_loss": 1.0, "seconds": 70}
+    assert seconds_of_a_step([*losses[:2], evaluation, *losses[2:]]) == 2
 
 
 def test_the_arithmetic_of_a_step_is_that_of_the_published_shapes():

@@ -8,7 +8,7 @@ from transformers import TrainerCallback, Wav2Vec2Config, set_seed
 from ser.data.batches import Clips, Collator
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
-from ser.training.attention import MASKED, attending
+from ser.training.attention import MASKED
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 SHAPE = dict(
@@ -310,31 +310,6 @@ def test_no_step_of_training_waits_for_the_device(objective, prepared, tmp_path,
     trainer.model.set_attn_implementation(MASKED)
     trainer.train()
     assert watched.steps == 2
-
-
-class Alarmed(TrainerCallback):
-    """CUDA's own alarm for each wait of the host, from the batches in hand to the changed weights."""
-
-    def on_step_begin(self, *args, **kwargs):
-        torch.cuda.set_sync_debug_mode("error")
-
-    def on_step_end(self, *args, **kwargs):
-        torch.cuda.set_sync_debug_mode("default")
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_cuda_itself_finds_no_wait_in_a_step(prepared, tmp_path, monkeypatch):
-    monkeypatch.setitem(SHAPE, "mask_time_prob", 0.5)
-    monkeypatch.setitem(SHAPE, "mask_time_length", 2)
-    trainer = ready(prepared, tmp_path, "trainer=fast", "trainer.precision=bf16", "trainer.max_steps=2")
-    trainer.add_callback(Alarmed())
-    try:
-        with attending(trainer.model, trainer.options.attention, bf16=True):
-            trainer.train()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert trainer.state.global_step == 2
 
 
 def test_the_evaluation_loss_is_a_mean_over_clips_however_they_are_batched(prepared, tmp_path):

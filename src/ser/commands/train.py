@@ -117,7 +117,7 @@ def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepare
         places.remove_earlier_report()
     with opened(place.work, cfg):
         write_lists(place.work, lists)
-        with checkpoints.full_disk_told(place.work.path):
+        with checkpoints.full_disk_told(place.work.path), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
             fine_tune(cfg, place.work.path, prepared, lists)
     if place.work != place.final:
         places.remove_earlier_report()
@@ -220,7 +220,7 @@ def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
         log.info("no checkpoint to go on from: the run starts again")
     if cfg.resume:
         checkpoints.drop_after(folder, newest)
-    with checkpoints.full_disk_told(folder), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
+    with checkpoints.full_disk_told(folder):
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
 
 

@@ -1,0 +1,120 @@
+"""Steps of training in this process, timed or profiled: `ser train` without its data lists, scores and report."""
+
+import gc
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from hydra import compose, initialize_config_dir
+from transformers import PrinterCallback, TrainerCallback, set_seed
+
+from ser.apps import CONFIGS, SCHEMAS, checked
+from ser.commands.train import graphs
+from ser.data.prepared import ready
+from ser.data.protocols import split
+from ser.models import adaptations, checkpoint
+from ser.training.arguments import training_arguments
+from ser.training.attention import attending
+from ser.training.clock import Clock
+from ser.training.dropout import quick_dropout
+from ser.training.effort import peak_memory
+from ser.training.inputs import inputs, on_gpu
+from ser.training.trainer import EmotionTrainer, validation_metrics
+
+WARMUP = 5
+
+
+class Steps(NamedTuple):
+    """What some steps took."""
+
+    seconds: float
+    """A step."""
+    clips: int
+    """A step."""
+    waited: float
+    """Seconds that training stood still for a checkpoint."""
+    memory: int
+
+
+class Window(TrainerCallback):
+    """Times some steps after the first `WARMUP`; the clock is read when the device has nothing left to do."""
+
+    def __init__(self, steps: int, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        self.steps, self.begin, self.end = steps, begin, end
+        self.seconds = 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == WARMUP:
+            synchronize()
+            self.begin()
+            self.started = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == WARMUP + self.steps:
+            synchronize()
+            self.seconds = time.perf_counter() - self.started
+            self.end()
+            control.should_training_stop = True
+
+
+def synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def nothing() -> None:
+    pass
+
+
+def steps(
+    overrides: Sequence[str], number: int, begin: Callable[[], None] = nothing, end: Callable[[], None] = nothing
+) -> Steps:
+    """Train `WARMUP` and `number` steps of a run with these words of the command line.
+
+    Args:
+        overrides: of `ser train`; the data are there.
+        number: of the steps that are timed.
+        begin: called before them.
+        end: called after them.
+    """
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        cfg = checked(
+            compose("train", overrides=["tracking=none", "trainer.max_steps=100000", *overrides]), SCHEMAS["train"]
+        )
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    window, clock = Window(number, begin, end), Clock()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SER_STEPS")) as folder:
+        trainer = trainer_of(cfg, Path(folder), [window, clock])
+        quick = quick_dropout(cfg.trainer.quick_dropout and not cfg.trainer.compile, trainer.model.device)
+        bf16, model = trainer.args.bf16, trainer.model
+        with attending(model, cfg.trainer.attention, bf16), graphs(model, cfg.trainer), quick:
+            trainer.train()
+    batch = trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps
+    waited = clock.phases["checkpoints"]
+    return Steps((window.seconds - waited) / number, batch, waited, peak_memory())
+
+
+def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback]) -> EmotionTrainer:
+    """The trainer as `ser train` makes it."""
+    prepared = ready(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
+    lists = split(prepared.utterances, cfg.protocol)
+    set_seed(cfg.seed)
+    classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
+    adaptations.adapt(classifier, cfg.model)
+    arguments = training_arguments(cfg, folder)
+    read = inputs(cfg, classifier, extractor, prepared, lists, arguments, Clock())
+    if cfg.trainer.resident:
+        read = on_gpu(read, arguments)
+    trainer = EmotionTrainer(
+        model=classifier, args=arguments, data_collator=read.collator, train_dataset=read.train,
+        eval_dataset=read.chosen_on, compute_metrics=validation_metrics, callbacks=callbacks, options=cfg.trainer,
+    )  # fmt: skip
+    trainer.remove_callback(PrinterCallback)
+    return trainer
