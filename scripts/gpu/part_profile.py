@@ -20,7 +20,6 @@ from ser import console
 
 NUMBER = {True: 4, False: 20}
 """Steps that are timed, by --small."""
-SAVING = ("+trainer.hf.eval_strategy=no", "+trainer.hf.load_best_model_at_end=false")
 
 
 class Switch(NamedTuple):
@@ -32,7 +31,8 @@ class Switch(NamedTuple):
 
 
 def switches(number: int) -> list[Switch]:
-    saving = (*SAVING, f"trainer.save_steps={WARMUP + number - 2}")
+    saved = WARMUP + number // 2 + 1  # once, and the steps behind it are slowed by what is written
+    saving = (f"trainer.save_steps={saved}", f"trainer.eval_steps={saved}")
     return [
         Switch("`trainer=fast`: bf16, resident, cached CNN, by length, sdpa"),
         Switch("the same again: the noise"),

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 from hydra import compose, initialize_config_dir
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
+from transformers.trainer_utils import IntervalStrategy
 
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.commands.train import graphs
@@ -94,8 +95,8 @@ def steps(
         trainer = trainer_of(cfg, Path(folder), [window, clock])
         quick = quick_dropout(cfg.trainer.quick_dropout and not cfg.trainer.compile, trainer.model.device)
         bf16, model = trainer.args.bf16, trainer.model
-        with attending(model, cfg.trainer.attention, bf16), graphs(model, cfg.trainer), quick:
-            trainer.train()
+        with attending(model, cfg.trainer.attention, bf16), graphs(model, cfg.trainer), quick, trainer.writer:
+            Trainer.train(trainer)  # ours would read back the best weights: nothing is evaluated here
     batch = trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps
     waited = clock.phases["checkpoints"]
     return Steps((window.seconds - waited) / number, batch, waited, peak_memory())
@@ -109,6 +110,7 @@ def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback]) -> Emot
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
     adaptations.adapt(classifier, cfg.model)
     arguments = training_arguments(cfg, folder)
+    arguments.eval_strategy = IntervalStrategy.NO
     read = inputs(cfg, classifier, extractor, prepared, lists, arguments, Clock())
     if cfg.trainer.resident:
         read = on_gpu(read, arguments)
