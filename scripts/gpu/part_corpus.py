@@ -122,8 +122,7 @@ def exported(options: Options) -> None:
     from ser.models import checkpoint
 
     opened = checkpoint.opened(run_folder() / "checkpoint")
-    batches = parity.trial_batches(opened.extractor)
-    expected = parity.on_cpu(opened.classifier, batches)
+    expected = parity.Expected.of(opened)
     document = options.document.table("ONNX provider", "logits off by", "probabilities off by")
     for provider in ("CPUExecutionProvider", "CUDAExecutionProvider"):
         if provider not in onnxruntime.get_available_providers():
@@ -134,10 +133,12 @@ def exported(options: Options) -> None:
             document.row(provider, "listed, and does not start", "")
             continue
         names = [entry.name for entry in session.get_inputs()]
-        outputs = [session.run(None, {name: batch[name].numpy() for name in names})[0] for batch in batches]
+        outputs = [session.run(None, {name: batch[name].numpy() for name in names})[0] for batch in expected.batches]
         found = np.concatenate(outputs)
         document.row(
-            provider, f"{parity.of_logits(expected, found):.1e}", f"{parity.of_probabilities(expected, found):.1e}"
+            provider,
+            f"{parity.of_logits(expected.logits, found):.1e}",
+            f"{parity.of_probabilities(expected, found):.1e}",
         )
     document.end()
 
