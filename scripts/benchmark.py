@@ -24,8 +24,8 @@ from typing import Any
 import torch
 from benchmark_inputs import SHAPES, clips_of_our_own, divided, flops_per_step, random_checkpoint
 
-from ser.results.environment import environment
-from ser.training.flops import peak
+from ser.acceleration.flops import peak
+from ser.runs.environment import environment
 
 SIDES: dict[str, tuple[str, list[str]]] = {
     "naive": ("eager float32 (float16 on a GPU), batches of 4, random order, padded, nothing cached", []),

@@ -10,10 +10,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
+from ser.acceleration.flops import training_flops
 from ser.apps import CONFIGS
 from ser.corpora import ravdess
-from ser.models.families import FAMILIES
-from ser.training.flops import training_flops
+from ser.models.architectures import FAMILIES
 
 DEEP = dict(num_attention_heads=16, feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True)
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {

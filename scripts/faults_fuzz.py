@@ -21,8 +21,9 @@ from omegaconf import OmegaConf
 from ser import apps, cli, command_line, config
 from ser.corpora import ravdess
 from ser.corpora.recordings import Recording
-from ser.data import found, manifest, protocols
+from ser.data import manifest, protocols
 from ser.errors import UserError, is_told
+from ser.inference import recordings
 
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 CODES = st.sampled_from(["01", "02", "03", "08", "09", "24", "25", "00", "٠١", "１２"])
@@ -128,7 +129,7 @@ def written(target: Path, content: bytes, read: Callable[[Path], Any]) -> None:
 
 
 def recordings_of(path: Path) -> None:
-    found.find(str(path), None)
+    recordings.find(str(path), None)
 
 
 def folds_of(path: Path) -> None:

@@ -17,8 +17,8 @@ from urllib.parse import unquote, urlsplit
 from faults_disks import finished
 from faults_ground import RECIPES, Ended, Ground, Part, compare, results, ser, tidy
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "publish"))
-from stand_in_hub import COMMIT, TOKEN, Answer, Repository, StandInHub
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from helpers.stand_in_hub import COMMIT, TOKEN, Answer, Repository, StandInHub
 
 MISDEEDS = ("hangs", "breaks off", "500", "HTML", "nonsense", "redirects for ever", "half a body")
 DOWNLOAD, PUSH = (

@@ -27,7 +27,7 @@ from transformers import PreTrainedModel
 from ser import config
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
-from ser.models import adaptations, checkpoint
+from ser.models import checkpoint, freezing
 
 GIB = 2**30
 T4 = 14.6  # GiB that a program can have of its 16 GB
@@ -158,7 +158,7 @@ def classifier_of(model: config.Model, setting: Setting, device: str = "meta") -
     classifier.encoder_mask = lambda attention_mask, frames: None
     with torch.device(device):
         # Checkpointing is switched on below, with a context that a run does not need.
-        adaptations.adapt(classifier, replace(model, freeze=setting.freeze, lora_rank=setting.lora_rank))
+        freezing.adapt(classifier, replace(model, freeze=setting.freeze, lora_rank=setting.lora_rank))
     if setting.checkpointing:
         # PyTorch does not know this Autocast: without the context it would recompute a layer outside it.
         options = {"use_reentrant": False, "context_fn": lambda: (nullcontext(), Autocast())}

@@ -14,11 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ser import config
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
-from ser.data.prepared import open_prepared, prepare
+from ser.data.prepared_corpus import open_prepared, prepare
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-for room in ("models", "training"):
-    sys.path.append(str(Path(__file__).parent / room))  # their toys, for tests/gpu
 
 
 def composed(command, *overrides):

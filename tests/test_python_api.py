@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import tone
-from toys import saved
+from helpers.toys import saved
 
 import ser
 from ser import api, load

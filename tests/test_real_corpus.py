@@ -8,7 +8,7 @@ import pytest
 from conftest import composed, ser
 
 from ser.corpora.ravdess import EMOTIONS
-from ser.data.prepared import prepare
+from ser.data.prepared_corpus import prepare
 
 STEREO = [
     "Actor_01/03-01-02-01-01-02-01.wav",

@@ -6,7 +6,7 @@ import time
 import torch
 from options import given
 
-from ser.results.environment import environment
+from ser.runs.environment import environment
 
 
 def main() -> None:

@@ -13,17 +13,17 @@ from hydra import compose, initialize_config_dir
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import IntervalStrategy
 
+from ser.acceleration.attention import attending
+from ser.acceleration.fast_dropout import quick_dropout
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.commands.train import graphs
-from ser.data.prepared import ready
+from ser.data.prepared_corpus import ready
 from ser.data.protocols import split
-from ser.models import adaptations, checkpoint
+from ser.models import checkpoint, freezing
 from ser.training.arguments import training_arguments
-from ser.training.attention import attending
 from ser.training.clock import Clock
-from ser.training.dropout import quick_dropout
+from ser.training.datasets import inputs, on_gpu
 from ser.training.effort import peak_memory
-from ser.training.inputs import inputs, on_gpu
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 WARMUP = 5
@@ -108,7 +108,7 @@ def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback]) -> Emot
     lists = split(prepared.utterances, cfg.protocol)
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
-    adaptations.adapt(classifier, cfg.model)
+    freezing.adapt(classifier, cfg.model)
     arguments = training_arguments(cfg, folder)
     arguments.eval_strategy = IntervalStrategy.NO
     read = inputs(cfg, classifier, extractor, prepared, lists, arguments, Clock())

@@ -196,3 +196,12 @@ def write_csv(target: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def printable(name: str) -> str:
+    r"""A file's name as it can be shown and written: control characters and bytes that are no text are escaped.
+
+    >>> print(printable("a\nb"))
+    a\nb
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)

@@ -1,6 +1,6 @@
 import pytest
 from conftest import composed
-from test_train import run
+from helpers.tiny_runs import run
 
 from ser.commands.compare import compare, found
 from ser.errors import UserError

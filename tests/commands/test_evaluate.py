@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import composed, write_corpus
-from test_train import run
-from toys import seal
+from helpers.tiny_runs import run
+from helpers.toys import seal
 
 from ser import config
 from ser.commands.evaluate import WRITTEN, evaluate
-from ser.data.prepared import prepare
+from ser.data.prepared_corpus import prepare
 from ser.errors import UserError
 
 

@@ -4,8 +4,8 @@ import shutil
 import pytest
 import torch
 from conftest import composed
-from test_train import run
-from toys import seal
+from helpers.tiny_runs import run
+from helpers.toys import seal
 
 from ser import extras
 from ser.commands import export as command

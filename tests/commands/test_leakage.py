@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import composed, tone
+from helpers.tiny_runs import run
+from helpers.toys import seal
 from sklearn.neighbors import KNeighborsClassifier
-from test_train import run
-from toys import seal
 
 from ser import config
 from ser.corpora.ravdess import EMOTION_CODES, EMOTIONS
-from ser.data.prepared import open_prepared, prepare
+from ser.data.prepared_corpus import open_prepared, prepare
 from ser.data.protocols import folds, split
-from ser.results.intervals import intervals
+from ser.evaluation.intervals import intervals
 
 CHANCE = 1 / len(EMOTIONS)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import composed, ser, tone
-from toys import saved
+from helpers.toys import saved
 
 from ser.commands import predict as command
 from ser.commands.predict import predict

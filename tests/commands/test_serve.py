@@ -54,7 +54,7 @@ def test_it_prints_its_address_alone_and_ends_quietly(run, tmp_path):
     )
     try:
         address = process.stdout.readline()
-        process.send_signal(signal.SIGTERM)  # Ctrl-C: tests/serving/toy_server.py
+        process.send_signal(signal.SIGTERM)  # Ctrl-C: tests/helpers/toy_server.py
         rest, said = process.communicate(timeout=60)
     finally:
         process.kill()

@@ -12,25 +12,14 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from conftest import composed, ser
+from helpers.tiny_runs import QUICK, run
 from safetensors.torch import load_file
 
-from ser.commands.train import train
 from ser.errors import UserError
 from ser.models import checkpoint
-from ser.models.families import HEAD
-from ser.training import checkpoints
-from ser.training.background import Writer
-
-# Three steps of a tiny encoder: enough to write everything a run writes.
-QUICK = (
-    "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=3", "trainer.eval_strategy=steps",
-    "trainer.eval_steps=1", "trainer.save_steps=1", "trainer.logging_steps=1",
-)  # fmt: skip
-
-
-def run(data_dir, folder, *overrides):
-    cfg = composed("train", *QUICK, f"data_dir='{data_dir}'", f"output_dir='{folder}'", *overrides)
-    return train(cfg)
+from ser.models.architectures import HEAD
+from ser.training import checkpoint_folders
+from ser.training.async_writer import Writer
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +93,14 @@ def test_a_finished_run_is_left_alone(finished, data_dir):
 
 def interrupted_after(step, monkeypatch):
     """Ctrl-C as soon as the checkpoint of a step is whole."""
-    complete = checkpoints.complete
+    complete = checkpoint_folders.complete
 
     def completed(checkpoint, *args):
         complete(checkpoint, *args)
         if checkpoint.name == f"checkpoint-{step}":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "complete", completed)
+    monkeypatch.setattr(checkpoint_folders, "complete", completed)
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -192,7 +181,11 @@ def test_a_thread_that_writes_the_checkpoints_changes_nothing_in_the_run(finishe
 def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
     background, finished, data_dir, tmp_path, monkeypatch
 ):
-    folder, given, complete = tmp_path / "run", f"trainer.background_checkpoints={background}", checkpoints.complete
+    folder, given, complete = (
+        tmp_path / "run",
+        f"trainer.background_checkpoints={background}",
+        checkpoint_folders.complete,
+    )
 
     def full(checkpoint, *args):
         if checkpoint.name == "checkpoint-2":
@@ -204,7 +197,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
         complete(checkpoint, *args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "complete", full)
+        patched.setattr(checkpoint_folders, "complete", full)
         with pytest.raises(
             UserError, match=rf"^no space left on the disk of {folder}; make room and give resume=true$"
         ):
@@ -245,7 +238,7 @@ def test_a_run_killed_with_a_checkpoint_in_flight_goes_on_from_the_last_that_it_
         with pytest.raises(KeyboardInterrupt):
             run(data_dir, folder, *given)
     assert (folder / f"checkpoint-{number}" / "trainer_state.json").is_file()
-    checkpoints.begin(folder / "checkpoint-99")
+    checkpoint_folders.begin(folder / "checkpoint-99")
     run(data_dir, folder, *given, "resume=true")
     assert f"going on from {folder}/checkpoint-{from_step}" in (folder / "run.log").read_text() or from_step is None
     assert not (folder / "checkpoint-99").exists()

@@ -9,11 +9,11 @@ import sys
 
 import pytest
 from conftest import write_corpus
-from test_train import QUICK, run
+from helpers.tiny_runs import QUICK, run
 
-from ser.commands import train as command
+from ser.commands import train
 from ser.errors import Interrupted, UserError
-from ser.training import checkpoints
+from ser.training import checkpoint_folders
 
 
 def tree(folder):
@@ -70,13 +70,13 @@ def test_a_mistake_leaves_the_old_run_and_the_users_files_as_they_were(override,
 @pytest.mark.parametrize("error", [RuntimeError("a crash"), KeyboardInterrupt(), OSError(errno.EIO, "broken disk")])
 def test_what_ends_a_new_run_leaves_the_old_one_usable_until_it_goes_on(error, old, data_dir, monkeypatch):
     before = tree(old)
-    monkeypatch.setattr(command, "fine_tune", ending_with(error))
+    monkeypatch.setattr(train, "fine_tune", ending_with(error))
     with pytest.raises((type(error), Interrupted)):
         run(data_dir, old, "overwrite=true", "seed=5")
     after = tree(old)
     assert {name: content for name, content in after.items() if not name.startswith(".new/")} == before
     assert (old / ".new" / "checkpoint-1").is_dir()
-    monkeypatch.setattr(command, "fine_tune", toy_fine_tune)
+    monkeypatch.setattr(train, "fine_tune", toy_fine_tune)
     run(data_dir, f"{old}/", "resume=true", "seed=5")
     assert_replaced(old)
 
@@ -91,7 +91,7 @@ def assert_replaced(old):
 
 
 def test_a_new_run_replaces_the_old_with_all_that_was_made_of_it(old, data_dir, monkeypatch):
-    monkeypatch.setattr(command, "fine_tune", toy_fine_tune)
+    monkeypatch.setattr(train, "fine_tune", toy_fine_tune)
     run(data_dir, old, "overwrite=true", "seed=5")
     assert_replaced(old)
 
@@ -108,8 +108,8 @@ def toy_pooling(cfg, places, prepared, lists):
 
 def test_new_runs_of_all_folds_replace_the_old_ones_together(data_dir, tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    monkeypatch.setattr(command, "fine_tune", toy_fine_tune)
-    monkeypatch.setattr(command.pooling, "write", toy_pooling)
+    monkeypatch.setattr(train, "fine_tune", toy_fine_tune)
+    monkeypatch.setattr(train.pooling, "write", toy_pooling)
     run(data_dir, folder, *FOLDS)
     (folder / "fold1" / "notes.md").write_text("mine")
     before = tree(folder)
@@ -119,11 +119,11 @@ def test_new_runs_of_all_folds_replace_the_old_ones_together(data_dir, tmp_path,
             raise KeyboardInterrupt
         toy_fine_tune(cfg, place, prepared, lists)
 
-    monkeypatch.setattr(command, "fine_tune", second_fails)
+    monkeypatch.setattr(train, "fine_tune", second_fails)
     with pytest.raises(Interrupted, match=r"resume=true instead of overwrite=true goes on"):
         run(data_dir, folder, *FOLDS, "overwrite=true", "seed=5")
     assert {name: content for name, content in tree(folder).items() if not name.startswith(".new/")} == before
-    monkeypatch.setattr(command, "fine_tune", toy_fine_tune)
+    monkeypatch.setattr(train, "fine_tune", toy_fine_tune)
     run(data_dir, folder, *FOLDS, "resume=true", "seed=5")
     assert {(folder / name / "classification_report.txt").read_text() for name in ("", "fold1", "fold2")} == {"5"}
     assert (folder / "fold1" / "notes.md").read_text() == "mine"
@@ -131,12 +131,12 @@ def test_new_runs_of_all_folds_replace_the_old_ones_together(data_dir, tmp_path,
 
 
 def test_an_interruption_says_how_to_go_on_in_the_log_as_well(data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "fine_tune", ending_with(KeyboardInterrupt()))
+    monkeypatch.setattr(train, "fine_tune", ending_with(KeyboardInterrupt()))
     line = rf"^interrupted; the same command with resume=true goes on with {tmp_path / 'run'}$"
     with pytest.raises(Interrupted, match=line):
         run(data_dir, tmp_path / "run")
     assert "ERROR interrupted; the same command with resume=true" in (tmp_path / "run" / "run.log").read_text()
-    monkeypatch.setattr(command, "fine_tune", toy_fine_tune)
+    monkeypatch.setattr(train, "fine_tune", toy_fine_tune)
     run(data_dir, tmp_path / "run", "resume=true")
 
 
@@ -145,7 +145,7 @@ def test_an_interruption_before_training_says_so_too_and_leaves_nothing(busy, da
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, busy, interrupted)
+    monkeypatch.setattr(train, busy, interrupted)
     with pytest.raises(Interrupted, match="resume=true"):
         run(data_dir, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
@@ -162,7 +162,7 @@ def test_several_processes_are_refused_before_anything_is_touched(data_dir, old,
 @pytest.fixture
 def interrupted(data_dir, tmp_path, monkeypatch):
     """A run that was interrupted after its second step, and its data."""
-    complete = checkpoints.complete
+    complete = checkpoint_folders.complete
 
     def interrupting(checkpoint, *args):
         complete(checkpoint, *args)
@@ -170,7 +170,7 @@ def interrupted(data_dir, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "complete", interrupting)
+        patched.setattr(checkpoint_folders, "complete", interrupting)
         with pytest.raises(Interrupted):
             run(data_dir, tmp_path / "run")
     return tmp_path / "run"
@@ -187,7 +187,7 @@ def test_a_run_that_was_moved_goes_on_with_data_that_were_moved(interrupted, dat
     assert answers[0] == answers[1]
     # A copy that a user made of a checkpoint is none of ours.
     shutil.copytree(tmp_path / "whole", tmp_path / "whole" / "checkpoint-100.bak")
-    assert all(path.name != "checkpoint-100.bak" for path in checkpoints.in_order(tmp_path / "whole"))
+    assert all(path.name != "checkpoint-100.bak" for path in checkpoint_folders.in_order(tmp_path / "whole"))
 
 
 def test_a_run_does_not_go_on_with_other_data(interrupted, tmp_path):
@@ -217,4 +217,4 @@ def test_a_signal_ends_the_command_in_one_line_and_the_folder_is_free_again(data
     assert not [line for line in after if "Traceback" in line or line.startswith("  ")]
     assert "interrupted; the same command" in (tmp_path / "run" / "run.log").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
-    assert checkpoints.last(tmp_path / "run") is not None
+    assert checkpoint_folders.last(tmp_path / "run") is not None

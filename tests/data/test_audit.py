@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from test_protocols import emobox, paper, whole_corpus
+from helpers.protocol_lists import emobox, paper, whole_corpus
 
 from ser.config import Audit, Side
 from ser.corpora import ravdess

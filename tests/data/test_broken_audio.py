@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 from conftest import tone
-from test_containers import KINDS, encoded
+from helpers.encoded_audio import KINDS, encoded
 
 from ser.data import audio
 from ser.data.audio import UnreadableAudio

@@ -1,10 +1,10 @@
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
 from conftest import composed
+from helpers.protocol_lists import emobox, every_fold, paper, whole_corpus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,33 +12,9 @@ from ser import config
 from ser.apps import CONFIGS
 from ser.config import Side
 from ser.corpora import ravdess
-from ser.data.manifest import Utterance
 from ser.data.protocols import draw_speakers, folds, identity, split, table
-from ser.data.wording import in_words
 from ser.errors import UserError
-
-
-@cache
-def whole_corpus(layout="Actor_{actor}/{name}.wav"):
-    """The 1440 names of RAVDESS."""
-    rows = []
-    for actor in range(1, 25):
-        for emotion in range(1, 9):
-            for intensity in ("01", "02") if emotion > 1 else ("01",):
-                for statement in ("01", "02"):
-                    for repetition in ("01", "02"):
-                        name = f"03-01-{emotion:02d}-{intensity}-{statement}-{repetition}-{actor:02d}"
-                        path = layout.format(actor=f"{actor:02d}", name=name)
-                        rows.append(Utterance(**vars(ravdess.recording(path))))
-    return rows
-
-
-def paper():
-    return composed("train", "protocol=paper").protocol
-
-
-def emobox(fold):
-    return composed("train", "protocol=emobox", f"protocol.fold={fold}").protocol
+from ser.reports.protocol_text import in_words
 
 
 def test_the_paper_protocol_has_the_supports_of_the_papers_reports():
@@ -103,12 +79,6 @@ PUBLISHED = {
 }  # fmt: skip
 PUBLISHED["luna_jimenez_held_out"] = PUBLISHED["luna_jimenez"]
 PARTITIONS = [*PUBLISHED, "statement"]
-
-
-def every_fold(name, *overrides):
-    """The protocol of each fold, and its lists."""
-    whole = composed("train", f"protocol={name}", *overrides).protocol
-    return [(one, split(whole_corpus(), one)) for one in (replace(whole, fold=fold) for fold in folds(whole))]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import toys
 from conftest import composed
-from smallest import POOLINGS, TOYS, WEIGHTED, save, toy
-from toys import configured
+from helpers import toys
+from helpers.smallest import POOLINGS, TOYS, WEIGHTED, save, toy
+from helpers.toys import configured
 
 from ser.commands.export import export
 from ser.config import Pooling
 from ser.corpora.ravdess import EMOTIONS
-from ser.data import audio, trim
-from ser.data.batches import MINIMUM, collator_for
+from ser.data import audio
+from ser.data import silence as trim
+from ser.data.dataset import MINIMUM, collator_for
 from ser.errors import UserError
 from ser.export import onnx, parity
 from ser.export.session import Session
 from ser.models import checkpoint
-from ser.models.families import FAMILIES
-from ser.models.outputs import Outputs
-from ser.results.metrics import probabilities
+from ser.models.architectures import FAMILIES
+from ser.models.outputs import Outputs, softmax
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_the_example_needs_numpy_and_onnxruntime_alone_and_gives_the_same_probab
     for index, clip in enumerate(clips):
         heard = clip[slice(*trim.boundaries(clip))] if model.stamp["audio"]["trim"] else clip
         batch = collator_for(model.extractor)([{"samples": heard, "label": 0}])
-        expected = dict(zip(EMOTIONS, probabilities(parity.on_cpu(model.classifier, [batch]))[0], strict=True))
+        expected = dict(zip(EMOTIONS, softmax(parity.on_cpu(model.classifier, [batch]))[0], strict=True))
         path, *rows = lines[index * 9 : index * 9 + 9]
         found = {label: float(probability) for label, probability in map(str.split, rows)}
         assert path == str(tmp_path / f"{index}.wav")

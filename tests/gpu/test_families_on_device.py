@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import composed
-from published import PUBLISHED, publish
+from helpers.published import PUBLISHED, publish
 
 from ser.corpora.ravdess import EMOTIONS
-from ser.data.batches import collator_for
+from ser.data.dataset import collator_for
 from ser.models import checkpoint
 
 # ||in 16 bits - in float32|| / ||in float32||: a wrong kernel, mask or scale is off by about 1.

@@ -6,15 +6,15 @@ import shutil
 import pytest
 import torch
 from conftest import composed
+from helpers.tiny_trainers import SHAPE, AtStep, Watched, equal, ready, weights_and_moments
 from safetensors.torch import load_file
-from test_saving import AtStep, equal, weights_and_moments
-from test_trainer import SHAPE, Watched, ready
 from transformers import TrainerCallback
 
+from ser.acceleration import compilation
+from ser.acceleration.attention import MASKED
 from ser.commands.train import train
 from ser.errors import UserError
-from ser.training import compiling, inputs
-from ser.training.attention import MASKED
+from ser.training import datasets
 from ser.training.trainer import EmotionTrainer
 
 QUICK = (
@@ -51,8 +51,8 @@ def of_history(folder):
 def test_resident_clips_give_the_losses_of_mapped_ones(device, data, tmp_path, monkeypatch):
     mapped = losses(data, tmp_path / "mapped", *NO_DROPOUT)
     if device.type == "cpu":  # where `ser` would leave them in the memory map
-        monkeypatch.setattr(inputs, "not_resident", lambda *_: "")
-        monkeypatch.setattr(inputs, "fits", lambda *_: True)
+        monkeypatch.setattr(datasets, "not_resident", lambda *_: "")
+        monkeypatch.setattr(datasets, "fits", lambda *_: True)
     resident = losses(data, tmp_path / "resident", *NO_DROPOUT, "trainer.resident=true")
     assert "memory map" not in (tmp_path / "resident" / "run.log").read_text()
     assert resident == pytest.approx(mapped, rel=NEAR[device.type])
@@ -68,8 +68,8 @@ def test_the_cached_cnn_gives_the_losses_of_the_one_that_is_run(device, data, tm
 def test_compiled_layers_give_the_losses_of_the_plain_ones(device, data, tmp_path, monkeypatch):
     plain = losses(data, tmp_path / "plain", *NO_DROPOUT)
     if device.type == "cpu":  # the same graphs, without minutes of a C++ compiler
-        whole = compiling.compiled
-        monkeypatch.setattr(compiling, "compiled", lambda *some, backend: whole(*some, backend="aot_eager"))
+        whole = compilation.compiled
+        monkeypatch.setattr(compilation, "compiled", lambda *some, backend: whole(*some, backend="aot_eager"))
     compiled = losses(data, tmp_path / "compiled", *NO_DROPOUT, "trainer.compile=true")
     assert compiled == pytest.approx(plain, rel=NEAR[device.type])
 

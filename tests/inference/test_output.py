@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ser.errors import Interrupted, UserError
-from ser.inference.answers import Answer, Form
 from ser.inference.output import reserved, written
+from ser.inference.predictions import Answer, Form
 from ser.inference.predictor import Said
 
 FORM = Form(["up", "down"], ["toy"])

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser.data.found import Found
 from ser.errors import UserError
-from ser.inference.answers import Answer
 from ser.inference.pictures import file_name, pictures_in
+from ser.inference.predictions import Answer
 from ser.inference.predictor import Said
+from ser.inference.recordings import Found
 
 FOUND = [Found("a.wav", Path("a.wav"))]
 

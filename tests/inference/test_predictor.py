@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from toys import clips, saved
+from helpers.toys import clips, saved
 
 from ser.config import Combine
-from ser.data.trim import boundaries
+from ser.data.silence import boundaries
 from ser.errors import UserError
 from ser.inference.predictor import TOGETHER, Predictor, within_memory
 

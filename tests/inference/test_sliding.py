@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from toys import clips, saved
+from helpers.toys import clips, saved
 
 from ser.config import Combine
 from ser.inference.predictor import Predictor

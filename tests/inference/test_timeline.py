@@ -1,6 +1,6 @@
 import numpy as np
 
-from ser.inference.answers import Answer
+from ser.inference.predictions import Answer
 from ser.inference.predictor import Said
 from ser.inference.timeline import timeline_figure
 

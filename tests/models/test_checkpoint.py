@@ -6,25 +6,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import composed
+from helpers.tiny_models import LAYER_NORM, SHAPE, model_config
 from safetensors.torch import load_file, save_file
-from test_heads import LAYER_NORM, SHAPE
 from transformers import HubertConfig, HubertForCTC, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from ser import config
 from ser.corpora.ravdess import EMOTIONS
 from ser.errors import UserError
 from ser.models import checkpoint
 
 BACKBONE = {key: value for key, value in SHAPE.items() if key not in ("num_labels", "classifier_proj_size")}
-
-
-def model_config(pretrained, **settings):
-    values = dict(
-        name="toy", pretrained=str(pretrained) if pretrained else None, freeze="cnn", weighted_layer_sum=False,
-        classifier_proj_size=16, pooling=config.Pooling.mean, lora_rank=None, lora_alpha=16, lora_dropout=0.0,
-        gradient_checkpointing=False, config={},
-    )  # fmt: skip
-    return config.Model(**{**values, **settings})
 
 
 @pytest.fixture

@@ -1,22 +1,16 @@
-import doctest
-
 import numpy as np
 import pytest
 import torch
-from published import PUBLISHED, publish
-from test_checkpoint import model_config
-from toys import clips, saved
+from helpers.published import PUBLISHED, publish
+from helpers.tiny_models import model_config
+from helpers.toys import clips, saved
 
 from ser.config import Combine
 from ser.corpora.ravdess import EMOTIONS
-from ser.data.batches import collator_for
+from ser.data.dataset import collator_for
 from ser.inference.predictor import Member, Predictor
-from ser.models import checkpoint, embeddings
+from ser.models import checkpoint
 from ser.models.outputs import Outputs
-
-
-def test_the_examples_are_true():
-    assert doctest.testmod(embeddings).failed == 0
 
 
 @pytest.fixture(scope="module", params=PUBLISHED)

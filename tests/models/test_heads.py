@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_models import LAYER_NORM, SHAPE
 from transformers import HubertConfig, MoonshineConfig, Wav2Vec2Config
 from transformers.models.hubert import modeling_hubert
 from transformers.models.wav2vec2 import modeling_wav2vec2
@@ -8,19 +9,6 @@ from transformers.models.wav2vec2 import modeling_wav2vec2
 from ser.models import classifiers
 from ser.models.heads import masked_mean
 from ser.models.moonshine import MoonshineForAudioClassification
-
-SHAPE = dict(
-    hidden_size=32,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=64,
-    conv_dim=(16,) * 7,
-    num_conv_pos_embeddings=16,
-    num_conv_pos_embedding_groups=2,
-    num_labels=8,
-    classifier_proj_size=16,
-)
-LAYER_NORM = dict(feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True)
 
 
 def moonshine_config(**settings):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import composed
-from toys import clips, configured, saved
+from helpers.toys import clips, configured, saved
 from transformers import PretrainedConfig, Wav2Vec2Model, pipeline
 
 from ser.config import Combine

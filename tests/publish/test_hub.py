@@ -9,8 +9,8 @@ from threading import Thread
 
 import pytest
 from conftest import composed, ser
+from helpers.stand_in_hub import TOKEN, Repository, StandInHub
 from huggingface_hub import constants
-from stand_in_hub import TOKEN, Repository, StandInHub
 
 from ser import config
 from ser.commands.push import push

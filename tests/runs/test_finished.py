@@ -4,10 +4,12 @@ from itertools import product
 import pytest
 import yaml
 from conftest import composed
-from toy_runs import EMOTIONS, toy_run
+from helpers.toy_runs import EMOTIONS, toy_run
 
+from ser.comparison import blocks
 from ser.errors import UserError
-from ser.results import comparison, report
+from ser.evaluation import scored
+from ser.reports import tables
 from ser.runs import finished
 from ser.runs.settings import decisive, flat, plain
 
@@ -24,8 +26,8 @@ def test_pooled_answers_say_which_run_gave_them_and_older_files_are_read_as_well
     run = toy_run(tmp_path / "run", seed=[0, 1])
     half = len(run.scored.utterances) // 2
     origins = [(0, 2)] * half + [(1, None)] * half
-    pooled = finished.Scored(run.scored.utterances, run.scored.emotions, run.scored.probabilities, origins)
-    report.write_predictions(tmp_path / "run" / "predictions.csv", pooled)
+    pooled = scored.Scored(run.scored.utterances, run.scored.emotions, run.scored.probabilities, origins)
+    tables.write_predictions(tmp_path / "run" / "predictions.csv", pooled)
     again = finished.read(tmp_path / "run").scored
     assert again.emotions == run.scored.emotions
     assert sorted(again.origins, key=str) == sorted(origins, key=str)
@@ -63,9 +65,9 @@ def test_what_does_not_change_a_run_makes_no_other_experiment_of_it(tmp_path):
         settings = plain_settings(f"seed={seed}", *given)
         (tmp_path / str(seed) / "config.yaml").write_text(yaml.safe_dump(settings))
         runs.append(finished.read(tmp_path / str(seed)))
-    assert len(comparison.repeated(runs)) == 1
+    assert len(blocks.repeated(runs)) == 1
     runs[1].settings["trainer"]["learning_rate"] = 1.0
-    assert comparison.repeated(runs) == []
+    assert blocks.repeated(runs) == []
 
 
 def plain_settings(*overrides):

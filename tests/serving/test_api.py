@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from toy_server import BAD, GOOD, Server, random_checkpoint, served, speech, wav
+from helpers.toy_server import BAD, GOOD, Server, random_checkpoint, served, speech, wav
 
 from ser.config import Combine
 from ser.data import audio

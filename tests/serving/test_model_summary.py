@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from ser.corpora import ravdess
-from ser.results import report
+from ser.reports import provenance
 from ser.serving.model_summary import summarise
 
 EMOTIONS = ["angry", "calm", "sad", "happy"]
@@ -15,7 +15,7 @@ STAMP = {"corpus": "ravdess", "model": "tiny", "identity": IDENTITY, "step": 300
 
 def member(folder, stamp=STAMP, **differences):
     """A checkpoint in its run folder, with a report that says what it is told to."""
-    source = report.Provenance(
+    source = provenance.Provenance(
         corpus="ravdess", description="RAVDESS", synthetic=False, protocol=IDENTITY, scored_on="test",
         in_words="None of these speakers is heard in training.", leaks=[], speakers_are_new=True, model="tiny", seed=0,
         step=300,

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from conftest import tone
-from toy_server import random_checkpoint, speech, wav
+from helpers.toy_server import random_checkpoint, speech, wav
 
 from ser.config import Combine
 from ser.data.audio import UnreadableAudio, oddity
 from ser.errors import UserError
-from ser.inference.answers import Answer
+from ser.inference.predictions import Answer
 from ser.inference.predictor import Predictor, Said
 from ser.serving.panel import CLIPPED, analyse, course
 from ser.serving.service import PredictionService

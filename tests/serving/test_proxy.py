@@ -5,9 +5,9 @@ import json
 import ssl
 
 import pytest
-from browsers import started
-from tls_proxy import NAME, proxied
-from toy_server import random_checkpoint, served, speech
+from helpers.browsers import started
+from helpers.tls_proxy import NAME, proxied
+from helpers.toy_server import random_checkpoint, served, speech
 
 pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
 

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from browsers import started
 from conftest import tone
-from toy_server import BAD, random_checkpoint, served, speech, wav
+from helpers.browsers import started
+from helpers.toy_server import BAD, random_checkpoint, served, speech, wav
 
 from ser.data.containers import UNKNOWN
 

@@ -2,7 +2,7 @@ import logging
 
 import numpy as np
 import pytest
-from test_trainer import ready
+from helpers.tiny_trainers import ready
 from transformers import TrainerCallback
 
 from ser.data.protocols import Split

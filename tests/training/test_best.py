@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_trainers import ready
 from safetensors.torch import load_file, save_file
-from test_trainer import ready
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from ser import checksums
 from ser.errors import UserError
-from ser.training import best, checkpoints
+from ser.training import best, checkpoint_folders
 from ser.training.trainer import EmotionTrainer
 
 EACH_STEP = ("trainer.eval_steps=1", "trainer.save_steps=1", "trainer.save_total_limit=9")
@@ -27,7 +27,7 @@ class Removing(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step == self.step + 1:
-            self.what(checkpoints.path_of(Path(args.output_dir), self.step))
+            self.what(checkpoint_folders.path_of(Path(args.output_dir), self.step))
 
 
 def figures(trainer, monkeypatch, *values):
@@ -109,7 +109,7 @@ def test_a_run_that_lost_its_best_checkpoint_and_all_before_is_refused(trained, 
         shutil.rmtree(run / f"checkpoint-{step}")
     with pytest.raises(UserError, match="checkpoint-2 is gone, the best checkpoint so far; put it back, or"):
         best.resume_point(run)
-    assert len(checkpoints.in_order(run)) == 2
+    assert len(checkpoint_folders.in_order(run)) == 2
 
 
 def test_a_moved_run_folder_is_resumed(trained, tmp_path):

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from test_trainer import ready
+from helpers.tiny_trainers import ready
 
 from ser.training import clock
 

@@ -1,7 +1,7 @@
 import logging
 
 import pytest
-from test_trainer import ready
+from helpers.tiny_trainers import ready
 from transformers.integrations import TensorBoardCallback
 
 from ser.training.guard import guard_trackers

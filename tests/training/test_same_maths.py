@@ -4,13 +4,12 @@ import pytest
 import torch
 import transformers
 from conftest import composed
-from test_trainer import SHAPE
+from helpers.tiny_trainers import SHAPE
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, Wav2Vec2Config, Wav2Vec2FeatureExtractor, set_seed
 
-from ser.data import features
-from ser.data.batches import Clips, Collator
-from ser.models import frontend
+from ser.acceleration import feature_cache, frozen_cnn
+from ser.data.dataset import Clips, Collator
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
@@ -76,14 +75,14 @@ def fast(same, tmp_path, precision):
     given, arguments = options(tmp_path, "trainer=fast", f"trainer.precision={precision}")
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
     extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
-    cache = features.build(model, extractor, clips, tmp_path / "features", dtype)
-    frontend.install(model)
-    made = features.FeatureClips(cache, clips)
+    cache = feature_cache.build(model, extractor, clips, tmp_path / "features", dtype)
+    frozen_cnn.install(model)
+    made = feature_cache.FeatureClips(cache, clips)
     return losses(
         Fast(
             model=model,
             args=arguments,
-            data_collator=features.FrameCollator(cache),
+            data_collator=feature_cache.FrameCollator(cache),
             train_dataset=made,
             eval_dataset=made,
             compute_metrics=validation_metrics,

@@ -2,69 +2,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import NeverWaits, composed
-from transformers import TrainerCallback, Wav2Vec2Config, set_seed
+from conftest import composed
+from helpers.tiny_trainers import SHAPE, Watched, ready
+from transformers import Wav2Vec2Config
 
-from ser.data.batches import Clips, Collator
+from ser.acceleration.attention import MASKED
+from ser.data.dataset import Clips, Collator
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
-from ser.training.attention import MASKED
-from ser.training.trainer import EmotionTrainer, validation_metrics
-
-SHAPE = dict(
-    hidden_size=16,
-    num_hidden_layers=1,
-    num_attention_heads=2,
-    intermediate_size=32,
-    conv_dim=(8, 8),
-    conv_kernel=(10, 8),
-    conv_stride=(5, 64),
-    num_feat_extract_layers=2,
-    num_conv_pos_embeddings=8,
-    num_conv_pos_embedding_groups=2,
-    num_labels=8,
-    classifier_proj_size=8,
-    feat_extract_norm="layer",
-    do_stable_layer_norm=True,
-    layerdrop=0.0,
-    mask_time_prob=0.0,
-    hidden_dropout=0.0,
-    attention_dropout=0.0,
-    activation_dropout=0.0,
-    feat_proj_dropout=0.0,
-)
-
+from ser.training.trainer import EmotionTrainer
 
 # Every option for rare emotions that changes the loss.
 OBJECTIVE = ("trainer.class_weights=balanced", "trainer.focal_gamma=2", "trainer.label_smoothing=0.1")
-
-
-def ready(prepared, tmp_path, *overrides, repetitions=(2,) * 8):
-    """A trainer before its run, over so many repetitions of an equally long clip of each emotion."""
-    cfg = composed(
-        "train",
-        "tracking=none",
-        "trainer.precision=fp32",
-        "trainer.max_steps=2",
-        "trainer.logging_steps=1",
-        "trainer.eval_steps=2",
-        "trainer.save_steps=2",
-        *overrides,
-    )
-    set_seed(0)
-    rows = [row for row in prepared.utterances if row.statement == "1" and row.speaker == "3"]
-    rows.sort(key=lambda row: prepared.emotions.index(row.emotion))
-    return EmotionTrainer(
-        model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
-        args=training_arguments(cfg, tmp_path / "run"),
-        data_collator=Collator(True),
-        train_dataset=Clips(
-            prepared, [row for row, times in zip(rows, repetitions, strict=True) for _ in range(times)], trim=False
-        ),
-        eval_dataset=Clips(prepared, rows, trim=False),
-        compute_metrics=validation_metrics,
-        options=cfg.trainer,
-    )
 
 
 def trained(prepared, tmp_path, *overrides, frozen=False, **kwargs):
@@ -283,21 +232,6 @@ def test_training_is_masked_anew_in_every_epoch_and_evaluation_never(prepared, t
     assert masks[0].any()
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
-
-
-class Watched(TrainerCallback):
-    """Each optimizer step, from the batches in hand to the changed weights, without a look at a value."""
-
-    def __init__(self):
-        self.steps = 0
-
-    def on_step_begin(self, *args, **kwargs):
-        self.watch = NeverWaits()
-        self.watch.__enter__()
-
-    def on_step_end(self, *args, **kwargs):
-        self.watch.__exit__(None, None, None)
-        self.steps += 1
 
 
 @pytest.mark.parametrize("objective", [(), OBJECTIVE], ids=["cross-entropy", "weights, focal, smoothing"])

@@ -6,9 +6,10 @@ from glob import glob
 from pathlib import Path
 
 from ser import config, console
+from ser.comparison import blocks as comparison
+from ser.comparison import tables
 from ser.errors import UserError
 from ser.locks import locked
-from ser.results import comparison, comparison_files
 from ser.runs import finished
 from ser.runs.finished import Run
 from ser.runs.folder import RunFolder
@@ -20,10 +21,10 @@ def compare(cfg: config.Compare) -> None:
     """Put finished runs side by side: the paper's Table III, with what each number is worth."""
     console.start_logging()
     target = Path(cfg.output_dir)
-    comparison_files.check_place(target)
+    tables.check_place(target)
     blocks = comparison.blocks(found(cfg.runs))
     with locked(target):
-        comparison_files.write(target, blocks, cfg.published)
+        tables.write(target, blocks, cfg.published)
     print((target / "comparison.md").read_text(encoding="utf-8"))
     print(target / "comparison.html")
 

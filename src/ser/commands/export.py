@@ -12,14 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from ser import config, console
-from ser.commands.evaluate import beside, default_data_dir, trained_data
-from ser.commands.scoring import provenance, scored_by
+from ser.acceleration.cpu_backend import faster_float32
 from ser.data import manifest
-from ser.data.batches import collator_for
-from ser.data.prepared import Prepared
+from ser.data.dataset import collator_for
+from ser.data.prepared_corpus import Prepared
 from ser.data.protocols import Split
 from ser.errors import UserError
-from ser.export import contract, onnx, parity
+from ser.evaluation.metrics import accuracy
+from ser.evaluation.scoring import scored_by
+from ser.export import onnx, package, parity
 from ser.export.measure import Measured, measured
 from ser.export.parity import Expected
 from ser.export.quantize import quantize
@@ -27,15 +28,14 @@ from ser.export.session import Session
 from ser.extras import check_installed
 from ser.files import check_kind, replacing, write_json
 from ser.locks import locked
-from ser.models import checkpoint, inference
-from ser.models.arithmetic import faster_float32
+from ser.models import checkpoint, forward
+from ser.models.architectures import depends_on_padding
 from ser.models.checkpoint import Opened, audio_of
-from ser.models.families import depends_on_padding
-from ser.models.inference import Answer
-from ser.models.sources import checkpoint_anywhere, is_hub_name, weights
-from ser.results.environment import environment
-from ser.results.metrics import accuracy
-from ser.results.report import Provenance
+from ser.models.forward import Answer
+from ser.models.hub import checkpoint_anywhere, is_hub_name, weights
+from ser.reports.provenance import Provenance, provenance_of
+from ser.runs.environment import environment
+from ser.runs.trained_data import default_data_dir, folder_beside, trained_data
 
 log = logging.getLogger("ser")
 
@@ -46,8 +46,8 @@ WRITTEN = (
     MODEL,
     QUANTIZED,
     MEASURED,
-    contract.FILE,
-    contract.EXAMPLE.name,
+    package.FILE,
+    package.EXAMPLE.name,
     "trim.py",
     "mel_filters.npy",
     "__pycache__",
@@ -78,7 +78,7 @@ def exported(cfg: config.Export, folder: Path, target: Path, model: Opened, test
         temporary.mkdir()
         written = write_models(temporary, model, cfg.quantize)
         forms = measure(folder, written, model, test)
-        contract.write(temporary, model, audio_of(model.stamp).trim, written[-1].name)
+        package.write(temporary, model, audio_of(model.stamp).trim, written[-1].name)
         write_json(temporary / MEASURED, summary(forms, test))
     return forms
 
@@ -91,7 +91,7 @@ def output_folder(cfg: config.Export, folder: Path) -> Path:
     elif is_hub_name(cfg.checkpoint):
         target = Path(f"{cfg.checkpoint.split('/')[-1]}-{name}")
     else:
-        target = beside(folder, name)
+        target = folder_beside(folder, name)
     return target
 
 
@@ -147,7 +147,7 @@ def test_list(cfg: config.Export, folder: Path, model: Opened) -> TestList | Non
         return None
     protocol, prepared, lists = trained_data(model.stamp, folder, cfg.root, cfg.data_dir)
     checkpoint.check_labels(folder, model.labels, prepared.emotions)
-    source = provenance(protocol, lists, config.Side.test, model.stamp, prepared)
+    source = provenance_of(protocol, lists, config.Side.test, model.stamp, prepared)
     return TestList(prepared, lists, source, model, cfg.batch_size)
 
 
@@ -170,7 +170,7 @@ def measure(folder: Path, written: Sequence[Path], model: Opened, test: TestList
     """The checkpoint first, then what was made of it."""
     expected = Expected.of(model)
     answer = partial(parity.on_cpu, model.classifier)
-    right = test_accuracy(test, partial(inference.logits, model.classifier))
+    right = test_accuracy(test, partial(forward.logits, model.classifier))
     forms = [measured("checkpoint", weights(folder), answer, expected, right)]
     for path in written:
         session = Session(path).logits

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ser import config, console
+from ser.acceleration.cpu_backend import faster_float32, few_kept_shapes
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
-from ser.data.found import Found, find, printable
+from ser.data.parallel import in_threads
 from ser.data.streams import WavFormat
-from ser.data.threads import in_threads
-from ser.data.windows import of_file, of_stream
 from ser.errors import UserError
-from ser.inference.answers import LISTED, Answer, Form, Tally, show
+from ser.files import printable
 from ser.inference.output import json_line, reserved, written
 from ser.inference.pictures import Pictures, pictures_in
+from ser.inference.predictions import LISTED, Answer, Form, Tally, show
 from ser.inference.predictor import Predictor
+from ser.inference.recordings import Found, find
 from ser.inference.sliding import chunks, mean, slide
-from ser.models.arithmetic import faster_float32, few_kept_shapes
+from ser.inference.windows import of_file, of_stream
 from ser.out_of_memory import explaining_out_of_memory
 
 log = logging.getLogger("ser")

@@ -5,9 +5,9 @@ from typing import Any
 from ser import config
 from ser.console import start_logging
 from ser.data.audit import warn
-from ser.data.found import printable
-from ser.data.prepared import prepare
+from ser.data.prepared_corpus import prepare
 from ser.errors import Interrupted
+from ser.files import printable
 
 
 def prepare_data(cfg: config.PrepareData) -> None:

@@ -5,10 +5,10 @@ import socket
 from pathlib import Path
 
 from ser import config, console
+from ser.acceleration.cpu_backend import faster_float32, few_kept_shapes
 from ser.errors import Interrupted
 from ser.extras import check_installed
 from ser.inference.predictor import Predictor
-from ser.models.arithmetic import faster_float32, few_kept_shapes
 from ser.serving.binding import address_of, bound, private_folder
 
 log = logging.getLogger("ser")

@@ -13,42 +13,43 @@ from rich.progress import Progress
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback, set_seed
 
 from ser import config, console
-from ser.commands import pooling
-from ser.commands.push import check_beforehand, push_finished
-from ser.commands.scoring import provenance, score, write_report
+from ser.acceleration import compilation
+from ser.acceleration.attention import attending
+from ser.acceleration.cpu_backend import faster_float32
+from ser.acceleration.fast_dropout import quick_dropout
+from ser.acceleration.flops import flops_of_a_clip
 from ser.corpora import CORPORA
 from ser.data import audit
-from ser.data.batches import collator_for
-from ser.data.prepared import Prepared, ready
+from ser.data.dataset import collator_for
+from ser.data.prepared_corpus import Prepared, ready
 from ser.data.protocols import Split, identity, split
-from ser.data.wording import in_words
 from ser.errors import UserError
+from ser.evaluation.scoring import score
 from ser.files import write_json
-from ser.models import adaptations, checkpoint
-from ser.models.arithmetic import faster_float32
-from ser.models.sources import lasting
+from ser.models import checkpoint, freezing
+from ser.models.hub import lasting
 from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
-from ser.results import figures, history, report
-from ser.results.environment import environment
-from ser.results.report import Provenance
+from ser.publish.push import check_before_training, push_finished
+from ser.reports import figures, history, pooled, report
+from ser.reports.protocol_text import in_words
+from ser.reports.provenance import Provenance, provenance_of
+from ser.reports.write import write_report
 from ser.runs import finished
+from ser.runs.environment import environment
 from ser.runs.folder import FINISHED, HISTORY, REPORT
 from ser.runs.lists import check_same_lists, write_lists
 from ser.runs.opened import how_to_go_on, interruptible, opened
 from ser.runs.places import Place, Places, acquired
 from ser.runs.plan import planned
 from ser.runs.settings import plain
-from ser.training import best, checkpoints, compiling, tracking
+from ser.training import best, checkpoint_folders, tracking
 from ser.training.alarms import EvaluationAtEnd, LossAlarm, warn_of_missing_classes
 from ser.training.arguments import training_arguments
-from ser.training.attention import attending
 from ser.training.callbacks import Terminal
 from ser.training.clock import Clock
-from ser.training.dropout import quick_dropout
+from ser.training.datasets import inputs, on_gpu
 from ser.training.effort import Effort, reset_peak_memory
-from ser.training.flops import flops_of_a_clip
 from ser.training.guard import guard_trackers
-from ser.training.inputs import inputs, on_gpu
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 log = logging.getLogger("ser")
@@ -66,7 +67,7 @@ def train(cfg: config.Train) -> float:
     check_one_process()
     plan = planned(cfg)
     if cfg.hub.push:
-        check_beforehand(cfg.hub, plan)
+        check_before_training(cfg.hub, plan)
     training_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
     with acquired(cfg, plan) as places, interruptible(how_to_go_on(cfg)):
         prepared, lists = data_of(cfg, plan, places)
@@ -76,7 +77,7 @@ def train(cfg: config.Train) -> float:
                 log.info("run %d of %d: %s", number, len(plan), run.output_dir)
             train_one(run, place, places, prepared, of_run)
         if places.pooled is not None:
-            pooling.write(cfg, places, prepared, lists)
+            pooled.write(cfg, places, prepared, lists)
             places.pooled.take()
     console.print_report(places.done)
     if cfg.hub.push:
@@ -117,13 +118,13 @@ def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepare
         places.remove_earlier_report()
     with opened(place.work, cfg):
         write_lists(place.work, lists)
-        with checkpoints.full_disk_told(place.work.path), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
+        with checkpoint_folders.full_disk_told(place.work.path), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
             fine_tune(cfg, place.work.path, prepared, lists)
     if place.work != place.final:
         places.remove_earlier_report()
     place.take()
     if places.pooled is not None:
-        checkpoints.drop(place.final.path)
+        checkpoint_folders.drop(place.final.path)
 
 
 def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split) -> None:
@@ -134,11 +135,11 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     reset_peak_memory()
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
-    adaptation = adaptations.adapt(classifier, cfg.model)
+    adaptation = freezing.adapt(classifier, cfg.model)
     if cfg.trainer.compile:
-        compiling.check(classifier)
+        compilation.check(classifier)
     parameters = count_parameters(classifier)
-    checkpoints.check_space(folder, parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
+    checkpoint_folders.check_space(folder, parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
     arguments = training_arguments(cfg, folder)
     clock, audio = Clock(), sum(row.duration for row in lists.train)
     read = inputs(cfg, classifier, extractor, prepared, lists, arguments, clock)
@@ -166,13 +167,13 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
             fit(trainer, folder, cfg)
     # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
     classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
-    classifier = adaptations.merged(classifier, adaptation)
+    classifier = freezing.merged(classifier, adaptation)
     trained_on = stamp(cfg, lists, int(trainer.state.best_global_step))
     checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
     batch_size = cfg.trainer.per_device_eval_batch_size
     with explaining_out_of_memory(EVALUATION):
         scored = score(classifier, collator_for(extractor), prepared, lists.test, cfg.audio, batch_size)
-    source = provenance(cfg.protocol, lists, config.Side.test, trained_on, prepared)
+    source = provenance_of(cfg.protocol, lists, config.Side.test, trained_on, prepared)
     rows = history.history(trainer.state.log_history)
     write_history(folder, rows, trained_on["step"], source, lists)
     spent = {**effort.spent(rows, trained_on["step"], folder), "seconds": round(time.time() - started, 1)}
@@ -206,7 +207,7 @@ def graphs(classifier: PreTrainedModel, trainer: config.Trainer) -> AbstractCont
     """The compiled encoder, where one is asked for."""
     if not trainer.compile:
         return nullcontext()
-    return compiling.compiled(classifier, trainer.per_device_train_batch_size, backend="inductor")
+    return compilation.compiled(classifier, trainer.per_device_train_batch_size, backend="inductor")
 
 
 def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
@@ -219,8 +220,8 @@ def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
     elif cfg.resume:
         log.info("no checkpoint to go on from: the run starts again")
     if cfg.resume:
-        checkpoints.drop_after(folder, newest)
-    with checkpoints.full_disk_told(folder):
+        checkpoint_folders.drop_after(folder, newest)
+    with checkpoint_folders.full_disk_told(folder):
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
 
 

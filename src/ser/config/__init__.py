@@ -4,7 +4,7 @@ A config is composed by Hydra, checked against these classes at one gate (`ser.a
 plain dataclass: what the YAML says is what the code reads, with no default in between.
 """
 
-from ser.config.choices import (
+from ser.config.enums import (
     Attention,
     Audit,
     ClassWeights,

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.choices import Pooling
+from ser.config.enums import Pooling
 from ser.config.paths import PATH
 from ser.config.ranges import Range, check_number, check_ranges, number
 from ser.errors import UserError
@@ -76,4 +76,4 @@ class Audio:
 
     trim: bool = MISSING
     """Cut off the silence before and after the speech, but for 0.1 s: of RAVDESS 58 % remains. The model then cannot
-    learn from how long an actor waits; whoever uses its checkpoint must trim alike (`ser.data.trim.boundaries`)."""
+    learn from how long an actor waits; whoever uses its checkpoint must trim alike (`ser.data.silence.boundaries`)."""

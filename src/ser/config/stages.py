@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.choices import Audit, Side
+from ser.config.enums import Audit, Side
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
 from ser.config.protocol import Corpus, Protocol

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.choices import Attention, ClassWeights, Interval, Precision, Tracker
+from ser.config.enums import Attention, ClassWeights, Interval, Precision, Tracker
 from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
 
@@ -58,7 +58,7 @@ class Trainer:
     write the copy. Training goes on meanwhile and waits only where the checkpoint before is not yet written. Where the
     memory has no room for a copy, it waits for each, and the log says so."""
     metric_for_best_model: str = MISSING
-    """`loss` (least) or one of `ser.results.metrics.SUMMARY` (greatest), on the validation list."""
+    """`loss` (least) or one of `ser.evaluation.metrics.SUMMARY` (greatest), on the validation list."""
     early_stopping_patience: int | None = number(None, least=1)
     """Stop after so many evaluations without improvement; null: never."""
     class_weights: ClassWeights = MISSING
@@ -78,7 +78,7 @@ class Trainer:
     attention: Attention = MISSING
     """`sdpa` is PyTorch's own; in bfloat16 on a CPU with dropout the plain code (`eager`) is faster."""
     quick_dropout: bool = MISSING
-    """On a CPU, draw the masks of dropout by a fast generator: other zeros, as many (`ser.training.dropout`).
+    """On a CPU, draw the masks of dropout by a fast generator: other zeros, as many (`ser.acceleration.fast_dropout`).
     Nothing changes with `compile`."""
     cache_features: bool = MISSING
     """Where the CNN in front of the encoder is frozen, compute its output once for the whole corpus and keep it

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.choices import Combine, Format, Quantize
+from ser.config.enums import Combine, Format, Quantize
 from ser.config.paths import PATH, PATHS
 from ser.config.ranges import check_ranges, number
 from ser.errors import UserError

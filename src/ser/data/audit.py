@@ -8,9 +8,9 @@ from typing import Any
 
 from ser.config import Audit, Side
 from ser.corpora.recordings import Format, Scan
+from ser.data.arrow_cache import Cache
 from ser.data.audio import SHORTEST, SILENCE
-from ser.data.cache import Cache
-from ser.data.copies import find_copies
+from ser.data.duplicates import find_copies
 from ser.data.manifest import Utterance
 from ser.data.protocols import Split, natural
 from ser.errors import UserError
@@ -118,6 +118,22 @@ def leaks(lists: Split, scored: Side, copies: Sequence[Pair]) -> list[str]:
         for (first, second), sides in crossing(lists, copies)
         if scored in sides
     ]
+
+
+def shared_speakers(split: Split, scored: Side) -> set[str]:
+    """Return the scored speakers who also occur in the training split."""
+    return {row.speaker for row in split.side(scored)} & {row.speaker for row in split.train}
+
+
+def missing_emotions(lists: Sequence[Split], scored: Side, emotions: Sequence[str]) -> list[str]:
+    """Describe the emotions without a clip: their recall counts as 0, so that no model can reach a UAR of 1."""
+    present = {row.emotion for split in lists for row in split.side(scored)}
+    missing = [emotion for emotion in emotions if emotion not in present]
+    if not missing:
+        return []
+    highest = f"{len(emotions) - len(missing)}/{len(emotions)}"
+    lacks = f"The {scored.value} list has no clip of {', '.join(missing)}"
+    return [f"{lacks}: its unweighted average recall is at most {highest}."]
 
 
 def check(lists: Split, copies: Sequence[Pair], audit: Audit) -> None:

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from ser.corpora.recordings import Recording
-from ser.data.cache import Facts, Unusable
+from ser.data.arrow_cache import Facts, Unusable
 from ser.errors import UserError
 from ser.files import write_csv
 

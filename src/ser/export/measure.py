@@ -8,7 +8,7 @@ from statistics import median
 
 from ser.export import parity
 from ser.export.parity import Expected
-from ser.models.inference import Answer, Batch
+from ser.models.forward import Answer, Batch
 
 RUNS = 10
 

@@ -11,8 +11,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ser.errors import UserError
-from ser.models.families import FAMILIES
-from ser.models.inference import Batch
+from ser.models.architectures import FAMILIES
+from ser.models.forward import Batch
 
 OPSET = 18
 """Version of ONNX's operators: what the exporter writes without converting afterwards, in every torch since 2.9."""

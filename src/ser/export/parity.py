@@ -9,10 +9,10 @@ import torch
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser.data.audio import SAMPLE_RATE, Int16
-from ser.data.batches import collator_for
+from ser.data.dataset import collator_for
 from ser.errors import UserError
 from ser.models.checkpoint import Opened
-from ser.models.inference import Batch, Logits
+from ser.models.forward import Batch, Logits
 from ser.models.outputs import Outputs
 
 SECONDS = (0.5, 1.3, 3.7)

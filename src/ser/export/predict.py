@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from trim import boundaries  # type: ignore[import-not-found]  # ser.data.trim, beside this file
+from trim import boundaries  # type: ignore[import-not-found]  # ser.data.silence, beside this file
 
 HERE = Path(__file__).parent
 Array = npt.NDArray[Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ser.models.inference import Batch, Logits
+from ser.models.forward import Batch, Logits
 
 
 class Session:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ser.errors import Interrupted, UserError
 from ser.files import check_kind, failures_told, is_special
-from ser.inference.answers import Answer, Form
+from ser.inference.predictions import Answer, Form
 from ser.locks import locked
 
 log = logging.getLogger("ser")

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ser.data.found import Found, printable
 from ser.errors import UserError
-from ser.files import check_kind
-from ser.inference.answers import Answer
+from ser.files import check_kind, printable
+from ser.inference.predictions import Answer
+from ser.inference.recordings import Found
 from ser.locks import locked
 
 SUFFIXES = (".png", ".pdf")
@@ -28,7 +28,7 @@ class Pictures:
         """Write the picture of a recording."""
         # A tenth of the start-up and of the memory, and few ask for pictures.
         from ser.inference.timeline import timeline_figure
-        from ser.results import figures
+        from ser.reports import figures
 
         figure = timeline_figure(answers, labels, printable(recording.name))
         figures.save(figure, self.folder / file_name(recording.name))

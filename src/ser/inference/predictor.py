@@ -13,15 +13,15 @@ from transformers import PreTrainedModel
 
 from ser.config import Combine
 from ser.data.audio import SAMPLE_RATE, Int16
-from ser.data.batches import Collator, Example, FeatureCollator, collator_for, in_order, scoring_batches
-from ser.data.trim import boundaries
+from ser.data.dataset import Collator, Example, FeatureCollator, collator_for, in_order, scoring_batches
+from ser.data.silence import boundaries
 from ser.errors import UserError
 from ser.models import checkpoint
+from ser.models.architectures import depends_on_padding
 from ser.models.embeddings import Embedding, logits_and_embeddings
-from ser.models.families import depends_on_padding
-from ser.models.inference import Batch, Logits, logits
+from ser.models.forward import Batch, Logits, logits
+from ser.models.hub import checkpoint_anywhere
 from ser.models.outputs import Outputs
-from ser.models.sources import checkpoint_anywhere
 
 log = logging.getLogger("ser")
 

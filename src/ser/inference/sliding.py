@@ -7,9 +7,9 @@ from typing import TypeVar
 import numpy as np
 
 from ser.data.audio import Int16, oddity
-from ser.data.windows import windows
-from ser.inference.answers import Answer
+from ser.inference.predictions import Answer
 from ser.inference.predictor import Predictor, Said
+from ser.inference.windows import windows
 
 Item = TypeVar("Item")
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ser.inference.answers import Answer
-from ser.results.figures import canvas, plain
+from ser.inference.predictions import Answer
+from ser.reports.figures import canvas, plain
 
 ROW = 0.34
 """Inches of height for an emotion."""

@@ -26,9 +26,9 @@ from transformers import (
 from ser import checksums, config
 from ser.errors import UserError, explained
 from ser.files import replacing, sync
-from ser.models.families import HEAD, Family, family_of
+from ser.models.architectures import HEAD, Family, family_of
+from ser.models.hub import check_folder, fetched
 from ser.models.outputs import Outputs, outputs_of
-from ser.models.sources import check_folder, fetched
 
 log = logging.getLogger("ser")
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ser.models.inference import Batch, Logits, device
+from ser.models.forward import Batch, Logits, device
 
 Embedding = npt.NDArray[np.float32]
 """`(width,)` of a clip, or `(frames, width)` of its frames."""

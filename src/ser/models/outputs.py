@@ -6,27 +6,34 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 from transformers import PretrainedConfig
 
 from ser.errors import UserError
-from ser.models.inference import Logits
-from ser.results.metrics import probabilities
+from ser.models.forward import Logits
 
 MULTI_LABEL, REGRESSION = "multi_label_classification", "regression"
 
 
+def softmax(logits: Logits) -> npt.NDArray[np.float64]:
+    """Compute the softmax of logits `(clips, labels)` in float64; rows sum to one.
+
+    >>> softmax(np.array([[0.0, 0.0]], dtype=np.float32)).tolist()
+    [[0.5, 0.5]]
+    """
+    return np.asarray(special.softmax(logits.astype(np.float64), axis=-1))
+
+
 def sigmoid(logits: Logits) -> npt.NDArray[np.float64]:
-    """The probability of each label by itself, in float64; rows need not sum to one.
+    """Compute the probability of each label independently, in float64; rows need not sum to one.
 
     >>> sigmoid(np.array([[0.0, -1000.0]], dtype=np.float32)).tolist()
     [[0.5, 0.0]]
     """
-    # Of the magnitude, which cannot overflow; the other half is the rest to one.
-    small = np.exp(-np.abs(logits.astype(np.float64)))
-    return np.asarray(np.where(logits < 0, small, 1) / (1 + small))
+    return np.asarray(special.expit(logits.astype(np.float64)))
 
 
-ACTIVATIONS: dict[str, Callable[[Logits], npt.NDArray[np.float64]]] = {"softmax": probabilities, "sigmoid": sigmoid}
+ACTIVATIONS: dict[str, Callable[[Logits], npt.NDArray[np.float64]]] = {"softmax": softmax, "sigmoid": sigmoid}
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from tabulate import tabulate
 
 from ser.corpora import CORPORA
 from ser.models.checkpoint import audio_of
-from ser.models.sources import looks_like_hub_name
-from ser.publish.places import command_without_places, last_part
-from ser.results import page, page_words
-from ser.results.page_words import NAMES, percent, reach
-from ser.results.report import Provenance, Report, measured
+from ser.models.hub import looks_like_hub_name
+from ser.publish.redact import command_without_places, last_part
+from ser.reports import html_report, html_text
+from ser.reports.html_text import NAMES, percent, reach
+from ser.reports.provenance import Provenance
+from ser.reports.report import Report, measured
 from ser.runs.finished import Run
 
 METRICS = {"accuracy": "accuracy", "unweighted_average_recall": "recall", "macro_f1": "f1"}
@@ -48,10 +49,10 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
         "local_encoder": pretrained and last_part(pretrained),
         "trim": audio_of(stamp).trim,
         "carries_code": carries_code,
-        "resampling": page_words.resampling(report),
-        "confusions": page_words.of_confusion(report.counts, report.scored.emotions),
-        "metrics": page.metrics_table(report),
-        "counts": page.counts_table(report.counts, report.scored.emotions),
+        "resampling": html_text.resampling(report),
+        "confusions": html_text.of_confusion(report.counts, report.scored.emotions),
+        "metrics": html_report.metrics_table(report),
+        "counts": html_report.counts_table(report.counts, report.scored.emotions),
         "used": run.used,
         "command": command_without_places(run.used["command"]),
     }
@@ -87,7 +88,7 @@ def result(report: Report, name: str) -> EvalResult:
         dataset_name=one_line(f"{provenance.description}, protocol {provenance.protocol['name']}, {heard}"),
         dataset_config=one_line(provenance.protocol["name"]),
         dataset_split=provenance.scored_on,
-        dataset_args={"protocol": one_line(provenance.in_words), "intervals": page_words.resampling(report)},
+        dataset_args={"protocol": one_line(provenance.in_words), "intervals": html_text.resampling(report)},
         metric_type=METRICS[name],
         metric_value=round(report.numbers[name], 4),
         metric_name=one_line(f"{NAMES[name]} (95 % interval {reach(report.intervals[name])})"),
@@ -123,7 +124,7 @@ def fenced(text: str) -> Markup:
     return Markup(f"{fence}bash\n{text}\n{fence}")
 
 
-def table(rows: page.Table) -> Markup:
+def table(rows: html_report.Table) -> Markup:
     cells = [[escaped(cell) for cell in row] for row in rows.rows]
     header = [escaped(name) for name in rows.header]
     return Markup(tabulate(cells, headers=header, tablefmt="github", disable_numparse=True))

@@ -18,8 +18,8 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError:
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from ser.errors import UserError
-from ser.models.sources import NONSENSE, SILENCE, first_cause, reason
-from ser.publish.parcel import Parcel
+from ser.models.hub import NONSENSE, SILENCE, first_cause, reason
+from ser.publish.repository import Parcel
 
 log = logging.getLogger("ser")
 

@@ -2,45 +2,24 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
 from ser.data import manifest
-from ser.data.manifest import Utterance
 from ser.errors import UserError
+from ser.evaluation.scored import Scored
 from ser.runs.folder import CONFIG, FINISHED, PREDICTIONS, REPORT, TEST
 
 ORIGIN = ("seed", "fold")
 """Columns of the pooled predictions.csv: which run gave an answer."""
 FIRST = ("path", "truth", "prediction", *ORIGIN)
 """The other columns of predictions.csv are emotions."""
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Clips with the probabilities that a checkpoint gives them; several models may have answered one clip."""
-
-    utterances: Sequence[Utterance]
-    emotions: Sequence[str]
-    probabilities: npt.NDArray[np.float64]
-    """`(clips, emotions)`."""
-    origins: Sequence[tuple[int, int | None]] | None = None
-    """Seed and fold of the run that gave each answer, where several runs are pooled."""
-
-    @property
-    def truth(self) -> list[str]:
-        return [utterance.emotion for utterance in self.utterances]
-
-    @property
-    def prediction(self) -> list[str]:
-        return [self.emotions[index] for index in self.probabilities.argmax(axis=-1)]
 
 
 @dataclass(frozen=True)

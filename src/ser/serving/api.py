@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ser.data.audio import Content, UnreadableAudio
-from ser.data.found import printable
 from ser.errors import UserError
-from ser.inference.answers import Form
+from ser.files import printable
+from ser.inference.predictions import Form
 from ser.serving.body import Body
 from ser.serving.memory import Holding, MemoryBudget
 from ser.serving.queue import RequestQueue

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ser.corpora import CORPORA
+from ser.evaluation.intervals import Interval
 from ser.inference.predictor import Member, described
-from ser.models.sources import checkpoint_anywhere
-from ser.results.intervals import Interval
-from ser.results.page_words import percent, reach
-from ser.results.report import Provenance
+from ser.models.hub import checkpoint_anywhere
+from ser.reports.html_text import percent, reach
+from ser.reports.provenance import Provenance
 from ser.runs.finished import is_about, json_of
 from ser.runs.folder import REPORT
 

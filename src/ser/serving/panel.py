@@ -8,10 +8,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from ser.data.audio import Content
-from ser.inference.answers import Answer
+from ser.inference.predictions import Answer
 from ser.inference.sliding import mean
 from ser.inference.timeline import timeline_figure
-from ser.results.page_words import duration
+from ser.reports.html_text import duration
 from ser.serving.service import PredictionService
 
 CLIPPED = "it is clipped"

@@ -10,11 +10,11 @@ import numpy as np
 from ser.config.use import check_stretches
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Content, Int16, UnreadableAudio
-from ser.data.windows import of_file
 from ser.errors import UserError
-from ser.inference.answers import Answer
+from ser.inference.predictions import Answer
 from ser.inference.predictor import Predictor, Said
 from ser.inference.sliding import slide
+from ser.inference.windows import of_file
 from ser.serving.responses import Refused
 
 NAME = "-"

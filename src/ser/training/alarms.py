@@ -10,8 +10,8 @@ import numpy.typing as npt
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ser.config import Side
+from ser.data.audit import missing_emotions
 from ser.data.protocols import Split
-from ser.data.wording import absent
 from ser.errors import UserError
 
 log = logging.getLogger("ser")
@@ -81,5 +81,5 @@ def warn_of_missing_classes(lists: Split, labels: Sequence[str]) -> None:
     if missing := [label for label in labels if label not in present]:
         log.warning("warning: the train split has no clip of %s, which is not learned", ", ".join(missing))
     for side in dict.fromkeys((lists.chosen_on, Side.test)):
-        for sentence in absent([lists], side, labels):
+        for sentence in missing_emotions([lists], side, labels):
             log.warning("warning: %s", sentence)

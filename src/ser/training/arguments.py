@@ -10,8 +10,8 @@ from transformers import Trainer, TrainingArguments, get_scheduler
 from ser import config
 from ser.config import Precision, Tracker
 from ser.errors import UserError, explained
-from ser.models.inference import device
-from ser.results.metrics import SUMMARY
+from ser.evaluation.metrics import SUMMARY
+from ser.models.forward import device
 
 NOTHING_TRAINED = 1000
 """Steps of the trial schedule: its rates are thrown away."""

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel, TrainerState
 
 from ser.errors import UserError
-from ser.training import checkpoints
+from ser.training import checkpoint_folders
 
 log = logging.getLogger("ser")
 
@@ -26,11 +26,11 @@ def resume_point(folder: Path) -> Path | None:
         UserError: there are checkpoints, and none that can be used.
     """
     faults: list[str] = []
-    for checkpoint in reversed(checkpoints.in_order(folder)):
-        state = checkpoints.state_of(checkpoint)
-        if state is None or not (checkpoint / checkpoints.SCHEDULER).is_file():
+    for checkpoint in reversed(checkpoint_folders.in_order(folder)):
+        state = checkpoint_folders.state_of(checkpoint)
+        if state is None or not (checkpoint / checkpoint_folders.SCHEDULER).is_file():
             continue  # its writing was interrupted, or it holds weights alone
-        found = checkpoints.fault(checkpoint) or fault_of_best(folder, state)
+        found = checkpoint_folders.fault(checkpoint) or fault_of_best(folder, state)
         if found is None:
             for line in faults:
                 log.warning("%s: going on from %s instead", line, checkpoint.name)
@@ -46,7 +46,7 @@ def fault_of_best(folder: Path, state: dict[str, Any]) -> str | None:
     step = state.get("best_global_step")
     if not step or step == state.get("global_step"):
         return None
-    found = checkpoints.fault(checkpoints.path_of(folder, step))
+    found = checkpoint_folders.fault(checkpoint_folders.path_of(folder, step))
     return f"{found}, the best checkpoint so far" if found else None
 
 
@@ -82,11 +82,11 @@ def read_back(model: PreTrainedModel, folder: Path, state: TrainerState) -> int:
         raise UserError(
             f"{folder}: no best checkpoint, {metric}; change trainer.metric_for_best_model or eval_strategy"
         )
-    best = checkpoints.path_of(folder, state.best_global_step)
-    found = checkpoints.fault(best) or load(model, best)
+    best = checkpoint_folders.path_of(folder, state.best_global_step)
+    found = checkpoint_folders.fault(best) or load(model, best)
     if found is None:
         return int(state.best_global_step)
-    whole = [path for path in checkpoints.in_order(folder) if checkpoints.fault(path) is None]
+    whole = [path for path in checkpoint_folders.in_order(folder) if checkpoint_folders.fault(path) is None]
     others = f"; `ser evaluate checkpoint={whole[-1]}` scores the weights of another step" if whole else ""
     raise UserError(
         f"{found}: the run ends with the weights of step {state.best_global_step}, and has no others{others}"

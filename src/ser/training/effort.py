@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import torch
 
+from ser.acceleration.flops import share_of_peak
 from ser.training.clock import Clock
-from ser.training.flops import share_of_peak
 
 log = logging.getLogger("ser")
 

@@ -11,16 +11,17 @@ from transformers import EvalPrediction
 from transformers.trainer_utils import EvalLoopOutput
 
 from ser import config
+from ser.acceleration.compilation import lengthened, step_between_lengths
+from ser.acceleration.spec_augment import draw, install, is_masked
 from ser.config import ClassWeights
-from ser.data.batches import Clips, scoring_batches
-from ser.models.families import HEAD, depends_on_padding
-from ser.models.masking import draw, install, is_masked
-from ser.results.metrics import cross_entropy, probabilities, summary
+from ser.data.dataset import Clips, scoring_batches
+from ser.evaluation.metrics import cross_entropy, summary
+from ser.models.architectures import HEAD, depends_on_padding
+from ser.models.outputs import softmax
 from ser.training.alarms import OneClassAlarm
-from ser.training.compiling import lengthened, step_between_lengths
+from ser.training.checkpointing import SavingTrainer
 from ser.training.losses import balanced_weights, classification_loss
-from ser.training.sampling import EpochSampler, epoch_draw
-from ser.training.saving import SavingTrainer
+from ser.training.samplers import EpochSampler, epoch_draw
 
 log = logging.getLogger("ser")
 
@@ -143,7 +144,7 @@ class EmotionTrainer(SavingTrainer):
         output = super().evaluation_loop(*args, **kwargs)
         logits = np.asarray(output.predictions)
         self._one_class.look(logits, self.args.learning_rate)
-        shares, truth = probabilities(logits), np.asarray(output.label_ids).tolist()
+        shares, truth = softmax(logits), np.asarray(output.label_ids).tolist()
         output.metrics["eval_loss"] = cross_entropy(truth, shares, range(shares.shape[1]))
         return output
 

@@ -1,0 +1,156 @@
+"""Runs side by side: one block for each protocol, ranked inside it, with the paired test of each two of its runs."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+
+from ser.evaluation.significance import by_unit, holm, mcnemar
+from ser.runs.finished import Run
+from ser.runs.settings import decisive
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The paired test of two runs that answered the same clips."""
+
+    first: Run
+    second: Run
+    difference: float
+    """Accuracy of the first minus that of the second."""
+    clips: float | None
+    """p of McNemar's test; None where clips were answered by several seeds."""
+    speakers: float
+    """p of the permutation test over speakers."""
+    adjusted: float
+    """The p of what is independent under the protocol, speakers or clips, after Holm over the pairs of the block."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Runs that differ in nothing but the seed."""
+
+    runs: list[Run]
+    accuracy: tuple[float, float]
+    """Mean and standard deviation."""
+    unweighted_average_recall: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The runs of one protocol, best UAR first: same corpus, same training, validation and test lists."""
+
+    title: str
+    in_words: str
+    runs: list[Run]
+    repeated: list[Repeated]
+    pairs: list[Pair]
+
+    @property
+    def names(self) -> dict[Path, str]:
+        """What each run is called, by its folder."""
+        return names(self.runs)
+
+
+def blocks(runs: Sequence[Run]) -> list[Block]:
+    """Sort runs into blocks; numbers of different blocks are not comparable."""
+    grouped = defaultdict[str, list[Run]](list)
+    for run in runs:
+        grouped[protocol_of(run)].append(run)
+    return [block(members) for members in grouped.values()]
+
+
+def protocol_of(run: Run) -> str:
+    """What two runs must share to be compared: corpus, protocol and all lists."""
+    protocol = run.report["protocol"]
+    folds = protocol.get("folds", [protocol])
+    return json.dumps([run.report["corpus"], run.report["scored_on"], protocol["name"], folds], sort_keys=True)
+
+
+def block(runs: Sequence[Run]) -> Block:
+    ranked = sorted(runs, key=lambda run: -run.report["unweighted_average_recall"])
+    report = ranked[0].report
+    folds = report["protocol"].get("folds")
+    fold = f", fold {report['protocol']['fold']}" if report["protocol"]["fold"] is not None else ""
+    return Block(
+        title=f"{report['corpus']}, protocol {report['protocol']['name']}{f', {len(folds)} folds' if folds else fold}",
+        in_words=" ".join([report["in_words"], *report["leaks"]]),
+        runs=ranked,
+        repeated=repeated(ranked),
+        pairs=pairs(ranked),
+    )
+
+
+def names(runs: Sequence[Run]) -> dict[Path, str]:
+    """What each run is called: model and seed, with the settings in which it differs from those called the same.
+
+    Runs with the same settings are told apart by their folders.
+    """
+    alike = defaultdict[str, list[Run]](list)
+    for run in runs:
+        alike[f"{run.report['model']} (seed {str(run.report['seed']).strip('[]')}"].append(run)
+    called = {}
+    for name, group in alike.items():
+        settings = [decisive(run.settings) for run in group]
+        keys = sorted({key for one in settings for key in one})
+        differing = [key for key in keys if len({json.dumps(one.get(key)) for one in settings}) > 1]
+        for run, one in zip(group, settings, strict=True):
+            told = [f"{key}={one.get(key)}" for key in differing]
+            if len(group) > 1 and settings.count(one) > 1:
+                told.append(str(run.folder))
+            called[run.folder] = ", ".join([name, *told]) + ")"
+    return called
+
+
+def repeated(runs: Sequence[Run]) -> list[Repeated]:
+    """Mean and deviation of the runs that differ in nothing but the seed."""
+    alike = defaultdict[str, list[Run]](list)
+    for run in runs:
+        if isinstance(run.report["seed"], int):
+            alike[json.dumps({**decisive(run.settings), "seed": None}, sort_keys=True)].append(run)
+    return [
+        Repeated(group, over(group, "accuracy"), over(group, "unweighted_average_recall"))
+        for group in alike.values()
+        if len({run.report["seed"] for run in group}) > 1
+    ]
+
+
+def over(runs: Sequence[Run], metric: str) -> tuple[float, float]:
+    values = [run.report[metric] for run in runs]
+    return mean(values), stdev(values)
+
+
+def pairs(runs: Sequence[Run]) -> list[Pair]:
+    """Each two runs of a block, better one first."""
+    tested = [(first, second, *paired(first, second)) for first, second in combinations(runs, 2)]
+    honest = [by_speaker if new_speakers(first) or p is None else p for first, _, _, p, by_speaker in tested]
+    return [Pair(*row, adjusted) for row, adjusted in zip(tested, holm(honest), strict=True)]
+
+
+def new_speakers(run: Run) -> bool:
+    return bool(run.report["speakers_are_new"])
+
+
+def paired(first: Run, second: Run) -> tuple[float, float | None, float]:
+    """Difference in accuracy, p by clips and p by speakers."""
+    a, b = right(first), right(second)
+    of_a, of_b = np.array([a[key] for key in a]), np.array([b[key] for key in a])
+    whole = all(value in (0.0, 1.0) for value in (*of_a, *of_b))
+    return (
+        float((of_a - of_b).mean()),
+        mcnemar(of_a == 1, of_b == 1) if whole else None,
+        by_unit(of_a.tolist(), of_b.tolist(), [speaker for speaker, _ in a]),
+    )
+
+
+def right(run: Run) -> dict[tuple[str, str], float]:
+    """For each clip the share of its answers (one for each seed) that are right."""
+    answers = defaultdict[tuple[str, str], list[bool]](list)
+    for row, prediction in zip(run.scored.utterances, run.scored.prediction, strict=True):
+        answers[row.key].append(row.emotion == prediction)
+    return {key: mean(given) for key, given in answers.items()}

@@ -1,0 +1,230 @@
+"""A comparison as Markdown, CSV, LaTeX, HTML and figure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from ser.comparison.blocks import Block, Repeated
+from ser.comparison.figure import comparison_figure
+from ser.comparison.paper import TABLE_III, Published
+from ser.data.published import TEST_LISTS
+from ser.errors import UserError
+from ser.files import write_csv, write_text
+from ser.reports import figures, html_report
+from ser.runs.finished import Run
+
+NEVER_ACROSS = (
+    "Each block is one protocol. Numbers of different blocks answer different questions and are not comparable."
+)
+UAR = "unweighted_average_recall"
+NOT_OURS = "Published: Gavali & Verma 2023, Table III, one run of each model, on their machine and without intervals."
+
+
+def check_place(folder: Path) -> None:
+    """Raise a UserError where a file of the user's would be replaced: only an earlier comparison is."""
+    text = folder / "comparison.md"
+    ours = text.is_file() and text.read_bytes().startswith(NEVER_ACROSS.encode())
+    if not ours and (theirs := sorted(folder.glob("comparison.*"))):
+        raise UserError(f"{theirs[0]}: it is no file of an earlier comparison; give another output_dir")
+
+
+def write(folder: Path, blocks: Sequence[Block], published: bool) -> None:
+    """Write `comparison.md`, `.csv`, `.tex`, `.html`, `.png` and `.pdf` into `folder`.
+
+    Args:
+        folder: where to.
+        blocks: what is compared.
+        published: put the paper's Table III beside the models that it has, under the paper's protocol.
+    """
+    write_text(folder / "comparison.md", markdown(blocks, published))
+    rows = [numbers(block, run, published) for block in blocks for run in block.runs]
+    write_csv(folder / "comparison.csv", rows[0].keys(), (row.values() for row in rows))
+    write_text(folder / "comparison.tex", latex(blocks, published))
+    figures.save(comparison_figure(blocks), folder / "comparison")
+    write_text(folder / "comparison.html", html(blocks, published, folder / "comparison.png"))
+
+
+def markdown(blocks: Sequence[Block], published: bool) -> str:
+    parts = [NEVER_ACROSS]
+    for block in blocks:
+        parts += [f"## {block.title}", block.in_words, table(cells(block, published), "github")]
+        parts += [table(pair_cells(block), "github")] if block.pairs else []
+        parts += notes(block, published)
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(blocks: Sequence[Block], published: bool) -> str:
+    """One `tabular` for each block, for a document that uses booktabs; what they are worth as comments."""
+    parts = []
+    for block in blocks:
+        lines = [NEVER_ACROSS, block.title, block.in_words, *notes(block, published)]
+        parts.append("\n".join(f"% {line}" for line in lines))
+        parts.append(table(cells(block, published), "latex_booktabs"))
+    return "\n\n".join(parts) + "\n"
+
+
+def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
+    """The page of a comparison; `comparison.html` beside this module says what stands where."""
+    described = "; ".join(
+        f"{block.title}: "
+        + ", ".join(f"{block.names[run.folder]} {percent(run.report[UAR])} {interval(run)}" for run in block.runs)
+        for block in blocks
+    )
+    parts = [
+        {
+            "title": block.title,
+            "in_words": block.in_words,
+            "tables": [rows for rows in (cells(block, published), pair_cells(block)) if rows],
+            "notes": notes(block, published),
+        }
+        for block in blocks
+    ]
+    picture = html_report.picture(image, f"Unweighted average recall with its 95 % interval. {described}.")
+    return str(
+        html_report.environment()
+        .get_template("comparison.html")
+        .render(blocks=parts, never_across=NEVER_ACROSS, picture=picture)
+    )
+
+
+def notes(block: Block, published: bool) -> list[str]:
+    """What stands below the tables of a block."""
+    return [
+        *map(repetition, block.repeated),
+        *([legend(block)] if block.pairs else []),
+        *([NOT_OURS] if published and has_published(block) else []),
+    ]
+
+
+def table(rows: Sequence[dict[str, str]], format: str) -> str:
+    return str(tabulate(rows, headers="keys", tablefmt=format, disable_numparse=True))
+
+
+def cells(block: Block, published: bool) -> list[dict[str, str]]:
+    """The rows of a block as a person reads them."""
+    rows, called = [], block.names
+    for run in block.runs:
+        row = {
+            "run": called[run.folder],
+            "accuracy": f"{percent(run.report['accuracy'])} ({at_step(run)})",
+            "UAR [95 % interval]": f"{percent(run.report['unweighted_average_recall'])} {interval(run)}",
+            "size on disk": size(run.used["checkpoint_bytes"]),
+            "runtime to that step": duration(run.used["training"]["seconds_to_step"]),
+            "parameters trained": f"{run.used['parameters']['trained'] / 1e6:.1f} M",
+            "clips/s in training": f"{run.used['training']['clips_per_second']:.1f}",
+        }
+        if published and has_published(block):
+            row["published"] = in_the_paper(TABLE_III.get(run.report["model"]))
+        rows.append(row)
+    return rows
+
+
+def numbers(block: Block, run: Run, published: bool) -> dict[str, Any]:
+    """A run's row of the CSV: numbers in SI units, shares between 0 and 1."""
+    low, high = run.report["intervals"][UAR]
+    row = {
+        "block": block.title,
+        "folder": str(run.folder),
+        "model": run.report["model"],
+        "seed": seeds(run),
+        "clips": len({utterance.path for utterance in run.scored.utterances}),
+        "accuracy": run.report["accuracy"],
+        "unweighted_average_recall": run.report[UAR],
+        "interval_low": low,
+        "interval_high": high,
+        "resampled": run.report["resampled"],
+        "macro_f1": run.report["macro_f1"],
+        "step": run.report["step"],
+        "checkpoint_bytes": run.used["checkpoint_bytes"],
+        **run.used["training"],
+        "parameters": run.used["parameters"]["all"],
+        "parameters_trained": run.used["parameters"]["trained"],
+    }
+    if published:
+        theirs = TABLE_III.get(run.report["model"]) if has_published(block) else None
+        row.update({f"published_{name}": getattr(theirs, name, None) for name in Published._fields})
+    return row
+
+
+def pair_cells(block: Block) -> list[dict[str, str]]:
+    called = block.names
+    return [
+        {
+            "better": called[pair.first.folder],
+            "worse": called[pair.second.folder],
+            "difference in accuracy": f"{100 * pair.difference:+.1f} points",
+            "p, clips (McNemar)": "-" if pair.clips is None else f"{pair.clips:.3f}",
+            "p, speakers (permutation)": f"{pair.speakers:.3f}",
+            "adjusted": f"{pair.adjusted:.3f}",
+        }
+        for pair in block.pairs
+    ]
+
+
+def legend(block: Block) -> str:
+    independent = "speakers" if block.runs[0].report["speakers_are_new"] else "clips"
+    return (
+        f"Paired tests on the same clips. Adjusted: the p of {independent}, which are what is independent here, "
+        f"after Holm over {len(block.pairs)} pair{'s' * (len(block.pairs) > 1)}. A p above 0.05 means that these data "
+        "do not tell the two apart."
+    )
+
+
+def repetition(group: Repeated) -> str:
+    numbers = ", ".join(str(run.report["seed"]) for run in group.runs)
+    (accuracy, a_deviation), (recall, r_deviation) = group.accuracy, group.unweighted_average_recall
+    return (
+        f"{group.runs[0].report['model']} over the seeds {numbers}: accuracy {percent(accuracy)} +- "
+        f"{100 * a_deviation:.1f}, UAR {percent(recall)} +- {100 * r_deviation:.1f} (mean and standard deviation)"
+    )
+
+
+def has_published(block: Block) -> bool:
+    """Whether the paper reports on what the block is about."""
+    protocol = block.runs[0].report["protocol"]
+    return protocol["name"] == "paper" and protocol.get("test_sha256") in TEST_LISTS["paper"]
+
+
+def in_the_paper(theirs: Published | None) -> str:
+    if theirs is None:
+        return "-"
+    return f"{100 * theirs.accuracy:.0f} % (at step {theirs.step}), {size(theirs.bytes)}, {duration(theirs.seconds)}"
+
+
+def seeds(run: Run) -> str:
+    return str(run.report["seed"]).strip("[]")
+
+
+def at_step(run: Run) -> str:
+    spread = run.report["spread"]
+    return f"at step {run.report['step']}" if spread is None else f"{len(spread['runs'])} runs"
+
+
+def interval(run: Run) -> str:
+    low, high = run.report["intervals"][UAR]
+    return f"[{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def size(number: int) -> str:
+    """Bytes as the paper writes them.
+
+    >>> size(380_000_000), size(1_270_000_000)
+    ('380 MB', '1.27 GB')
+    """
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as minutes and seconds.
+
+    >>> duration(994)
+    '16 min 34 s'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

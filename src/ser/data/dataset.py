@@ -1,0 +1,146 @@
+"""Clips -> padded batches, straight from the mapped cache."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset
+
+from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
+from ser.data.silence import boundaries
+
+if TYPE_CHECKING:  # who answers recordings needs no corpus, nor what opens one
+    from ser.data.manifest import Utterance
+    from ser.data.prepared_corpus import Prepared
+
+MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
+"""Samples to which a batch is padded at least: one frame of the encoder with the longest receptive field (Moonshine's,
+895 samples) and more than one of any other."""
+
+
+class Example(TypedDict):
+    samples: Int16
+    label: int
+    clip: int
+    """Its place in the list."""
+
+
+class Clips(Dataset[Example]):
+    """Some recordings of a prepared corpus: int16 views of the cache and class indices."""
+
+    def __init__(self, prepared: "Prepared", utterances: "Sequence[Utterance]", trim: bool) -> None:
+        """Take the recordings; `trim` leaves out the silence before and after the speech of each.
+
+        A clip's speech is looked for once, here: 25 us a clip, so that no epoch pays for it again.
+        """
+        self.utterances = list(utterances)
+        samples = [prepared.audio.samples(row) for row in prepared.of(utterances)]
+        self._samples = [clip[slice(*boundaries(clip))] for clip in samples] if trim else samples
+        self._labels = [prepared.emotions.index(utterance.emotion) for utterance in utterances]
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Example:
+        return {"samples": self._samples[index], "label": self._labels[index], "clip": index}
+
+    def lengths(self) -> list[int]:
+        """Samples of each clip at 16 kHz, without what is trimmed."""
+        return [len(clip) for clip in self._samples]
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Pad clips to the longest of the batch.
+
+    Returns:
+        `input_values` `(batch, samples)` float32, `attention_mask` `(batch, samples)` int64 and `labels` `(batch,)`:
+        what `Wav2Vec2FeatureExtractor` makes of the same clips, without its lists.
+    """
+
+    do_normalize: bool
+    """Bring each clip to zero mean and unit variance, before padding, as the encoder was pretrained."""
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        longest = max(MINIMUM, *(len(example["samples"]) for example in examples))
+        values = np.zeros((len(examples), longest), dtype=np.float32)
+        mask = np.zeros((len(examples), longest), dtype=np.int64)
+        for row, example in enumerate(examples):
+            clip = example["samples"].astype(np.float32) / 32768
+            if self.do_normalize:
+                clip = (clip - clip.mean()) / np.sqrt(clip.var() + 1e-7)
+            values[row, : len(clip)] = clip
+            mask[row, : len(clip)] = 1
+        return {
+            "input_values": torch.from_numpy(values),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.tensor([example["label"] for example in examples]),
+        }
+
+
+@dataclass(frozen=True)
+class FeatureCollator:
+    """Make features of clips, for an encoder that takes no waveform, with the library's own extractor.
+
+    Returns:
+        `input_features`, `attention_mask` `(batch, time)` int64, and `labels` `(batch,)`. What the extractor pads
+        beyond the longest clip of the batch (Whisper's to 30 s) is cut off.
+    """
+
+    extractor: Any
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        clips = [example["samples"].astype(np.float32) / 32768 for example in examples]
+        padded = [np.pad(clip, (0, max(0, MINIMUM - len(clip)))) for clip in clips]
+        made = self.extractor(padded, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True)
+        features, mask = made["input_features"], made["attention_mask"].long()
+        longest = int(mask.sum(dim=-1).max())
+        time = features.shape.index(mask.shape[1], 1)  # the last axis of Whisper's, the middle one of wav2vec2-BERT's
+        return {
+            "input_features": features.narrow(time, 0, longest),
+            "attention_mask": mask[:, :longest],
+            "labels": torch.tensor([example["label"] for example in examples]),
+        }
+
+
+def collator_for(extractor: Any) -> Collator | FeatureCollator:
+    """The collator that does what a checkpoint's feature extractor does."""
+    if extractor.model_input_names[0] == "input_features":
+        return FeatureCollator(extractor)
+    return Collator(extractor.do_normalize)
+
+
+def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> list[list[int]]:
+    """Batches of indices for scoring, from the shortest clips to the longest.
+
+    Args:
+        lengths: samples of each clip.
+        batch_size: clips of a batch, at most.
+        equal_lengths: put only clips of one length together, so that nothing is padded; an encoder whose answers
+            depend on padding would otherwise answer differently in another batch. (RAVDESS was cut at video frames:
+            its 1440 clips have 77 lengths.)
+    """
+    order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
+    groups: list[list[int]] = [order]
+    if equal_lengths:
+        groups = [list(group) for _, group in groupby(order, key=lambda index: lengths[index])]
+    return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
+
+
+def in_order(answers: npt.NDArray[Any], batches: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
+    """The answers to batches, one after the other, in the order of the clips."""
+    ordered = np.empty_like(answers)
+    ordered[[index for batch in batches for index in batch]] = answers
+    return ordered
+
+
+def collated(
+    clips: Clips, batches: Sequence[Sequence[int]], collator: Collator | FeatureCollator
+) -> Iterator[dict[str, Any]]:
+    """The batches themselves."""
+    for batch in batches:
+        yield collator([clips[index] for index in batch])

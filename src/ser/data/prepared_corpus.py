@@ -1,0 +1,180 @@
+"""The prepared folder: made by `prepare`, opened by everything that needs audio."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ser.config import Audit, Corpus, Protocol, Side
+from ser.corpora import CORPORA
+from ser.data import arrow_cache, audit, manifest
+from ser.data.arrow_cache import Cache, Unusable
+from ser.data.audio import DECODED_BY, DECODER
+from ser.data.manifest import Utterance
+from ser.data.protocols import folds, identity, split
+from ser.errors import UserError
+from ser.files import printable, remove, write_json
+from ser.locks import locked
+
+log = logging.getLogger("ser")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A corpus that is ready for use."""
+
+    corpus: str
+    emotions: tuple[str, ...]
+    """The labels in the order of the corpus."""
+    utterances: list[Utterance]
+    audio: Cache
+    rows: dict[str, int]
+    """Path of a recording -> its row in `audio`."""
+    copies: list[audit.Pair]
+    """Recordings that the audit found to be one another's copy."""
+    root: str = ""
+    """The folder that was prepared."""
+
+    def of(self, utterances: Sequence[Utterance]) -> list[int]:
+        """The rows of some recordings in `audio`."""
+        return [self.rows[utterance.path] for utterance in utterances]
+
+
+def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str, strictness: Audit) -> dict[str, Any]:
+    """Read a corpus into `data_dir`: manifest, split lists (of the first fold), audit and the 16 kHz cache.
+
+    Returns:
+        What audit.json holds, with the number of recordings that had to be `decoded`.
+
+    Raises:
+        UserError: the root or recordings below it cannot be used, or a strict audit finds something on both sides of a
+            fold; the lists and the manifest in `data_dir` are left as they were.
+    """
+    with locked(Path(data_dir), wait=True):
+        return prepare_alone(corpus, protocol, root, Path(data_dir), strictness)
+
+
+def prepare_alone(
+    corpus: Corpus, protocol: Protocol, root: str | None, target: Path, strictness: Audit
+) -> dict[str, Any]:
+    """`prepare`, by who holds the lock of the folder."""
+    module = CORPORA[corpus.name]
+    source = Path(root).expanduser() if root else made_by_the_package(module, target)
+    if not source.is_dir():
+        raise UserError(f"root={source}: {'it is no folder' if source.exists() else 'there is no such folder'}")
+    found = module.scan(source)
+    if not found.recordings:
+        raise UserError(f"root={source}: no speech recording of {module.DESCRIPTION} ({found.summary() or 'no files'})")
+    # Everything that can be refused without decoding is refused before anything is written.
+    split([manifest.Utterance(**vars(recording)) for recording in found.recordings], protocol)
+    facts, decoded = arrow_cache.build(source, found.recordings, target / arrow_cache.FILE)
+    utterances = [manifest.utterance(*pair) for pair in zip(found.recordings, facts, strict=True)]
+    lists = split(utterances, protocol)
+    report = {
+        "corpus": corpus.name,
+        "root": printable(str(source.resolve())),
+        "decoder": DECODED_BY,
+        "manifest_sha256": manifest.checksum(utterances),
+        "description": module.DESCRIPTION,
+        "synthetic": module.SYNTHETIC,
+        "protocol": identity(replace(protocol, fold=folds(protocol)[0]), lists),
+        **audit.audit(found, utterances, Cache(target / arrow_cache.FILE), lists, module.FORMAT),
+    }
+    copies = audit.pairs_of(report)
+    for fold in folds(protocol):
+        audit.check(split(utterances, replace(protocol, fold=fold)), copies, strictness)
+    for side in Side:
+        path = target / f"{side.value}.csv"
+        manifest.write(path, lists.side(side)) if lists.side(side) else remove(path)
+    write_json(target / audit.FILE, report)
+    manifest.write(target / manifest.FILE, utterances)  # last: a folder with a manifest is complete
+    return {**report, "decoded": decoded}
+
+
+def made_by_the_package(module: Any, target: Path) -> Path:
+    """Generate the recordings of a corpus that needs no root."""
+    if not module.SYNTHETIC:
+        raise UserError("root is missing: give the corpus's folder, as in `ser prepare-data --root RAVDESS`")
+    source = target / "recordings"
+    module.generate(source)
+    return source
+
+
+def ready(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> Prepared:
+    """Open the prepared corpus; prepare it first where a root is given that is not the one in `data_dir` as it is now.
+
+    Raises:
+        UserError: see `prepare` and `open_prepared`.
+    """
+    if root is not None:
+        with locked(Path(data_dir), wait=True):
+            if why := outdated(corpus, Path(root).expanduser(), Path(data_dir)):
+                log.info("%s: %s; preparing root=%s", data_dir, why, root)
+                audit.warn(prepare_alone(corpus, protocol, root, Path(data_dir), Audit.warn))
+    return open_prepared(data_dir, corpus.name)
+
+
+def outdated(corpus: Corpus, root: Path, folder: Path) -> str:
+    """Why what is in a prepared folder is not the corpus below a root, or nothing.
+
+    Raises:
+        UserError: the folder holds another corpus, which is not thrown away for a root; or the root cannot be used.
+    """
+    if not (folder / manifest.FILE).is_file():
+        return "nothing is prepared there yet"
+    try:
+        prepared = open_prepared(str(folder), corpus.name)
+    except Unusable as error:
+        return str(error).removeprefix(f"{folder}: ")
+    if not root.is_dir():
+        raise UserError(f"root={root}: {'it is no folder' if root.exists() else 'there is no such folder'}")
+    files = arrow_cache.identities(root, CORPORA[corpus.name].scan(root).recordings)
+    return (
+        "" if prepared.audio.holds(files) else f"it was made from other files or by another decoder ({prepared.root})"
+    )
+
+
+def open_prepared(data_dir: str, corpus: str) -> Prepared:
+    """Open what `prepare` wrote.
+
+    Raises:
+        UserError: the folder holds nothing prepared, another corpus, emotions that the corpus does not have, or what
+            another version of the decoder made; or its files are damaged or do not belong to one another.
+    """
+    folder, module = Path(data_dir), CORPORA[corpus]
+    utterances, report = manifest.read(folder / manifest.FILE), read_audit(folder / audit.FILE)
+    if report["corpus"] != corpus:
+        raise UserError(f"data_dir={folder}: it holds the corpus {report['corpus']}, not {corpus}")
+    if unknown := sorted({row.emotion for row in utterances} - set(module.EMOTIONS)):
+        raise UserError(f"{folder / manifest.FILE}: unknown emotions {', '.join(unknown)}; choices: {module.EMOTIONS}")
+    audio = Cache(folder / arrow_cache.FILE)
+    rows = {facts["path"]: index for index, facts in enumerate(audio.facts)}
+    if stale := [row.path for row in utterances if row.path not in rows]:
+        raise Unusable(f"data_dir={folder}: {stale[0]} is in the manifest but not in the cache; prepare the data again")
+    if report["manifest_sha256"] != manifest.checksum(utterances):
+        raise Unusable(
+            f"data_dir={folder}: {manifest.FILE} is not the one that was prepared (changed, cut or half of another "
+            "preparation); prepare the data again"
+        )
+    return Prepared(corpus, module.EMOTIONS, utterances, audio, rows, audit.pairs_of(report), report["root"])
+
+
+def read_audit(path: Path) -> dict[str, Any]:
+    """Read audit.json.
+
+    Raises:
+        Unusable: it is missing, damaged, or of another version of the decoder.
+    """
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        made_by = int(str(report.get("decoder", "1")).split()[0])
+    except (OSError, ValueError, AttributeError, IndexError) as error:
+        raise Unusable(f"{path}: it is missing or damaged; prepare the data again") from error
+    if made_by != DECODER:
+        raise Unusable(
+            f"{path.parent}: {'an older' if made_by < DECODER else 'a newer'} version of ser decoded it; "
+            "prepare the data again"
+        )
+    return report

@@ -1,0 +1,44 @@
+"""Predict every clip of a split."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from transformers import PreTrainedModel
+
+from ser.config import Audio
+from ser.data.dataset import Clips, Collator, FeatureCollator, collated, in_order, scoring_batches
+from ser.data.manifest import Utterance
+from ser.data.prepared_corpus import Prepared
+from ser.evaluation.scored import Scored
+from ser.models.architectures import depends_on_padding
+from ser.models.forward import Answer, logits
+from ser.models.outputs import softmax
+
+
+def score(
+    classifier: PreTrainedModel,
+    collator: Collator | FeatureCollator,
+    prepared: Prepared,
+    rows: Sequence[Utterance],
+    audio: Audio,
+    batch_size: int,
+) -> Scored:
+    """The probabilities of each clip of a list, in the order of `rows`."""
+    equal_lengths = depends_on_padding(classifier.config)
+    return scored_by(partial(logits, classifier), collator, prepared, rows, audio, batch_size, equal_lengths)
+
+
+def scored_by(
+    answer: Answer,
+    collator: Collator | FeatureCollator,
+    prepared: Prepared,
+    rows: Sequence[Utterance],
+    audio: Audio,
+    batch_size: int,
+    equal_lengths: bool,
+) -> Scored:
+    """The same of whatever answers."""
+    clips = Clips(prepared, rows, audio.trim)
+    batches = scoring_batches(clips.lengths(), batch_size, equal_lengths)
+    answers = softmax(answer(collated(clips, batches, collator)))
+    return Scored(rows, prepared.emotions, in_order(answers, batches))

@@ -1,0 +1,120 @@
+"""Several runs of one command, folds and seeds, as one report."""
+
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from ser import config
+from ser.data import manifest
+from ser.data.audit import missing_emotions
+from ser.data.prepared_corpus import Prepared
+from ser.data.protocols import Split
+from ser.evaluation.metrics import SUMMARY
+from ser.evaluation.scored import Scored
+from ser.evaluation.variation import spread
+from ser.files import write_csv, write_json
+from ser.reports import figures, history, report
+from ser.reports.protocol_text import in_words, silence
+from ser.reports.provenance import Provenance
+from ser.reports.write import write_report
+from ser.runs.environment import environment
+from ser.runs.finished import Run, read
+from ser.runs.folder import FINISHED, HISTORY, TEST
+from ser.runs.places import Places
+from ser.runs.settings import write_config
+
+
+def write(cfg: config.Train, places: Places, prepared: Prepared, lists: Sequence[Split]) -> None:
+    """Write the report of all runs into the folder above theirs."""
+    assert places.pooled is not None
+    folder = places.pooled.work.path
+    finished = [read(place.final.path) for place in places.runs]
+    scored = pooled(finished)
+    source = provenance(cfg, finished, lists)
+    rows = [row_of(run) for run in finished]
+    write_csv(folder / "runs.csv", rows[0].keys(), (row.values() for row in rows))
+    manifest.write(folder / TEST, dict.fromkeys(row for of_run in lists for row in of_run.test))
+    histories = [history.read(run.folder / HISTORY) for run in finished]
+    steps = [run.report["step"] for run in finished]
+    figures.save(
+        figures.training_figure(histories, steps, lists[0].chosen_on.value, source.run_title), folder / "training_graph"
+    )
+    training = [run.used["training"] for run in finished]
+    spent = {
+        "seconds": round(sum(run.used["seconds"] for run in finished), 1),
+        "training": {key: round(mean(one[key] for one in training), 2) for key in common(training)},
+        "parameters": finished[0].used["parameters"],
+        "checkpoint_bytes": finished[0].used["checkpoint_bytes"],
+    }
+    measured = report.measured(scored, source, spread(rows))
+    used = write_report(folder, measured, {**environment("train"), **spent}, prepared)
+    write_config(folder, cfg)
+    write_json(folder / FINISHED, used)
+
+
+def pooled(finished: Sequence[Run]) -> Scored:
+    """All answers of some runs."""
+    return Scored(
+        [row for run in finished for row in run.scored.utterances],
+        finished[0].scored.emotions,
+        np.concatenate([run.scored.probabilities for run in finished]),
+        [origin(run) for run in finished for _ in run.scored.utterances],
+    )
+
+
+def origin(run: Run) -> tuple[int, int | None]:
+    """Seed and fold."""
+    return run.report["seed"], run.report["protocol"]["fold"]
+
+
+def common(training: Sequence[dict[str, float]]) -> list[str]:
+    """What all runs measured: one on a GPU whose peak is not known lacks its share of the peak."""
+    return [key for key in training[0] if all(key in one for one in training)]
+
+
+def provenance(cfg: config.Train, finished: Sequence[Run], lists: Sequence[Split]) -> Provenance:
+    """Where the pooled number comes from; the lists of a fold are the same for every seed."""
+    reports = [run.report for run in finished]
+    folds = {content["protocol"]["fold"]: content["protocol"] for content in reports}
+    of_fold = list(dict(zip((content["protocol"]["fold"] for content in reports), lists, strict=True)).values())
+    first = reports[0]
+    return Provenance(
+        corpus=first["corpus"],
+        description=first["description"],
+        synthetic=first["synthetic"],
+        protocol=first["protocol"] if len(folds) == 1 else over_folds(first["protocol"], list(folds.values())),
+        scored_on=first["scored_on"],
+        in_words=" ".join(
+            [
+                in_words(cfg.protocol, of_fold, config.Side.test),
+                *missing_emotions(of_fold, config.Side.test, finished[0].scored.emotions),
+                *silence(cfg.audio.trim),
+            ]
+        ),
+        leaks=list(dict.fromkeys(leak for content in reports for leak in content["leaks"])),
+        speakers_are_new=all(content["speakers_are_new"] for content in reports),
+        model=first["model"],
+        seed=cfg.seeds[0] if len(cfg.seeds) == 1 else cfg.seeds,
+        step=None,
+    )
+
+
+def over_folds(first: dict[str, Any], folds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The identity of all folds of a protocol."""
+    return {"name": first["name"], "fold": None, "seed": first["seed"], "folds": folds}
+
+
+def row_of(run: Run) -> dict[str, Any]:
+    """A run's line in runs.csv."""
+    return {
+        "corpus": run.report["corpus"],
+        "protocol": run.report["protocol"]["name"],
+        "seed": run.report["seed"],
+        "fold": run.report["protocol"]["fold"],
+        "clips": run.report["clips"],
+        "step": run.report["step"],
+        "seconds": run.used["seconds"],
+        **{name: run.report[name] for name in SUMMARY},
+    }

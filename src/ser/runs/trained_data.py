@@ -1,0 +1,53 @@
+"""The data that a checkpoint was trained and tested on, found again from its stamp."""
+
+from pathlib import Path
+from typing import Any
+
+from ser import config
+from ser.data.prepared_corpus import Prepared, ready
+from ser.data.protocols import Split, identity, split
+from ser.errors import UserError
+
+
+def folder_beside(checkpoint_folder: Path, name: str) -> Path:
+    """A folder in the run of a checkpoint, or beside a checkpoint by itself."""
+    own = checkpoint_folder.resolve().name
+    prefix = "" if own == "checkpoint" else f"{own}-"
+    return checkpoint_folder.resolve().parent / f"{prefix}{name}"
+
+
+def trained_data(
+    stamp: dict[str, Any], folder: Path, root: str | None, data_dir: str | None
+) -> tuple[config.Protocol, Prepared, Split]:
+    """The protocol, the corpus and the lists that a checkpoint was trained and tested on.
+
+    Raises:
+        UserError: the data are not here, or are others.
+    """
+    protocol = trained_protocol(stamp)
+    prepared = ready(config.Corpus(stamp["corpus"]), protocol, root, data_dir or default_data_dir(stamp))
+    lists = split(prepared.utterances, protocol)
+    check_lists(stamp, protocol, lists, folder)
+    return protocol, prepared, lists
+
+
+def default_data_dir(stamp: dict[str, Any]) -> str:
+    return f"data/{stamp['corpus']}"
+
+
+def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
+    """The protocol that a checkpoint was trained under."""
+    values = dict(stamp["protocol"])
+    for key in ("test_speakers", "test_statements", "named_validation_speakers"):
+        values[key] = {int(fold): value for fold, value in values[key].items()}  # JSON has made texts of them
+    return config.Protocol(**values)
+
+
+def check_lists(stamp: dict[str, Any], protocol: config.Protocol, lists: Split, folder: Path) -> None:
+    """Raise a UserError where the data are not those that the checkpoint was trained and tested on."""
+    now = identity(protocol, lists)
+    if changed := [key for key, value in stamp["identity"].items() if now[key] != value]:
+        raise UserError(
+            f"{folder}: the data differ from those it was trained with ({', '.join(changed)}); "
+            "its number would not be its protocol's"
+        )

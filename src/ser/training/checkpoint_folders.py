@@ -1,0 +1,169 @@
+"""The `checkpoint-N` folders of a run: which are whole, which one a run goes on from, which may go."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from ser import checksums, config
+from ser.errors import UserError
+from ser.files import remove
+from ser.models.hub import cut_short
+
+STATE = "trainer_state.json"
+OPTIMIZER = "optimizer.pt"
+SCHEDULER = "scheduler.pt"
+"""The Trainer's names. A scheduler's state stands beside every state of an optimizer, however that one is sharded."""
+NAME = re.compile(r"checkpoint-\d+", re.ASCII)
+WRITING = "being_written"
+"""Stands in a checkpoint from its beginning until its last byte is written."""
+
+
+def path_of(folder: Path, step: int) -> Path:
+    return folder / f"checkpoint-{step}"
+
+
+def in_order(folder: Path) -> list[Path]:
+    """All of them, the oldest first; a copy under another name (`checkpoint-100.bak`) is none of them."""
+    there = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name) and path.is_dir()]
+    return sorted(there, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def begin(checkpoint: Path) -> None:
+    """Make the folder, marked: the Trainer writes the files that tell of a whole one before the weights are there."""
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    (checkpoint / WRITING).touch()
+
+
+def complete(checkpoint: Path, limit: int, best: str | None) -> None:
+    """Count it as whole from now on, and make room."""
+    checksums.write(checkpoint, "*.*")  # all but the mark
+    (checkpoint / WRITING).unlink()
+    rotate(checkpoint.parent, limit, best)
+
+
+def state_of(checkpoint: Path) -> dict[str, Any] | None:
+    """The Trainer's state of a whole checkpoint; None where its writing was interrupted."""
+    if (checkpoint / WRITING).exists():
+        return None
+    try:
+        return dict(json.loads((checkpoint / STATE).read_text(encoding="utf-8")))
+    except (FileNotFoundError, TypeError, ValueError):
+        return None
+
+
+def has_ended(checkpoint: Path) -> bool:
+    """Return whether training had come to its end, by itself or by early stopping, when a checkpoint was written."""
+    callbacks = (state_of(checkpoint) or {}).get("stateful_callbacks", {})
+    return bool(callbacks.get("TrainerControl", {}).get("args", {}).get("should_training_stop", False))
+
+
+def fault(checkpoint: Path) -> str | None:
+    """Describe what is wrong with a checkpoint; None where it is as it was written."""
+    if not checkpoint.is_dir():
+        return f"{checkpoint} is gone"
+    if (checkpoint / checksums.FILE).is_file():
+        return checksums.fault(checkpoint)
+    return next((f"{path} is damaged" for path in sorted(checkpoint.iterdir()) if is_torn(path)), None)
+
+
+def is_torn(path: Path) -> bool:
+    """Return whether a file of a checkpoint without checksums, which an earlier version wrote, lacks its end."""
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt"):
+                return False
+        except SafetensorError:
+            return True
+    return path.suffix in (".pt", ".pth") and (path.stat().st_size == 0 or cut_short(path))
+
+
+def any_whole(folder: Path) -> bool:
+    return any(state_of(path) is not None for path in in_order(folder))
+
+
+def last(folder: Path) -> Path | None:
+    """The newest whole one that holds an optimizer's state: a run goes on from there."""
+    newest_first = reversed(in_order(folder))
+    return next((path for path in newest_first if (path / SCHEDULER).is_file() and state_of(path) is not None), None)
+
+
+def drop_after(folder: Path, checkpoint: Path | None) -> None:
+    """Remove what a run that goes on from `checkpoint` writes again; all of them where it starts again."""
+    for path in in_order(folder):
+        if checkpoint is None or step_of(path) > step_of(checkpoint):
+            remove(path)
+
+
+def drop(folder: Path) -> None:
+    """Remove what only resuming needs: the folds of a large encoder would fill a disk with it."""
+    drop_after(folder, None)
+
+
+def rotate(folder: Path, limit: int, best: str | None) -> None:
+    """Remove the oldest ones above the limit, but never one that is needed.
+
+    Needed are the newest, the best, the one to go on from, and what was the best when that one was written: a run that
+    goes on there and finds nothing better ends with it.
+    """
+    there, resumable = in_order(folder), last(folder)
+    needed = {there[-1].name} | names(best)
+    if resumable is not None:
+        needed |= {resumable.name} | names((state_of(resumable) or {}).get("best_model_checkpoint"))
+    spare = [path for path in there if path.name not in needed]
+    for path in spare[: max(0, len(there) - limit)]:
+        remove(path)
+
+
+def names(best: str | None) -> set[str]:
+    """The name of a checkpoint's folder, where there is one: the run folder may have been moved."""
+    return set() if best is None else {Path(best).name}
+
+
+def check_space(folder: Path, parameters: dict[str, int], trainer: config.Trainer, lora: bool = False) -> None:
+    """Refuse a run whose checkpoints would not fit on the disk, before hours of training rather than after.
+
+    Args:
+        folder: where they will lie.
+        parameters: `all` and `trained`.
+        trainer: how many are kept, and how many of them hold the optimizer's state.
+        lora: whether they hold only the weights that are trained.
+
+    Raises:
+        UserError: less is free than float32 weights and the two moments of Adam need, once for each checkpoint that
+            may be kept (see `rotate`) and the one that is written before the oldest is removed, and the final weights
+            once.
+    """
+    count = max(trainer.save_total_limit, 4 if trainer.save_optimizer_every > 1 else 2)
+    whole, trained = 4 * parameters["all"], 4 * parameters["trained"]
+    each = (trained if lora else whole) + (2 * trained if trainer.save_optimizer_every else 0)
+    needed, free = (count + 1) * each + whole, shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"no space left: {folder} needs {needed / 1e9:.2f} GB for {count} checkpoints, {free / 1e9:.2f} GB "
+            "are free; lower trainer.save_total_limit or give another output_dir"
+        )
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Say in one line that the disk is full: the writers of texts, weights and optimizer states each say it otherwise.
+
+    Raises:
+        UserError: there was no room.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if shutil.disk_usage(folder).free < 2**20:
+            raise UserError(f"no space left on the disk of {folder}; make room and give resume=true") from error
+        raise

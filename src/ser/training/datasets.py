@@ -1,0 +1,145 @@
+"""What a run reads while it trains: clips, or what the frozen part of the encoder makes of them."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArguments
+
+from ser import config
+from ser.acceleration import feature_cache, frozen_cnn, frozen_layers
+from ser.acceleration.feature_cache import FeatureClips, FrameCollator
+from ser.acceleration.gpu_dataset import (
+    ResidentClips,
+    ResidentCollator,
+    ResidentFrameCollator,
+    Store,
+    stored_audio,
+    stored_frames,
+)
+from ser.data.dataset import Clips, Collator, FeatureCollator, collator_for
+from ser.data.prepared_corpus import Prepared
+from ser.data.protocols import Split
+from ser.training.clock import Clock
+
+log = logging.getLogger("ser")
+
+SHARE = 0.25
+"""Of the free memory of a GPU, at most, for the clips of a run: weights, optimizer and activations want the rest."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The lists of a run and what makes batches of them."""
+
+    train: Clips | FeatureClips | ResidentClips
+    chosen_on: Clips | FeatureClips | ResidentClips
+    collator: Collator | FeatureCollator | FrameCollator | ResidentCollator | ResidentFrameCollator
+
+
+def inputs(
+    cfg: config.Train,
+    classifier: PreTrainedModel,
+    extractor: SequenceFeatureExtractor,
+    prepared: Prepared,
+    lists: Split,
+    arguments: TrainingArguments,
+    clock: Clock,
+) -> Inputs:
+    """Read clips from the cache of the corpus, or from that of the frozen part where `trainer.cache_features` asks so.
+
+    The output of that part is computed for the whole corpus: every fold and seed reads the same file. What that takes
+    is the phase `features` of the clock.
+    """
+    train, chosen_on = (Clips(prepared, rows, cfg.audio.trim) for rows in (lists.train, lists.side(lists.chosen_on)))
+    if not cfg.trainer.cache_features:
+        return Inputs(train, chosen_on, collator_for(extractor))
+    if reason := not_cached(classifier):
+        log.info("trainer.cache_features: nothing is cached, because %s", reason)
+        return Inputs(train, chosen_on, collator_for(extractor))
+    started = time.monotonic()
+    everything = Clips(prepared, prepared.utterances, cfg.audio.trim)
+    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+    part = frozen_part(classifier, cfg.trainer.compile)
+    cache = feature_cache.build(
+        classifier, extractor, everything, Path(cfg.data_dir) / feature_cache.FOLDER, dtype, part
+    )
+    part.install(classifier)
+    clock.phases["features"] = time.monotonic() - started
+    return Inputs(FeatureClips(cache, train), FeatureClips(cache, chosen_on), FrameCollator(cache))
+
+
+def not_cached(classifier: PreTrainedModel) -> str:
+    """Why the CNN of a classifier cannot be computed once and for all, or nothing."""
+    if not frozen_cnn.can_cache(classifier.config):
+        return f"{classifier.config.model_type} has no CNN that takes the waveform"
+    return "" if frozen_cnn.is_frozen(classifier) else "model.freeze lets the CNN be trained"
+
+
+def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.Part:
+    """What is computed once and for all: the CNN, with the frozen layers above it where there are such."""
+    depth = frozen_layers.frozen_layers(classifier)
+    if depth == 0:
+        return frozen_cnn
+    reason = "trainer.compile makes one graph of all layers" if compiled else frozen_layers.obstacle(classifier.config)
+    if reason:
+        log.info("trainer.cache_features: the frozen layers are not cached, the CNN is, because %s", reason)
+        return frozen_cnn
+    return frozen_layers.Layers(depth)
+
+
+def on_gpu(read: Inputs, arguments: TrainingArguments) -> Inputs:
+    """The same from the GPU, for `trainer.resident`, where the clips can lie there; the log says why not."""
+    if reason := not_resident(read.collator, arguments):
+        log.info("trainer.resident: clips are read from the memory map, because %s", reason)
+        return read
+    store = stored(read)
+    if not fits(store, arguments.device):
+        return read
+    # Batches are made there: nothing is pinned or copied.
+    arguments.dataloader_pin_memory = arguments.accelerator_config.non_blocking = False
+    return resident(read, store.to(arguments.device))
+
+
+def not_resident(collator: Any, arguments: TrainingArguments) -> str:
+    """Why the clips of a run cannot lie on the device that trains, however few they are, or nothing."""
+    if arguments.device.type != "cuda":
+        return "there is no GPU"
+    if isinstance(collator, FeatureCollator):
+        return "the features of this encoder are made of them on the CPU"
+    if arguments.dataloader_num_workers:
+        return "trainer.hf.dataloader_num_workers makes batches in other processes"
+    return ""
+
+
+def fits(store: Store, device: torch.device) -> bool:
+    """Whether a GPU has room for the clips; the log says so, or how much is missing."""
+    taken, (free, _) = store.rows.nbytes, torch.cuda.mem_get_info(device)
+    room = taken <= SHARE * free
+    where = "lie on the GPU" if room else "are read from the memory map, because they may have a quarter of it"
+    log.info(
+        "trainer.resident: clips take %.2f GB, %.2f GB of the GPU are free: they %s", taken / 1e9, free / 1e9, where
+    )
+    return room
+
+
+def stored(read: Inputs) -> Store:
+    """The clips of both lists, or their frames, one after the other."""
+    lists: Any = (read.train, read.chosen_on)
+    return (
+        stored_frames(lists, read.collator.cache) if isinstance(read.collator, FrameCollator) else stored_audio(lists)
+    )
+
+
+def resident(read: Inputs, store: Store) -> Inputs:
+    """The same lists and batches, of the clips in a store."""
+    lists: Any = (read.train, read.chosen_on)
+    collator = (
+        ResidentCollator(store, read.collator.do_normalize)
+        if isinstance(read.collator, Collator)
+        else ResidentFrameCollator(store)
+    )
+    return Inputs(ResidentClips(lists[0], 0), ResidentClips(lists[1], len(lists[0])), collator)

@@ -1,0 +1,34 @@
+import os
+
+import pytest
+import torch
+
+from ser.acceleration import cpu_backend
+
+
+@pytest.fixture(autouse=True)
+def switch():
+    """The switch as it was, before and after."""
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    yield torch.backends.mkldnn.matmul
+    torch.backends.mkldnn.matmul.fp32_precision = before
+
+
+def test_float32_stays_float32_whichever_library_computes_it():
+    cpu_backend.faster_float32()
+    assert cpu_backend.error_of_a_product() <= cpu_backend.EXACT
+
+
+def test_a_library_that_computes_in_less_is_not_used(switch, monkeypatch):
+    before = switch.fp32_precision
+    monkeypatch.setattr(cpu_backend, "error_of_a_product", lambda: 3e-3)  # what bfloat16 would have
+    assert not cpu_backend.faster_float32()
+    assert switch.fp32_precision == before
+
+
+def test_what_is_made_for_many_lengths_is_not_kept_unless_the_user_says_so(monkeypatch):
+    first, second = cpu_backend.SHAPES_KEPT
+    monkeypatch.delenv(first, raising=False)
+    monkeypatch.setenv(second, "2000")
+    cpu_backend.few_kept_shapes()
+    assert (os.environ[first], os.environ[second]) == ("64", "2000")

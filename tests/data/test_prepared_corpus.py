@@ -1,0 +1,202 @@
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import composed, tone, write_corpus
+
+from ser import config
+from ser.commands.prepare_data import prepare_data
+from ser.data import arrow_cache, audit
+from ser.data.prepared_corpus import open_prepared, prepare, ready
+from ser.errors import Interrupted, UserError
+
+
+def prepare_toy(root, data_dir, *overrides):
+    cfg = composed("prepare_data", f"root='{root}'", f"data_dir='{data_dir}'", *overrides)
+    return prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.audit)
+
+
+def test_the_prepared_folder_has_its_files_and_no_others(tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path / "paper")
+    prepare_toy(corpus_root, tmp_path / "emobox", "protocol=emobox")
+    names = {"manifest.csv", "train.csv", "test.csv", "audit.json", "audio.arrow"}
+    assert {path.name for path in (tmp_path / "paper").iterdir()} == names
+    assert {path.name for path in (tmp_path / "emobox").iterdir()} == names | {"validation.csv"}
+
+
+def test_a_list_that_the_next_protocol_lacks_is_removed(tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path, "protocol=emobox")
+    prepare_toy(corpus_root, tmp_path)
+    assert not (tmp_path / "validation.csv").exists()
+
+
+def test_the_audit_names_what_is_odd(tmp_path):
+    root = write_corpus(tmp_path / "corpus", actors=range(1, 6))
+    folder = root / "Actor_01"
+    soundfile.write(folder / "03-01-01-01-01-01-01.wav", np.zeros(8000), 16000)
+    soundfile.write(folder / "03-01-02-01-01-01-01.wav", np.clip(tone(0.3, level=3), -1, 1), 16000)
+    soundfile.write(folder / "03-01-03-01-01-01-01.wav", tone(0.02), 16000)
+    soundfile.write(folder / "03-01-04-01-01-01-01.wav", np.stack([tone(0.3)] * 2, axis=1), 16000)
+    soundfile.write(folder / "03-01-04-01-02-01-01.wav", tone(0.3), 16000)
+    (root / "notes.txt").write_text("x")
+    prepare_toy(root, tmp_path / "data")
+    report = json.loads((tmp_path / "data" / "audit.json").read_text())
+    assert report["silent"] == ["Actor_01/03-01-01-01-01-01-01.wav"]
+    assert report["clipped"] == ["Actor_01/03-01-02-01-01-01-01.wav"]
+    assert report["too_short"] == ["Actor_01/03-01-03-01-01-01-01.wav"]
+    assert report["not_mono"] == ["Actor_01/03-01-04-01-01-01-01.wav"]
+    assert report["identical"] == [["Actor_01/03-01-04-01-01-01-01.wav", "Actor_01/03-01-04-01-02-01-01.wav"]]
+    assert report["left_out"] == {"files that are no audio": {"count": 1, "files": ["notes.txt"]}}
+    assert report["corpus"] == "ravdess"
+    assert report["protocol"]["name"] == "paper"
+    assert len(report["contradicting"]) == report["recordings"] == 80  # RAVDESS has 48 kHz and seconds
+    assert len(audit.warnings(report)) == 5
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda root: None, "there is no such folder"),
+        (lambda root: root.mkdir(), "no speech recording"),
+        (lambda root: root.write_text("x"), "it is no folder"),
+        (lambda root: (root.mkdir(), (root / "a.wav").write_bytes(b"x")), "1 audio files not named as RAVDESS"),
+    ],
+)
+def test_a_root_that_cannot_be_used_leaves_nothing_behind(make, message, tmp_path):
+    make(tmp_path / "root")
+    with pytest.raises(UserError, match=message):
+        prepare_toy(tmp_path / "root", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_unusable_recordings_leave_nothing_behind(tmp_path):
+    root = write_corpus(tmp_path / "root", actors=range(1, 6))
+    (root / "Actor_01" / "03-01-05-01-01-01-01.wav").write_bytes(b"")
+    with pytest.raises(UserError, match="the file is empty"):
+        prepare_toy(root, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
+    class FullDisk(arrow_cache.ArrowWriter):
+        def write(self, *args, **kwargs):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(arrow_cache, "ArrowWriter", FullDisk)
+    with pytest.raises(UserError, match=r"no space left on the disk for .*audio\.arrow"):
+        prepare_toy(corpus_root, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_another_corpus_in_the_folder_is_named(data_dir):
+    with pytest.raises(UserError, match="holds the corpus ravdess, not synthetic"):
+        open_prepared(str(data_dir), "synthetic")
+
+
+def test_a_manifest_that_outgrew_its_cache_is_refused(tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path)
+    text = (tmp_path / "manifest.csv").read_text()
+    (tmp_path / "manifest.csv").write_text(text + text.splitlines()[1].replace("Actor_01", "Actor_99") + "\n")
+    with pytest.raises(UserError, match="prepare the data again"):
+        open_prepared(str(tmp_path), "ravdess")
+
+
+def test_a_missing_root_says_what_to_give():
+    with pytest.raises(UserError, match="ser prepare-data --root RAVDESS"):
+        prepare(config.Corpus("ravdess"), composed("train").protocol, None, "nowhere", config.Audit.warn)
+
+
+def test_a_strict_audit_writes_no_lists_where_a_recording_is_on_both_sides_of_any_fold(tmp_path):
+    root = write_corpus(tmp_path / "corpus")
+    for actor in ("02", "04"):  # tested in the folds 5 and 2
+        soundfile.write(root / f"Actor_{actor}" / f"03-01-05-01-01-01-{actor}.wav", tone(0.3), 16000)
+    with pytest.raises(UserError, match="audit=strict: on both sides of the split: Actor_0"):
+        prepare_toy(root, tmp_path / "data", "protocol=emobox", "audit=strict")
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"audio.arrow"}
+    report = prepare_toy(root, tmp_path / "data", "protocol=emobox")
+    assert len(report["identical"]) == 1
+
+
+def opened_from(root, data_dir):
+    return ready(config.Corpus("ravdess"), composed("train").protocol, str(root), str(data_dir))
+
+
+def test_another_root_than_the_prepared_one_is_prepared_and_not_ignored(tmp_path, corpus_root, caplog):
+    fixed = write_corpus(tmp_path / "fixed", seconds=0.3)
+    first = opened_from(corpus_root, tmp_path / "data")
+    with caplog.at_level("INFO", "ser"):
+        second = opened_from(fixed, tmp_path / "data")
+    assert second.utterances[0].sha256 != first.utterances[0].sha256
+    assert f"it was made from other files or by another decoder ({corpus_root.resolve()})" in caplog.text
+
+
+def test_the_prepared_root_is_not_prepared_again(tmp_path, corpus_root, monkeypatch):
+    opened_from(corpus_root, tmp_path / "data")
+    monkeypatch.setattr("ser.data.prepared_corpus.prepare_alone", lambda *_: pytest.fail("prepared again"))
+    opened_from(corpus_root, tmp_path / "data")
+
+
+def test_a_recording_that_was_replaced_below_the_root_is_seen(tmp_path):
+    root = write_corpus(tmp_path / "corpus", actors=range(1, 6))
+    first = opened_from(root, tmp_path / "data")
+    soundfile.write(root / "Actor_01" / "03-01-01-01-01-01-01.wav", tone(0.4), 16000)
+    assert opened_from(root, tmp_path / "data").utterances[0].sha256 != first.utterances[0].sha256
+
+
+def set_version(folder, version):
+    report = json.loads((folder / "audit.json").read_text())
+    (folder / "audit.json").write_text(json.dumps({**report, "decoder": version}))
+
+
+@pytest.mark.parametrize(("version", "said"), [("1", "an older"), ("99 of the future", "a newer")])
+def test_what_another_version_decoded_is_refused_and_prepared_again_from_a_root(version, said, tmp_path, corpus_root):
+    first = prepare_toy(corpus_root, tmp_path / "data")
+    set_version(tmp_path / "data", version)
+    with pytest.raises(UserError, match=f"{said} version of ser decoded it; prepare the data again"):
+        open_prepared(str(tmp_path / "data"), "ravdess")
+    opened_from(corpus_root, tmp_path / "data")
+    assert json.loads((tmp_path / "data" / "audit.json").read_text())["decoder"] == first["decoder"]
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "audit.json", "audio.arrow"])
+@pytest.mark.parametrize("kept", [0, 0.5, 0.97])
+def test_a_torn_file_is_never_used_and_prepared_again(name, kept, tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path / "data")
+    whole = (tmp_path / "data" / name).read_bytes()
+    (tmp_path / "data" / name).write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(UserError, match=r"prepare the data again|missing$"):
+        open_prepared(str(tmp_path / "data"), "ravdess")
+    if kept:
+        opened_from(corpus_root, tmp_path / "data")
+        assert (tmp_path / "data" / "manifest.csv").stat().st_size > 0
+
+
+def test_a_manifest_that_lost_its_last_rows_is_refused(tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path)
+    lines = (tmp_path / "manifest.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "manifest.csv").write_text("".join(lines[:-10]))
+    with pytest.raises(UserError, match=r"manifest\.csv is not the one that was prepared"):
+        open_prepared(str(tmp_path), "ravdess")
+
+
+def test_an_interruption_is_one_line_and_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(arrow_cache.audio, "load", interrupted)
+    with pytest.raises(Interrupted, match="nothing half-written"):
+        prepare_data(composed("prepare_data", f"root='{corpus_root}'", f"data_dir='{tmp_path / 'data'}'"))
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_root_whose_other_files_have_names_that_are_no_utf8_is_prepared(tmp_path):
+    root = tmp_path / os.fsdecode(b"corp\xfcs")
+    os.rename(write_corpus(tmp_path / "corpus", actors=range(1, 6)), root)
+    (root / os.fsdecode(b"J\xf6rg.txt")).write_bytes(b"x")
+    prepare_toy(root, tmp_path / "data")
+    report = json.loads((tmp_path / "data" / "audit.json").read_text(encoding="utf-8"))
+    assert report["left_out"]["files that are no audio"]["files"] == [r"'J\udcf6rg.txt'"]
+    assert report["root"].endswith(r"corp\udcfcs")
