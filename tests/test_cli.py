@@ -11,10 +11,13 @@ from conftest import ser
         (["trian"], "no command 'trian'; did you mean `ser train`?; choices: prepare-data, train"),
         (["prepare_data"], "did you mean `ser prepare-data`?"),
         (["train", "--root"], "--root: its value is empty; give a path"),
-        (["train", "modle=hubert_large"], "Key 'modle' not in 'Train'; choices: corpus, protocol, model,"),
+        (
+            ["train", "modle=hubert_large"],
+            "Key 'modle' not in 'Train'; did you mean model?; choices: corpus, protocol, model,",
+        ),
         (
             ["train", "model=hubert_lrge"],
-            "Could not find 'model/hubert_lrge'; choices of 'model': any, data2vec_base",
+            "Could not find 'model/hubert_lrge'; did you mean hubert_large?; choices of 'model': any, data2vec_base",
         ),
         (
             ["train", "trainer.learning_rate=abc"],
@@ -22,11 +25,14 @@ from conftest import ser
         ),
         (
             ["train", "+trainer.learning_rte=1e-4"],
-            "trainer.learning_rte: Key 'learning_rte' not in 'Trainer'; choices: num",
+            "trainer.learning_rte: Key 'learning_rte' not in 'Trainer'; did you mean learning_rate?; choices: num",
         ),
         (["train", "model.freeze=all"], "model.freeze=all: choices: cnn, encoder, none, layers:N"),
         (["train", "model=[tiny"], "no viable alternative"),
-        (["train", "model=tyny"], "ser: In 'train': Could not find 'model/tyny'; choices of 'model': any, "),
+        (
+            ["train", "model=tyny"],
+            "ser: In 'train': Could not find 'model/tyny'; did you mean tiny?; choices of 'model': any, ",
+        ),
         (["train", "seed=1", "model=0"], "ser: seed=1 model=0: Config group override must be a string or a list."),
         (["train", "protocol=emobox", "protocol.fold=7"], "has the folds 1, 2, 3, 4, 5, 6"),
         (["train", "overwrite=true", "resume=true"], "contradict"),

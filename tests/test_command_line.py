@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ser.apps import CONFIGS, SCHEMAS
 from ser.command_line import hydra_words, literal
-from ser.config import Predict, Train
+from ser.config import Compare, Evaluate, Export, Predict, PrepareData, Push, Serve, Train
 from ser.config.paths import path_keys
 from ser.errors import UserError
 
@@ -226,7 +226,9 @@ def test_words_may_stand_on_both_sides_of_an_option():
         (["--cfg", "jobs"], "argument --cfg/-c: invalid choice: 'jobs'"),
         (["--cfg", "job", "--multirun"], "--multirun and --cfg exclude each other"),
         (["--resolve"], "--resolve: it needs --cfg job"),
-        (["--modle", "x"], "unrecognized arguments: --modle"),
+        (["--timelin", "x"], "unrecognized arguments: --timelin; did you mean timeline=?"),
+        (["--batch-size=4"], "unrecognized arguments: --batch-size=4; did you mean batch_size=?"),
+        (["--nothing-like-it"], "unrecognized arguments: --nothing-like-it"),
         (["clip.wav"], "clip.wav: values are given as key=value"),
         (["--experimental-rerun", "x.pickle"], "--experimental-rerun: it is switched off"),
         (["--exp=x.pickle"], "--experimental-rerun: it is switched off"),
@@ -273,3 +275,40 @@ def test_a_name_that_is_no_text_is_no_traceback(tmp_path):
     result = ser("compare", b"runs=" + name, cwd=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "no finished run there" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("schema", "word", "key"),
+    [
+        (PrepareData, "dta_dir=x", "data_dir"),
+        (Train, "modle=x", "model"),
+        (Train, "+modle@x=y", "model"),
+        (Train, "modle.lora_rank=8", "model"),
+        (Train, "output_dri=Jörg", "output_dir"),
+        (Train, "~modle", "model"),
+        (Evaluate, "slit=run (1)", "split"),
+        (Compare, "run=a,b", "runs"),
+        (Predict, "timelin=runs/lr=1e-4", "timeline"),
+        (Serve, "prot=8000", "port"),
+        (Export, "qauntize=int8", "quantize"),
+        (Push, "rpo=anna/model", "repo"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_the_one_that_is_meant_whatever_is_given_for_it(schema, word, key):
+    with pytest.raises(UserError, match=rf"^Key '\w+' not in '{schema.__name__}'; did you mean {key}\?; choices: "):
+        hydra_words([word], schema)
+
+
+def test_what_comes_close_to_nothing_is_named_with_the_choices_alone():
+    with pytest.raises(UserError, match=r"^Key 'zzz' not in 'Push'; choices: checkpoint, repo, "):
+        hydra_words(["zzz=1"], Push)
+
+
+@pytest.mark.parametrize("word", ["experiment=laptop", "hydra.verbose=true", "hydra/job_logging=none", "+model@x=tiny"])
+def test_groups_of_values_and_what_is_hydras_are_no_misspelt_keys(word):
+    assert hydra_words([word], Train) == [word]
+
+
+@pytest.mark.parametrize("option", ["--config-name=train", "--cfg=job", "--info=config"])
+def test_an_option_of_hydras_may_be_given_with_its_value_in_one_word(option):
+    assert hydra_words([option], Train) == [option]

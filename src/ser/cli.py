@@ -33,7 +33,10 @@ def main() -> None:
         elif name in COMMANDS:
             run(name, words)
         else:
-            ending.say(f"no command {name!r}{meant(name)}; choices: {', '.join(COMMANDS)}")
+            from ser.errors import meant
+
+            near = meant(name.replace("_", "-"), COMMANDS, "`ser {}`")
+            ending.say(f"no command {name!r}{near}; choices: {', '.join(COMMANDS)}")
             sys.exit(1)
 
 
@@ -46,14 +49,6 @@ def run(command: str, words: list[str]) -> None:
         print(apps.help_text(command, COMMANDS[command], [word for word in words if word not in HELP]))
     else:
         apps.run(command.replace("-", "_"), words)
-
-
-def meant(name: str) -> str:
-    """The command that a misspelt name comes close to."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name.replace("_", "-"), COMMANDS, n=1)
-    return f"; did you mean `ser {close[0]}`?" if close else ""
 
 
 def usage() -> str:

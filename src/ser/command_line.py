@@ -17,12 +17,14 @@ from omegaconf import OmegaConf
 
 from ser.completion import key_of
 from ser.config.paths import home_for_tilde, path_keys
-from ser.errors import UserError
+from ser.errors import UserError, meant
 
 PLAIN = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/][A-Za-z0-9_/.-]*")
 """What Hydra takes for a text as it stands."""
 QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 ELEMENT = re.compile(rf"\s*({QUOTED}|\[[^\[\]]*\]|[^,]*?)\s*,", re.DOTALL)
+BESIDE = ("experiment", "hydra")
+"""Groups of values that are no keys of ours."""
 FUNCTION = re.compile(r"(?:choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
 INTERPOLATION = re.compile(r"(\\*)\$\{([^{}]*)")
 
@@ -40,12 +42,12 @@ def hydra_words(words: Sequence[str], schema: type[Any]) -> list[str]:
     Raises:
         UserError: an option that does not exist, a word that is none, or a path that is empty.
     """
-    line = Line(schema, sweeping=bool({"--multirun", "-m"} & set(words)))
+    line = Line(schema, sweeping=bool({"--multirun", "-m"} & set(words)), completing="-sc" in words)
     rest = deque(words)
     while rest:
         line.take(rest.popleft(), rest)
     overrides = [f"{key}={line.value(key)}" for key in line.paths] + line.others
-    check([*overrides, *line.options])
+    check([*overrides, *line.options], line.keys)
     return [*overrides, *line.options]
 
 
@@ -55,6 +57,7 @@ class Line:
 
     schema: type[Any]
     sweeping: bool
+    completing: bool
     paths: dict[str, list[str]] = field(default_factory=dict)
     """What is given for each path, in Hydra's grammar."""
     others: list[str] = field(default_factory=list)
@@ -62,7 +65,7 @@ class Line:
 
     def __post_init__(self) -> None:
         self.several = path_keys(self.schema)
-        self.keys = {entry.name for entry in fields(self.schema)}
+        self.keys = [entry.name for entry in fields(self.schema)]
 
     def take(self, word: str, rest: deque[str]) -> None:
         """Take a word, and those of the rest that belong to it."""
@@ -73,10 +76,18 @@ class Line:
             self.add(key, [literal(filled(f"--{key}", text)) for text in texts])
         elif equals and key in self.several:
             self.add(key, self.written(key, filled(key, text)))
-        elif equals or word.startswith("~"):
+        elif not option and (equals or word.startswith("~")):
+            self.check(name)
             self.others.append(word)
         else:
             self.options.append(word)
+
+    def check(self, name: str) -> None:
+        """Raise a UserError for a key that does not exist: Hydra would first complain of what is given for it."""
+        key = re.split(r"[./@]", name.lstrip("+~"))[0]
+        if not self.completing and key not in (*self.keys, *BESIDE):
+            near = meant(key, self.keys)
+            raise UserError(f"Key '{key}' not in '{self.schema.__name__}'{near}; choices: {', '.join(self.keys)}")
 
     def following(self, key: str, rest: deque[str]) -> list[str]:
         """The paths after `--key`."""
@@ -159,11 +170,12 @@ def literal(text: str, is_reference: Callable[[str], bool] = lambda inside: Fals
     return f"'{inside}'"
 
 
-def check(words: list[str]) -> None:
+def check(words: list[str], keys: list[str]) -> None:
     """Raise a UserError where Hydra would end with its usage, or read what a stranger may have pickled."""
 
     def refuse(message: str) -> NoReturn:
-        raise UserError(message)
+        _, _, option = message.partition("unrecognized arguments: ")
+        raise UserError(message + meant(key_of(option.partition("=")[0].split(" ")[0]), keys, "{}="))
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]

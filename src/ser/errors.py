@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -73,12 +74,27 @@ def line_of(error: BaseException) -> str:
         # Hydra lists the choices of a config group one a line, and then where it looked.
         said, _, choices = str(error).split("Config search path")[0].partition("Available options in")
         told = " ".join(said.split())
-        return f"{told}; choices of {', '.join(shown(choices)).replace(':,', ':')}" if choices else told
+        if not choices:
+            return told
+        group, *names = shown(choices)
+        misspelt = told.rpartition("/")[2].strip("'")
+        return f"{told}{meant(misspelt, names)}; choices of {group} {', '.join(names)}"
     said = str(error.msg or error).split("\n")[0]
     told = said if not error.full_key or error.full_key in said else f"{error.full_key}: {said}"
     if error.msg and "not in" in said and is_dataclass(error.object_type):
-        told += f"; choices: {', '.join(field.name for field in fields(error.object_type))}"
+        names = [field.name for field in fields(error.object_type)]
+        told += f"{meant(str(error.key), names)}; choices: {', '.join(names)}"
     return told
+
+
+def meant(name: str, choices: Iterable[str], typed: str = "{}") -> str:
+    """Say which choice a misspelt name comes close to, if one does.
+
+    >>> meant("modle", ["model", "trainer"])
+    '; did you mean model?'
+    """
+    close = get_close_matches(name, list(choices), n=1)
+    return f"; did you mean {typed.format(close[0])}?" if close else ""
 
 
 def shown(choices: str) -> list[str]:

@@ -9,7 +9,7 @@ from transformers import Trainer, TrainingArguments, get_scheduler
 
 from ser import config
 from ser.config import Precision, Tracker
-from ser.errors import UserError, explained
+from ser.errors import UserError, explained, meant
 from ser.evaluation.metrics import SUMMARY
 from ser.models.forward import device
 
@@ -102,7 +102,7 @@ def check_additional(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> 
         if name in keys:
             raise UserError(f"trainer.hf.{name}: training depends on {name}={ours[''][name]}; remove it")
         if name not in known:
-            raise UserError(f"trainer.hf.{name}: TrainingArguments has no such field")
+            raise UserError(f"trainer.hf.{name}: TrainingArguments has no such field{meant(name, known)}")
 
 
 def try_optimizer(arguments: TrainingArguments) -> None:
