@@ -66,7 +66,7 @@ def latex(blocks: Sequence[Block], published: bool) -> str:
 
 
 def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
-    """The page of a comparison; `comparison.html` beside this module says what stands where."""
+    """Render the page of a comparison."""
     described = "; ".join(
         f"{block.title}: "
         + ", ".join(f"{block.names[run.folder]} {percent(run.report[UAR])} {interval(run)}" for run in block.runs)

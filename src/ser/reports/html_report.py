@@ -1,6 +1,6 @@
 """report.html: one file with the number, what it is worth, and all that was measured; it asks nobody for anything.
 
-Beside this module, `page.html` says what stands where and `page.css` how it looks; here the numbers become tables.
+`templates/report.html` is the layout and `templates/report.css` the style; here the numbers become tables.
 """
 
 import base64
@@ -56,13 +56,13 @@ def write(folder: Path, report: Report, used: dict[str, Any], mistakes: Sequence
         mistakes: those to be listened to; the page then holds recordings of the corpus.
     """
     content = {**texts(report), **tables(report), **pictures(folder, report)}
-    page = environment().get_template("page.html").render(content, used=used, mistakes=mistakes)
+    page = environment().get_template("report.html").render(content, used=used, mistakes=mistakes)
     write_text(folder / "report.html", page)
 
 
 def environment() -> Environment:
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,  # names of files, speakers and models may hold anything
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -73,7 +73,7 @@ def environment() -> Environment:
 
 
 def texts(report: Report) -> dict[str, Any]:
-    """What `page.html` says of a report in words and numbers, by the names it has there."""
+    """Return the texts and numbers of the template, by their names there."""
     emotions = report.scored.emotions
     return {
         "report": report,
