@@ -136,7 +136,7 @@ def folds_of(path: Path) -> None:
     protocol = config.Protocol(name="custom", seed=0, folds_csv=str(path), validation_speakers=0, reference="")
     for fold in protocols.folds(protocol):
         with contextlib.suppress(UserError):
-            protocols.split([], replace(protocol, fold=fold))
+            protocols.split_corpus([], replace(protocol, fold=fold))
 
 
 def path_as_flag(path: str) -> None:

@@ -17,8 +17,8 @@ from ser.acceleration.attention import attending
 from ser.acceleration.fast_dropout import quick_dropout
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.commands.train import graphs
-from ser.data.prepared_corpus import ready
-from ser.data.protocols import split
+from ser.data.prepared_corpus import open_or_prepare
+from ser.data.protocols import split_corpus
 from ser.models import checkpoint, freezing
 from ser.training.arguments import training_arguments
 from ser.training.clock import Clock
@@ -104,19 +104,19 @@ def steps(
 
 def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback]) -> EmotionTrainer:
     """The trainer as `ser train` makes it."""
-    prepared = ready(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
-    lists = split(prepared.utterances, cfg.protocol)
+    prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
+    splits = split_corpus(prepared.utterances, cfg.protocol)
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
     freezing.adapt(classifier, cfg.model)
     arguments = training_arguments(cfg, folder)
     arguments.eval_strategy = IntervalStrategy.NO
-    read = inputs(cfg, classifier, extractor, prepared, lists, arguments, Clock())
+    read = inputs(cfg, classifier, extractor, prepared, splits, arguments, Clock())
     if cfg.trainer.resident:
         read = on_gpu(read, arguments)
     trainer = EmotionTrainer(
         model=classifier, args=arguments, data_collator=read.collator, train_dataset=read.train,
-        eval_dataset=read.chosen_on, compute_metrics=validation_metrics, callbacks=callbacks, options=cfg.trainer,
+        eval_dataset=read.selection_split, compute_metrics=validation_metrics, callbacks=callbacks, options=cfg.trainer,
     )  # fmt: skip
     trainer.remove_callback(PrinterCallback)
     return trainer

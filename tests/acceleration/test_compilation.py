@@ -7,7 +7,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from transformers import HubertConfig, Wav2Vec2BertConfig, Wav2Vec2Config, WavLMConfig, set_seed
 
 from ser.acceleration.compilation import SHAPES, STEP, check, compiled, lengthened, rounded_up, step_between_lengths
-from ser.data.dataset import Collator
+from ser.data.dataset import WaveformCollator
 from ser.errors import UserError
 from ser.models import classifiers
 from ser.training.arguments import training_arguments
@@ -50,7 +50,7 @@ def history(tmp_path, backend=None):
     )  # fmt: skip
     model, clips = wav2vec2(**MASKING), OfManyLengths()
     trainer = EmotionTrainer(
-        model=model, args=training_arguments(cfg, tmp_path), data_collator=Collator(True), train_dataset=clips,
+        model=model, args=training_arguments(cfg, tmp_path), data_collator=WaveformCollator(True), train_dataset=clips,
         eval_dataset=clips, compute_metrics=validation_metrics, options=cfg.trainer,
     )  # fmt: skip
     if backend is None:
@@ -74,7 +74,7 @@ def test_compiled_training_is_the_same_training_with_a_graph_for_each_length(tmp
 
 def test_padding_to_a_fixed_length_changes_no_answer():
     model, clips = wav2vec2().eval(), OfManyLengths()
-    batch = Collator(True)([clips[index] for index in range(4)])
+    batch = WaveformCollator(True)([clips[index] for index in range(4)])
     longer = lengthened(batch, 16000, model.frames)
     assert longer["input_values"].shape == longer["attention_mask"].shape == (4, 16000)
     assert batch["input_values"].shape[1] < 16000
@@ -84,7 +84,7 @@ def test_padding_to_a_fixed_length_changes_no_answer():
 
 def test_frames_are_padded_to_what_the_cnn_makes_of_the_fixed_length():
     model, clips = wav2vec2().eval(), OfManyLengths()
-    batch = Collator(True)([clips[index] for index in range(4)])
+    batch = WaveformCollator(True)([clips[index] for index in range(4)])
     longer = lengthened(batch, 8000, model.frames)
     frames = model.wav2vec2.feature_extractor(batch["input_values"])
     made = lengthened({**batch, "input_values": frames}, 8000, model.frames)

@@ -11,8 +11,8 @@ from helpers.tiny_features import built, frozen, some
 
 from ser import config
 from ser.acceleration import feature_cache, frozen_cnn, frozen_layers
-from ser.acceleration.feature_cache import FeatureClips, FrameCollator
-from ser.data.dataset import MINIMUM, Clips, Collator, scoring_batches
+from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
+from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, scoring_batches
 from ser.data.prepared_corpus import open_prepared, prepare
 from ser.errors import UserError
 from ser.training.arguments import training_arguments
@@ -25,15 +25,15 @@ def test_a_clip_is_kept_as_the_cnn_answers_to_it_alone(dtype, norm, prepared, tm
     clips = some(prepared)
     classifier, cache = built(clips, tmp_path, dtype, feat_extract_norm=norm, do_stable_layer_norm=norm == "layer")
     for index, utterance in enumerate(clips.utterances):
-        answer = frozen_cnn.run(classifier, Collator(True)([clips[index]])["input_values"])[0].T.to(dtype)
+        answer = frozen_cnn.run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T.to(dtype)
         assert torch.equal(torch.tensor(cache.of(utterance.path)).view(dtype), answer)
 
 
 def test_clips_have_their_labels_and_lengths(prepared, tmp_path):
     clips = some(prepared)
     _, cache = built(clips, tmp_path)
-    listed = Clips(prepared, clips.utterances[::-2], trim=False)
-    rows = FeatureClips(cache, listed)
+    listed = WaveformDataset(prepared, clips.utterances[::-2], trim=False)
+    rows = CachedFeatureDataset(cache, listed)
     assert len(rows) == 3
     assert rows.lengths() == listed.lengths()
     assert [rows[index]["label"] for index in range(3)] == [listed[index]["label"] for index in range(3)]
@@ -43,9 +43,9 @@ def test_clips_have_their_labels_and_lengths(prepared, tmp_path):
 def test_a_batch_has_the_mask_the_labels_and_the_shape_of_one_of_waveforms(dtype, prepared, tmp_path):
     clips = some(prepared)
     classifier, cache = built(clips, tmp_path, dtype)
-    rows = FeatureClips(cache, clips)
-    ours = FrameCollator(cache)([rows[index] for index in range(len(rows))])
-    theirs = Collator(True)([clips[index] for index in range(len(clips))])
+    rows = CachedFeatureDataset(cache, clips)
+    ours = CachedFeatureCollator(cache)([rows[index] for index in range(len(rows))])
+    theirs = WaveformCollator(True)([clips[index] for index in range(len(clips))])
     assert torch.equal(ours["attention_mask"], theirs["attention_mask"])
     assert torch.equal(ours["labels"], theirs["labels"])
     answer = frozen_cnn.run(classifier, theirs["input_values"])
@@ -72,8 +72,8 @@ def test_a_clip_shorter_than_a_frame_has_the_frames_that_it_has_alone(tmp_path):
             return {"samples": np.ones(10, np.int16), "label": 0}
 
     classifier, cache = built(Short(), tmp_path)
-    batch = FrameCollator(cache)([FeatureClips(cache, Short())[0]])
-    alone = Collator(True)([Short()[0]])
+    batch = CachedFeatureCollator(cache)([CachedFeatureDataset(cache, Short())[0]])
+    alone = WaveformCollator(True)([Short()[0]])
     assert torch.equal(batch["attention_mask"], alone["attention_mask"])
     assert batch["attention_mask"].shape == (1, MINIMUM)
     assert torch.equal(batch["input_values"], frozen_cnn.run(classifier, alone["input_values"]))
@@ -150,7 +150,7 @@ def test_a_clip_is_kept_as_the_frozen_layers_answer_to_it_alone(prepared, tmp_pa
     clips = some(prepared)
     classifier, cache = built_of_layers(clips, tmp_path)
     for index, utterance in enumerate(clips.utterances):
-        answer = frozen_layers.Layers(1).run(classifier, Collator(True)([clips[index]])["input_values"])[0].T
+        answer = frozen_layers.Layers(1).run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T
         assert answer.shape[1] == classifier.config.hidden_size
         assert torch.equal(torch.tensor(cache.of(utterance.path)), answer)
 
@@ -197,7 +197,7 @@ def test_frames_with_a_flipped_bit_are_refused_and_not_trained_on(prepared, tmp_
     content[-1] ^= 1
     (place / feature_cache.FRAMES).unlink()
     (place / feature_cache.FRAMES).write_bytes(content)
-    rows = FeatureClips(built(clips, tmp_path)[1], clips)
+    rows = CachedFeatureDataset(built(clips, tmp_path)[1], clips)
     assert len(rows[0]["frames"])
     with pytest.raises(UserError, match=r"damaged \(the frames of .*remove it, and it is computed again"):
         rows[len(rows) - 1]
@@ -259,13 +259,13 @@ def trained(prepared, folder, cached):
     cfg = composed(
         "train", "tracking=none", "trainer.precision=fp32", "trainer.num_train_epochs=2", "trainer.eval_strategy=epoch"
     )
-    rows = Clips(prepared, [row for row in prepared.utterances if row.speaker in ("3", "4")][:24], trim=False)
+    rows = WaveformDataset(prepared, [row for row in prepared.utterances if row.speaker in ("3", "4")][:24], trim=False)
     classifier, extractor = frozen()
-    clips, collator = rows, Collator(True)
+    clips, collator = rows, WaveformCollator(True)
     if cached:
         cache = feature_cache.build(classifier, extractor, rows, folder / "features", torch.float32)
         frozen_cnn.install(classifier)
-        clips, collator = FeatureClips(cache, rows), FrameCollator(cache)
+        clips, collator = CachedFeatureDataset(cache, rows), CachedFeatureCollator(cache)
     trainer = EmotionTrainer(
         model=classifier,
         args=training_arguments(cfg, folder),
@@ -293,7 +293,7 @@ def test_a_run_of_the_trainer_is_the_same_with_and_without(prepared, tmp_path):
 def test_scoring_batches_hold_clips_without_padding_where_their_lengths_are_equal(prepared, tmp_path):
     clips = some(prepared)
     _, cache = built(clips, tmp_path)
-    rows, collator = FeatureClips(cache, clips), FrameCollator(cache)
+    rows, collator = CachedFeatureDataset(cache, clips), CachedFeatureCollator(cache)
     for batch in scoring_batches(rows.lengths(), 4, equal_lengths=True):
         assert collator([rows[index] for index in batch])["attention_mask"].all()
 
@@ -310,5 +310,5 @@ def test_real_decoding_of_another_file_makes_another_cache(corpus_root, tmp_path
         soundfile.write(path, samples * level, rate, subtype="PCM_16")
         prepare(corpus, protocol, str(root), str(tmp_path / "data"), config.Audit.warn)
         prepared = open_prepared(str(tmp_path / "data"), "ravdess")
-        built(Clips(prepared, prepared.utterances[:2], trim=False), tmp_path / "features")
+        built(WaveformDataset(prepared, prepared.utterances[:2], trim=False), tmp_path / "features")
     assert len(list((tmp_path / "features").iterdir())) == 2

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from ser import config
 from ser.corpora.ravdess import EMOTION_CODES, EMOTIONS
 from ser.data.prepared_corpus import open_prepared, prepare
-from ser.data.protocols import folds, split
+from ser.data.protocols import folds, split_corpus
 from ser.evaluation.intervals import intervals
 
 CHANCE = 1 / len(EMOTIONS)
@@ -53,12 +53,12 @@ def nearest(protocol, utterances):
     """Truth, answer and speaker of each tested clip, the answer being that of the training clip closest in pitch."""
     rows, answers = [], []
     for fold in folds(protocol):
-        lists = split(utterances, config.Protocol(**{**vars(protocol), "fold": fold}))
+        splits = split_corpus(utterances, config.Protocol(**{**vars(protocol), "fold": fold}))
         classifier = KNeighborsClassifier(7).fit(
-            [[pitch(row.speaker)] for row in lists.train], [row.emotion for row in lists.train]
+            [[pitch(row.speaker)] for row in splits.train], [row.emotion for row in splits.train]
         )
-        rows += lists.test
-        answers += list(classifier.predict([[pitch(row.speaker)] for row in lists.test]))
+        rows += splits.test
+        answers += list(classifier.predict([[pitch(row.speaker)] for row in splits.test]))
     return [row.emotion for row in rows], answers, [row.speaker for row in rows]
 
 

@@ -35,7 +35,7 @@ def old(finished_run, tmp_path):
     return folder
 
 
-def toy_fine_tune(cfg, folder, prepared, lists):
+def toy_fine_tune(cfg, folder, prepared, splits):
     """Stands in for the training itself, where it does not matter."""
     (folder / "checkpoint").mkdir()
     (folder / "classification_report.txt").write_text(str(cfg.seed))
@@ -44,7 +44,7 @@ def toy_fine_tune(cfg, folder, prepared, lists):
 
 
 def ending_with(error):
-    def fine_tune(cfg, folder, prepared, lists):
+    def fine_tune(cfg, folder, prepared, splits):
         (folder / "checkpoint-1").mkdir()
         raise error
 
@@ -99,10 +99,10 @@ def test_a_new_run_replaces_the_old_with_all_that_was_made_of_it(old, data_dir, 
 FOLDS = ("protocol=custom", "+protocol.test_speakers={1: [1, 2], 2: [3, 4]}")
 
 
-def toy_pooling(cfg, places, prepared, lists):
+def toy_pooling(cfg, places, prepared, splits):
     folder = places.pooled.work.path
     (folder / "config.yaml").write_text("x: 1")
-    toy_fine_tune(cfg, folder, prepared, lists)
+    toy_fine_tune(cfg, folder, prepared, splits)
     (folder / "checkpoint").rmdir()
 
 
@@ -114,10 +114,10 @@ def test_new_runs_of_all_folds_replace_the_old_ones_together(data_dir, tmp_path,
     (folder / "fold1" / "notes.md").write_text("mine")
     before = tree(folder)
 
-    def second_fails(cfg, place, prepared, lists):
+    def second_fails(cfg, place, prepared, splits):
         if cfg.protocol.fold == 2:
             raise KeyboardInterrupt
-        toy_fine_tune(cfg, place, prepared, lists)
+        toy_fine_tune(cfg, place, prepared, splits)
 
     monkeypatch.setattr(train, "fine_tune", second_fails)
     with pytest.raises(Interrupted, match=r"resume=true instead of overwrite=true goes on"):
@@ -140,7 +140,7 @@ def test_an_interruption_says_how_to_go_on_in_the_log_as_well(data_dir, tmp_path
     run(data_dir, tmp_path / "run", "resume=true")
 
 
-@pytest.mark.parametrize("busy", ["ready", "split"])
+@pytest.mark.parametrize("busy", ["open_or_prepare", "split_corpus"])
 def test_an_interruption_before_training_says_so_too_and_leaves_nothing(busy, data_dir, tmp_path, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt

@@ -3,45 +3,45 @@ from dataclasses import replace
 import pytest
 from helpers.protocol_lists import emobox, paper, whole_corpus
 
-from ser.config import Audit, Side
+from ser.config import Audit, Split
 from ser.corpora import ravdess
 from ser.data import audit
-from ser.data.protocols import split
+from ser.data.protocols import split_corpus
 from ser.errors import UserError
 
 
-def one_of(lists, side):
-    return lists.side(side)[0].path
+def one_of(splits, split):
+    return splits.get(split)[0].path
 
 
 def test_copies_in_two_lists_are_named_with_their_sides():
-    lists = split(whole_corpus(), emobox(1))
-    test, train, validation = (one_of(lists, side) for side in (Side.test, Side.train, Side.validation))
-    inside = (lists.train[0].path, lists.train[1].path)
-    found = audit.leaks(lists, Side.test, [(test, train), inside, (validation, train)])
+    splits = split_corpus(whole_corpus(), emobox(1))
+    test, train, validation = (one_of(splits, split) for split in (Split.test, Split.train, Split.validation))
+    inside = (splits.train[0].path, splits.train[1].path)
+    found = audit.leaks(splits, Split.test, [(test, train), inside, (validation, train)])
     assert found == [f"Leak: {test} (test) and {train} (train) are the same recording."]
-    assert audit.shared(lists, [(test, train), inside])["copies_on_both_sides"] == [[test, train]]
+    assert audit.shared(splits, [(test, train), inside])["copies_on_both_sides"] == [[test, train]]
 
 
 def test_the_audit_warns_of_copies_on_both_sides_and_goes_on(caplog):
-    lists = split(whole_corpus(), emobox(1))
-    pair = (one_of(lists, Side.test), one_of(lists, Side.train))
+    splits = split_corpus(whole_corpus(), emobox(1))
+    pair = (one_of(splits, Split.test), one_of(splits, Split.train))
     with caplog.at_level("WARNING", "ser"):
-        audit.check(lists, [pair], Audit.warn)
+        audit.check(splits, [pair], Audit.warn)
     assert " = ".join(pair) in caplog.text
 
 
 def test_a_strict_audit_refuses_copies_on_both_sides():
-    lists = split(whole_corpus(), emobox(1))
-    pair = (one_of(lists, Side.test), one_of(lists, Side.train))
+    splits = split_corpus(whole_corpus(), emobox(1))
+    pair = (one_of(splits, Split.test), one_of(splits, Split.train))
     with pytest.raises(UserError, match=f"audit=strict: on both sides of the split: {pair[0]} = {pair[1]}"):
-        audit.check(lists, [pair], Audit.strict)
-    audit.check(lists, [], Audit.strict)
+        audit.check(splits, [pair], Audit.strict)
+    audit.check(splits, [], Audit.strict)
 
 
 def test_a_strict_audit_refuses_speakers_on_both_sides():
     with pytest.raises(UserError, match="speakers 1, 2, 3, "):
-        audit.check(split(whole_corpus(), paper()), [], Audit.strict)
+        audit.check(split_corpus(whole_corpus(), paper()), [], Audit.strict)
 
 
 def test_audio_of_another_rate_or_length_contradicts_its_name():

@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import Wav2Vec2FeatureExtractor
 
-from ser.data.dataset import MINIMUM, Clips, Collator, scoring_batches
+from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, scoring_batches
 
 
 def examples(prepared, count=4):
-    clips = Clips(prepared, prepared.utterances[::37][:count], trim=False)
+    clips = WaveformDataset(prepared, prepared.utterances[::37][:count], trim=False)
     return [clips[index] for index in range(count)]
 
 
@@ -20,38 +20,38 @@ def test_a_batch_is_what_the_librarys_feature_extractor_makes(do_normalize, prep
     extractor = Wav2Vec2FeatureExtractor(do_normalize=do_normalize, return_attention_mask=True)
     waveforms = [row["samples"].astype(np.float32) / 32768 for row in rows]
     theirs = extractor(waveforms, sampling_rate=16000, padding=True, return_tensors="pt")
-    ours = Collator(do_normalize)(rows)
+    ours = WaveformCollator(do_normalize)(rows)
     assert torch.equal(ours["input_values"], theirs.input_values)
     assert torch.equal(ours["attention_mask"], theirs.attention_mask.long())
 
 
 def test_a_clip_shorter_than_a_frame_is_padded_to_one():
-    batch = Collator(True)([{"samples": np.ones(10, np.int16), "label": 3}])
+    batch = WaveformCollator(True)([{"samples": np.ones(10, np.int16), "label": 3}])
     assert batch["input_values"].shape == (1, MINIMUM)
     assert batch["attention_mask"].sum() == 10
     assert batch["labels"].tolist() == [3]
 
 
 def test_a_silent_clip_stays_finite():
-    batch = Collator(True)([{"samples": np.zeros(2000, np.int16), "label": 0}])
+    batch = WaveformCollator(True)([{"samples": np.zeros(2000, np.int16), "label": 0}])
     assert torch.isfinite(batch["input_values"]).all()
 
 
 def test_the_labels_are_the_order_of_the_corpus(prepared):
-    clips = Clips(prepared, prepared.utterances, trim=False)
+    clips = WaveformDataset(prepared, prepared.utterances, trim=False)
     assert all(prepared.emotions[clips[index]["label"]] == row.emotion for index, row in enumerate(prepared.utterances))
 
 
 def test_trimmed_clips_are_views_of_their_speech(prepared):
     rows = prepared.utterances[:1]
     silence = np.zeros(16_000, np.int16)
-    clip = prepared.audio.samples(prepared.of(rows)[0])
+    clip = prepared.audio.samples(prepared.indices(rows)[0])
     audio = SimpleNamespace(samples=lambda row: recording)
     recording = np.concatenate([silence, clip, silence])
-    clips = Clips(replace(prepared, audio=audio), rows, trim=True)
+    clips = WaveformDataset(replace(prepared, audio=audio), rows, trim=True)
     assert clips.lengths() == [len(clips[0]["samples"])] == pytest.approx([len(clip) + 3200], abs=640)
     assert np.shares_memory(clips[0]["samples"], recording)
-    assert Clips(replace(prepared, audio=audio), rows, trim=False).lengths() == [len(recording)]
+    assert WaveformDataset(replace(prepared, audio=audio), rows, trim=False).lengths() == [len(recording)]
 
 
 @pytest.mark.parametrize("equal_lengths", [True, False])

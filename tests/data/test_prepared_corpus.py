@@ -10,7 +10,7 @@ from conftest import composed, tone, write_corpus
 from ser import config
 from ser.commands.prepare_data import prepare_data
 from ser.data import arrow_cache, audit
-from ser.data.prepared_corpus import open_prepared, prepare, ready
+from ser.data.prepared_corpus import open_or_prepare, open_prepared, prepare
 from ser.errors import Interrupted, UserError
 
 
@@ -121,7 +121,7 @@ def test_a_strict_audit_writes_no_lists_where_a_recording_is_on_both_sides_of_an
 
 
 def opened_from(root, data_dir):
-    return ready(config.Corpus("ravdess"), composed("train").protocol, str(root), str(data_dir))
+    return open_or_prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(data_dir))
 
 
 def test_another_root_than_the_prepared_one_is_prepared_and_not_ignored(tmp_path, corpus_root, caplog):

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from ser import config
 from ser.apps import CONFIGS
-from ser.config import Side
+from ser.config import Split
 from ser.corpora import ravdess
-from ser.data.protocols import draw_speakers, folds, identity, split, table
+from ser.data.protocols import draw_speakers, folds, identity, split_corpus, table
 from ser.errors import UserError
 from ser.reports.protocol_text import in_words
 
 
 def test_the_paper_protocol_has_the_supports_of_the_papers_reports():
-    lists = split(whole_corpus(), paper())
-    supports = [sum(row.emotion == emotion for row in lists.test) for emotion in ravdess.EMOTIONS]
-    assert (len(lists.train), len(lists.test)) == (1152, 288)
+    splits = split_corpus(whole_corpus(), paper())
+    supports = [sum(row.emotion == emotion for row in splits.test) for emotion in ravdess.EMOTIONS]
+    assert (len(splits.train), len(splits.test)) == (1152, 288)
     assert supports == [38, 39, 38, 39, 38, 19, 38, 39]
-    assert lists.validation == []
-    assert lists.chosen_on is Side.test
+    assert splits.validation == []
+    assert splits.selection_split is Split.test
 
 
 def test_the_paper_protocol_is_scikit_learns_split_of_the_sorted_manifest():
@@ -31,13 +31,13 @@ def test_the_paper_protocol_is_scikit_learns_split_of_the_sorted_manifest():
 
     rows = sorted(whole_corpus(), key=lambda row: row.path)
     _, test = train_test_split(rows, test_size=0.2, stratify=[row.emotion for row in rows], random_state=101)
-    assert {row.path for row in split(rows, paper()).test} == {row.path for row in test}
+    assert {row.path for row in split_corpus(rows, paper()).test} == {row.path for row in test}
 
 
 @pytest.mark.parametrize("layout", ["{name}.wav", "{name}.flac", "z/{actor}/{name}.wav"])
 @pytest.mark.parametrize("protocol", [paper(), emobox(2)], ids=["paper", "emobox"])
 def test_the_lists_do_not_depend_on_where_the_files_lie(layout, protocol):
-    here, there = split(whole_corpus(), protocol), split(whole_corpus(layout)[::-1], protocol)
+    here, there = split_corpus(whole_corpus(), protocol), split_corpus(whole_corpus(layout)[::-1], protocol)
     assert [row.name for row in here.test] == [
         row.name for row in sorted(there.test, key=lambda r: (r.speaker.zfill(2), r.name))
     ]
@@ -55,18 +55,18 @@ def test_validation_speakers_are_drawn_from_each_gender_in_turn():
 def test_a_corpus_without_the_test_speakers_is_refused_by_their_names():
     rows = [row for row in whole_corpus() if row.speaker not in ("11", "20")]
     with pytest.raises(UserError, match="no recordings of the test speakers 11, 20"):
-        split(rows, emobox(1))
+        split_corpus(rows, emobox(1))
 
 
 def test_a_corpus_too_small_to_divide_is_refused():
     with pytest.raises(UserError, match="cannot be divided"):
-        split(whole_corpus()[:5], paper())
+        split_corpus(whole_corpus()[:5], paper())
 
 
 def test_more_validation_speakers_than_there_are_is_refused():
     protocol = replace(emobox(1), validation_speakers=20)
     with pytest.raises(UserError, match="only 20 speakers"):
-        split(whole_corpus(), protocol)
+        split_corpus(whole_corpus(), protocol)
 
 
 PUBLISHED = {
@@ -83,13 +83,13 @@ PARTITIONS = [*PUBLISHED, "statement"]
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_folds_test_the_published_speakers(name):
-    tested = [{int(row.speaker) for row in lists.test} for _, lists in every_fold(name)]
+    tested = [{int(row.speaker) for row in splits.test} for _, splits in every_fold(name)]
     assert tested == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("name", PARTITIONS)
 def test_every_clip_is_tested_exactly_once_over_the_folds(name):
-    tested = [row.path for _, lists in every_fold(name) for row in lists.test]
+    tested = [row.path for _, splits in every_fold(name) for row in splits.test]
     assert sorted(tested) == sorted(row.path for row in whole_corpus())
 
 
@@ -97,35 +97,35 @@ def test_every_clip_is_tested_exactly_once_over_the_folds(name):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_no_protocol_puts_a_speaker_on_both_sides_unless_it_draws_clips(name, seed):
     given = ["+protocol.test_speakers={1: [21, 22], 2: [3]}"] if name == "custom" else []
-    for protocol, lists in every_fold(name, f"protocol.seed={seed}", *given):
-        speakers = [{row.speaker for row in lists.side(side)} for side in Side]
+    for protocol, splits in every_fold(name, f"protocol.seed={seed}", *given):
+        speakers = [{row.speaker for row in splits.get(split)} for split in Split]
         apart = len(set().union(*speakers)) == sum(map(len, speakers))
         assert apart == (protocol.test_fraction is None)
-        paths = [row.path for side in Side for row in lists.side(side)]
+        paths = [row.path for split in Split for row in splits.get(split)]
         assert len(paths) == len(set(paths))
-        assert lists.train
-        assert lists.test
+        assert splits.train
+        assert splits.test
 
 
 @pytest.mark.parametrize("name", [name for name in PARTITIONS if name != "luna_jimenez"])
 def test_the_checkpoint_is_chosen_on_two_speakers_who_are_neither_trained_on_nor_tested(name):
-    for _, lists in every_fold(name):
-        assert len({row.speaker for row in lists.validation}) == 2
-        assert lists.chosen_on is Side.validation
+    for _, splits in every_fold(name):
+        assert len({row.speaker for row in splits.validation}) == 2
+        assert splits.selection_split is Split.validation
 
 
 def test_luna_jimenez_is_offered_as_published_with_the_checkpoint_chosen_on_the_tested_speakers():
-    for protocol, lists in every_fold("luna_jimenez"):
-        assert lists.chosen_on is Side.test
-        assert "So it was published: Luna-Jimenez" in in_words(protocol, [lists], Side.test)
+    for protocol, splits in every_fold("luna_jimenez"):
+        assert splits.selection_split is Split.test
+        assert "So it was published: Luna-Jimenez" in in_words(protocol, [splits], Split.test)
 
 
 def test_the_statement_protocol_trains_on_neither_the_tested_speakers_nor_the_tested_sentence():
-    for protocol, lists in every_fold("statement"):
-        tested = {row.statement for row in lists.test}
+    for protocol, splits in every_fold("statement"):
+        tested = {row.statement for row in splits.test}
         assert len(tested) == 1
-        assert tested.isdisjoint(row.statement for row in lists.train + lists.validation)
-        assert "Neither are the sentences that they speak." in in_words(protocol, [lists], Side.test)
+        assert tested.isdisjoint(row.statement for row in splits.train + splits.validation)
+        assert "Neither are the sentences that they speak." in in_words(protocol, [splits], Split.test)
 
 
 def written(path, rows):
@@ -137,15 +137,15 @@ def test_a_table_of_folds_tests_each_recording_in_its_own(tmp_path):
     rows = [(row.path, int(row.speaker) % 3 + 1) for row in whole_corpus()]
     protocol = written(tmp_path / "folds.csv", rows)
     assert folds(protocol) == [1, 2, 3]
-    lists = split(whole_corpus(), replace(protocol, fold=2))
-    assert {int(row.speaker) % 3 for row in lists.test} == {1}
-    assert {int(row.speaker) % 3 for row in lists.train + lists.validation} == {0, 2}
+    splits = split_corpus(whole_corpus(), replace(protocol, fold=2))
+    assert {int(row.speaker) % 3 for row in splits.test} == {1}
+    assert {int(row.speaker) % 3 for row in splits.train + splits.validation} == {0, 2}
 
 
 def test_a_recording_without_a_fold_in_the_table_is_in_no_list(tmp_path):
     rows = [(row.path, "" if row.emotion == "calm" else int(row.speaker) % 2) for row in whole_corpus()]
-    lists = split(whole_corpus(), written(tmp_path / "folds.csv", rows))
-    assert "calm" not in {row.emotion for side in Side for row in lists.side(side)}
+    splits = split_corpus(whole_corpus(), written(tmp_path / "folds.csv", rows))
+    assert "calm" not in {row.emotion for split in Split for row in splits.get(split)}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_recording_without_a_fold_in_the_table_is_in_no_list(tmp_path):
 def test_a_table_that_does_not_fit_the_corpus_is_refused(change, message, tmp_path):
     rows = [(row.path, int(row.speaker) % 2) for row in whole_corpus()]
     with pytest.raises(UserError, match=message):
-        split(whole_corpus(), written(tmp_path / "folds.csv", change(rows)))
+        split_corpus(whole_corpus(), written(tmp_path / "folds.csv", change(rows)))
 
 
 @pytest.mark.parametrize(
@@ -180,10 +180,10 @@ def test_a_table_that_does_not_fit_the_corpus_is_refused(change, message, tmp_pa
 def test_a_table_is_read_as_programs_write_it(spelt, header, delimiter, encoding, tmp_path):
     rows = [(row.path, int(row.speaker) % 3 + 1) for row in whole_corpus()]
     protocol = written(tmp_path / "folds.csv", rows)
-    lists = split(whole_corpus(), replace(protocol, fold=2))
+    splits = split_corpus(whole_corpus(), replace(protocol, fold=2))
     lines = [header, "", *(delimiter.join(map(str, spelt(*row))) for row in rows), ""]
     (tmp_path / "folds.csv").write_bytes("\r\n".join(lines).encode(encoding))
-    assert split(whole_corpus(), replace(protocol, fold=2)) == lists
+    assert split_corpus(whole_corpus(), replace(protocol, fold=2)) == splits
 
 
 def test_a_table_in_another_encoding_is_refused_in_one_line(tmp_path):
@@ -223,13 +223,13 @@ def test_a_table_that_is_none_is_refused(tmp_path):
 
 
 def test_lists_of_speakers_make_a_protocol():
-    lists = every_fold(
+    splits = every_fold(
         "custom", "+protocol.test_speakers={1: [21, 22, 23, 24]}",
         "+protocol.named_validation_speakers={1: [16, 17, 19, 20]}",
     )[0][1]  # fmt: skip
-    assert {row.speaker for row in lists.test} == {"21", "22", "23", "24"}
-    assert {row.speaker for row in lists.validation} == {"16", "17", "19", "20"}
-    assert len({row.speaker for row in lists.train}) == 16
+    assert {row.speaker for row in splits.test} == {"21", "22", "23", "24"}
+    assert {row.speaker for row in splits.validation} == {"16", "17", "19", "20"}
+    assert len({row.speaker for row in splits.train}) == 16
 
 
 def test_a_tested_speaker_cannot_choose_the_checkpoint():

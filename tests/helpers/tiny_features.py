@@ -5,7 +5,7 @@ from conftest import composed
 
 from ser.acceleration import feature_cache
 from ser.corpora.ravdess import EMOTIONS
-from ser.data.dataset import Clips
+from ser.data.dataset import WaveformDataset
 from ser.models import checkpoint, freezing
 
 QUIET = {f"{name}_dropout": 0.0 for name in ("hidden", "attention", "activation", "feat_proj")}
@@ -23,7 +23,7 @@ def frozen(seed=0, freeze="cnn", **settings):
 
 def some(prepared, count=6):
     """Clips of different lengths."""
-    return Clips(prepared, prepared.utterances[::37][:count], trim=False)
+    return WaveformDataset(prepared, prepared.utterances[::37][:count], trim=False)
 
 
 def built(clips, folder, dtype=torch.float32, do_normalize=True, **settings):

@@ -4,7 +4,7 @@ import torch
 from conftest import NeverWaits, composed
 from transformers import TrainerCallback, Wav2Vec2Config, set_seed
 
-from ser.data.dataset import Clips, Collator
+from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
@@ -51,11 +51,11 @@ def ready(prepared, tmp_path, *overrides, repetitions=(2,) * 8):
     return EmotionTrainer(
         model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
         args=training_arguments(cfg, tmp_path / "run"),
-        data_collator=Collator(True),
-        train_dataset=Clips(
+        data_collator=WaveformCollator(True),
+        train_dataset=WaveformDataset(
             prepared, [row for row, times in zip(rows, repetitions, strict=True) for _ in range(times)], trim=False
         ),
-        eval_dataset=Clips(prepared, rows, trim=False),
+        eval_dataset=WaveformDataset(prepared, rows, trim=False),
         compute_metrics=validation_metrics,
         options=cfg.trainer,
     )

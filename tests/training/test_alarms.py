@@ -5,7 +5,7 @@ import pytest
 from helpers.tiny_trainers import ready
 from transformers import TrainerCallback
 
-from ser.data.protocols import Split
+from ser.data.protocols import Splits
 from ser.errors import UserError
 from ser.training.alarms import EvaluationAtEnd, LossAlarm, OneClassAlarm, warn_of_missing_classes
 
@@ -68,13 +68,13 @@ def test_a_split_without_an_emotion_is_named_with_the_highest_uar(prepared, capl
     rows = list(prepared.utterances)
     without = [row for row in rows if row.emotion != "calm"]
     with caplog.at_level(logging.WARNING, "ser"):
-        warn_of_missing_classes(Split(rows, [], without), prepared.emotions)
+        warn_of_missing_classes(Splits(rows, [], without), prepared.emotions)
     assert caplog.messages == [
         "warning: The test list has no clip of calm: its unweighted average recall is at most 7/8."
     ]
     caplog.clear()
     with caplog.at_level(logging.WARNING, "ser"):
-        warn_of_missing_classes(Split(without, [], rows), prepared.emotions)
+        warn_of_missing_classes(Splits(without, [], rows), prepared.emotions)
     assert caplog.messages == ["warning: the train split has no clip of calm, which is not learned"]
 
 

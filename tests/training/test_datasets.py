@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from transformers import set_seed
 
 from ser.acceleration import feature_cache, frozen_cnn, frozen_layers
-from ser.acceleration.feature_cache import FeatureClips, FrameCollator
+from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
 from ser.commands.train import train
 from ser.corpora.ravdess import EMOTIONS
-from ser.data.dataset import Clips, Collator, FeatureCollator
+from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset
 from ser.models import checkpoint, freezing
 from ser.training.arguments import training_arguments
 from ser.training.datasets import Inputs, fits, frozen_part, not_resident, resident, stored
@@ -139,12 +139,12 @@ def masked_encoder():
 
 def from_files(prepared, tmp_path, cached):
     """Two lists of the toy corpus, as waveforms or as frames, and a model that takes both."""
-    lists = [Clips(prepared, prepared.utterances[start::20], trim=False) for start in (0, 1)]
+    splits = [WaveformDataset(prepared, prepared.utterances[start::20], trim=False) for start in (0, 1)]
     if not cached:
-        return Inputs(*lists, Collator(True))
-    everything = Clips(prepared, prepared.utterances, trim=False)
+        return Inputs(*splits, WaveformCollator(True))
+    everything = WaveformDataset(prepared, prepared.utterances, trim=False)
     cache = feature_cache.build(*masked_encoder(), everything, tmp_path / "features", torch.float32)
-    return Inputs(*(FeatureClips(cache, clips) for clips in lists), FrameCollator(cache))
+    return Inputs(*(CachedFeatureDataset(cache, clips) for clips in splits), CachedFeatureCollator(cache))
 
 
 def history(read, tmp_path, bucketed):
@@ -159,7 +159,7 @@ def history(read, tmp_path, bucketed):
     set_seed(0)
     trainer = EmotionTrainer(
         model=classifier, args=training_arguments(cfg, tmp_path), data_collator=read.collator, train_dataset=read.train,
-        eval_dataset=read.chosen_on, compute_metrics=validation_metrics, options=cfg.trainer,
+        eval_dataset=read.selection_split, compute_metrics=validation_metrics, options=cfg.trainer,
     )  # fmt: skip
     trainer.train()
     return [entry[name] for entry in trainer.state.log_history for name in ("loss", "eval_loss") if name in entry]
@@ -170,8 +170,8 @@ def history(read, tmp_path, bucketed):
 def test_a_run_on_resident_clips_is_the_run_on_the_files(cached, bucketed, prepared, tmp_path):
     read = from_files(prepared, tmp_path, cached)
     losses = [
-        history(lists, tmp_path / str(number), bucketed)
-        for number, lists in enumerate((read, resident(read, stored(read))))
+        history(splits, tmp_path / str(number), bucketed)
+        for number, splits in enumerate((read, resident(read, stored(read))))
     ]
     assert len(losses[0]) == 8
     assert losses[0] == (losses[1] if cached else pytest.approx(losses[1], rel=1e-4))
@@ -180,10 +180,10 @@ def test_a_run_on_resident_clips_is_the_run_on_the_files(cached, bucketed, prepa
 @pytest.mark.parametrize(
     ("device", "collator", "workers", "reason"),
     [
-        ("cpu", Collator(True), 0, "there is no GPU"),
-        ("cuda", FeatureCollator(None), 0, "the features of this encoder"),
-        ("cuda", Collator(True), 2, "trainer.hf.dataloader_num_workers"),
-        ("cuda", Collator(True), 0, ""),
+        ("cpu", WaveformCollator(True), 0, "there is no GPU"),
+        ("cuda", ExtractorCollator(None), 0, "the features of this encoder"),
+        ("cuda", WaveformCollator(True), 2, "trainer.hf.dataloader_num_workers"),
+        ("cuda", WaveformCollator(True), 0, ""),
     ],
 )
 def test_clips_lie_on_a_gpu_that_can_make_their_batches(device, collator, workers, reason):

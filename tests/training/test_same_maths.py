@@ -9,7 +9,7 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer, Wav2Vec2Config, Wav2Vec2FeatureExtractor, set_seed
 
 from ser.acceleration import feature_cache, frozen_cnn
-from ser.data.dataset import Clips, Collator
+from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
@@ -51,7 +51,7 @@ def same(prepared):
     set_seed(0)
     weights = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)).state_dict()
     weights["classifier.weight"] *= 100  # a head that is sure of itself: every step has another loss, and much to learn
-    return weights, Clips(prepared, prepared.utterances[:160], trim=False)
+    return weights, WaveformDataset(prepared, prepared.utterances[:160], trim=False)
 
 
 def plain(same, tmp_path):
@@ -63,7 +63,9 @@ def plain(same, tmp_path):
     model.freeze_feature_encoder()
     model.accepts_loss_kwargs = False  # or the stock head would not divide by the accumulation
     _, arguments = options(tmp_path, "trainer.precision=fp32")
-    return losses(Plain(model, arguments, data_collator=Collator(True), train_dataset=clips, eval_dataset=clips))
+    return losses(
+        Plain(model, arguments, data_collator=WaveformCollator(True), train_dataset=clips, eval_dataset=clips)
+    )
 
 
 def fast(same, tmp_path, precision):
@@ -77,12 +79,12 @@ def fast(same, tmp_path, precision):
     extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
     cache = feature_cache.build(model, extractor, clips, tmp_path / "features", dtype)
     frozen_cnn.install(model)
-    made = feature_cache.FeatureClips(cache, clips)
+    made = feature_cache.CachedFeatureDataset(cache, clips)
     return losses(
         Fast(
             model=model,
             args=arguments,
-            data_collator=feature_cache.FrameCollator(cache),
+            data_collator=feature_cache.CachedFeatureCollator(cache),
             train_dataset=made,
             eval_dataset=made,
             compute_metrics=validation_metrics,

@@ -7,7 +7,7 @@ from helpers.tiny_trainers import SHAPE, Watched, ready
 from transformers import Wav2Vec2Config
 
 from ser.acceleration.attention import MASKED
-from ser.data.dataset import Clips, Collator
+from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
 from ser.training.trainer import EmotionTrainer
@@ -158,9 +158,9 @@ def of_all_lengths(prepared, tmp_path, *overrides):
     return EmotionTrainer(
         model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
         args=training_arguments(cfg, tmp_path / "run"),
-        data_collator=Collator(True),
-        train_dataset=Clips(prepared, prepared.utterances, trim=False),
-        eval_dataset=Clips(prepared, prepared.utterances, trim=False),
+        data_collator=WaveformCollator(True),
+        train_dataset=WaveformDataset(prepared, prepared.utterances, trim=False),
+        eval_dataset=WaveformDataset(prepared, prepared.utterances, trim=False),
         options=cfg.trainer,
     )
 
@@ -210,8 +210,8 @@ def test_a_group_norm_encoder_is_evaluated_without_padding(prepared, tmp_path):
     trainer = EmotionTrainer(
         model=model,
         args=training_arguments(cfg, tmp_path),
-        data_collator=Collator(True),
-        eval_dataset=Clips(prepared, prepared.utterances[:48], trim=False),
+        data_collator=WaveformCollator(True),
+        eval_dataset=WaveformDataset(prepared, prepared.utterances[:48], trim=False),
         options=cfg.trainer,
     )
     batches = list(trainer.get_eval_dataloader())

@@ -35,7 +35,7 @@ from transformers import PretrainedConfig, PreTrainedModel, SequenceFeatureExtra
 from ser.acceleration import frozen_cnn
 from ser.console import progress
 from ser.data.audio import SAMPLE_RATE
-from ser.data.dataset import MINIMUM, Clips, Collator, collator_for
+from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, collator_for
 from ser.errors import UserError
 from ser.files import replacing, write_json
 from ser.locks import locked
@@ -125,10 +125,10 @@ class FeatureExample(TypedDict):
     clip: int
 
 
-class FeatureClips(Dataset[FeatureExample]):
-    """`Clips` whose audio went through the frozen part already."""
+class CachedFeatureDataset(Dataset[FeatureExample]):
+    """`WaveformDataset` whose audio went through the frozen part already."""
 
-    def __init__(self, cache: FeatureCache, clips: Clips) -> None:
+    def __init__(self, cache: FeatureCache, clips: WaveformDataset) -> None:
         """Take clips that are among those of the cache, and cut as those were."""
         self._cache, self._clips, self._lengths = cache, clips, clips.lengths()
         self._paths = [utterance.path for utterance in clips.utterances]
@@ -147,13 +147,13 @@ class FeatureClips(Dataset[FeatureExample]):
 
 
 @dataclass(frozen=True)
-class FrameCollator:
+class CachedFeatureCollator:
     """Pad frames to the longest clip of the batch, for a classifier that was told to take them (`install` of the part).
 
     Returns:
         `input_values` `(batch, channels, frames)` in the type of the file, `attention_mask` `(batch, samples)` int64
-        and `labels` `(batch,)`: in shapes and mask what `Collator` and the part make of the same clips. Padded with
-        silence, because an encoder without a mask (a group norm in its CNN) attends to the padding.
+        and `labels` `(batch,)`: in shapes and mask what `WaveformCollator` and the part make of the same clips. Padded
+        with silence, because an encoder without a mask (a group norm in its CNN) attends to the padding.
     """
 
     cache: FeatureCache
@@ -177,7 +177,7 @@ class FrameCollator:
 def build(
     classifier: PreTrainedModel,
     extractor: SequenceFeatureExtractor,
-    clips: Clips,
+    clips: WaveformDataset,
     folder: Path,
     dtype: torch.dtype,
     part: Part = frozen_cnn,
@@ -198,7 +198,7 @@ def build(
     """
     assert frozen_cnn.is_frozen(classifier)
     collator = collator_for(extractor)
-    assert isinstance(collator, Collator)
+    assert isinstance(collator, WaveformCollator)
     lengths = torch.tensor([max(MINIMUM, length) for length in clips.lengths()])
     counts: list[int] = classifier.frames(lengths).tolist()
     frames = dict(zip((utterance.path for utterance in clips.utterances), counts, strict=True))
@@ -228,7 +228,7 @@ def build(
     return FeatureCache(place, dtype, frames, channels)
 
 
-def audio_identity(clips: Clips) -> str:
+def audio_identity(clips: WaveformDataset) -> str:
     """Sha256 of the clips, name by name and sample by sample: a change in decoding or trimming is one of the samples.
 
     Two gigabytes a second, 0.1 s for RAVDESS.
@@ -272,8 +272,8 @@ def write(
     place: Path,
     made_from: MadeFrom,
     classifier: PreTrainedModel,
-    collator: Collator,
-    clips: Clips,
+    collator: WaveformCollator,
+    clips: WaveformDataset,
     dtype: torch.dtype,
     part: Part,
 ) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ser.acceleration.feature_cache import FeatureCache, FeatureClips
-from ser.data.dataset import MINIMUM, Clips
+from ser.acceleration.feature_cache import CachedFeatureDataset, FeatureCache
+from ser.data.dataset import MINIMUM, WaveformDataset
 
 
 class Store:
@@ -60,10 +60,10 @@ class ResidentExample(TypedDict):
     clip: int
 
 
-class ResidentClips(Dataset[ResidentExample]):
-    """`Clips` or `FeatureClips` of which the host has only the numbers."""
+class GpuDataset(Dataset[ResidentExample]):
+    """`WaveformDataset` or `CachedFeatureDataset` of which the host has only the numbers."""
 
-    def __init__(self, clips: Clips | FeatureClips, first: int) -> None:
+    def __init__(self, clips: WaveformDataset | CachedFeatureDataset, first: int) -> None:
         """Take clips that lie in a store from the row `first` on."""
         self._first, self._lengths = first, clips.lengths()
         self._labels = [clips[index]["label"] for index in range(len(clips))]
@@ -81,8 +81,8 @@ class ResidentClips(Dataset[ResidentExample]):
 
 
 @dataclass(frozen=True)
-class ResidentCollator:
-    """The batches of `Collator`, made where the audio lies; sums are taken in another order than numpy's."""
+class GpuCollator:
+    """The batches of `WaveformCollator`, made where the audio lies; sums are taken in another order than numpy's."""
 
     store: Store
     do_normalize: bool
@@ -99,8 +99,8 @@ class ResidentCollator:
 
 
 @dataclass(frozen=True)
-class ResidentFrameCollator:
-    """The batches of `FrameCollator`, made where the frames lie."""
+class GpuFeatureCollator:
+    """The batches of `CachedFeatureCollator`, made where the frames lie."""
 
     store: Store
 
@@ -115,15 +115,15 @@ class ResidentFrameCollator:
         }
 
 
-def stored_audio(lists: Sequence[Clips]) -> Store:
-    """The samples of some lists, one list after the other; padded with zeros."""
-    clips = [clips[index]["samples"] for clips in lists for index in range(len(clips))]
+def stored_audio(datasets: Sequence[WaveformDataset]) -> Store:
+    """The samples of some datasets, one after the other; padded with zeros."""
+    clips = [clips[index]["samples"] for clips in datasets for index in range(len(clips))]
     samples = np.concatenate([np.zeros(1, np.int16), *clips])
     return Store(torch.from_numpy(samples), [len(clip) for clip in clips])
 
 
-def stored_frames(lists: Sequence[FeatureClips], cache: FeatureCache) -> Store:
-    """The CNN's output for some lists, one list after the other; padded with what it makes of silence."""
-    clips = [clips[index]["frames"] for clips in lists for index in range(len(clips))]
+def stored_frames(datasets: Sequence[CachedFeatureDataset], cache: FeatureCache) -> Store:
+    """The CNN's output for some datasets, one after the other; padded with what it makes of silence."""
+    clips = [clips[index]["frames"] for clips in datasets for index in range(len(clips))]
     frames = np.concatenate([cache.silence[None], *clips])
     return Store(torch.from_numpy(frames).view(cache.dtype), [len(clip) for clip in clips])

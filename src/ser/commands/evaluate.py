@@ -36,15 +36,15 @@ def evaluate(cfg: config.Evaluate) -> None:
     faster_float32()
     folder = checkpoint_folder(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
-    protocol, prepared, lists = trained_data(stamp, folder, cfg.root, cfg.data_dir)
-    rows = lists.side(cfg.split)
+    protocol, prepared, splits = trained_data(stamp, folder, cfg.root, cfg.data_dir)
+    rows = splits.get(cfg.split)
     if not rows:
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such list; choices: train, test")
     target = output_folder(cfg, folder)
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
         scored = score(classifier, collator_for(extractor), prepared, rows, checkpoint.audio_of(stamp), cfg.batch_size)
-    measured = report.measured(scored, provenance_of(protocol, lists, cfg.split, stamp, prepared))
+    measured = report.measured(scored, provenance_of(protocol, splits, cfg.split, stamp, prepared))
     with locked(target):
         write_report(target, measured, environment("evaluate"), prepared)
     console.print_report(target)

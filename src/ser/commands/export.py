@@ -15,8 +15,8 @@ from ser import config, console
 from ser.acceleration.cpu_backend import faster_float32
 from ser.data import manifest
 from ser.data.dataset import collator_for
-from ser.data.prepared_corpus import Prepared
-from ser.data.protocols import Split
+from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.protocols import Splits
 from ser.errors import UserError
 from ser.evaluation.metrics import accuracy
 from ser.evaluation.scoring import scored_by
@@ -110,8 +110,8 @@ def check_free(target: Path) -> None:
 class TestList:
     """The list that the checkpoint's own number is about."""
 
-    prepared: Prepared
-    lists: Split
+    prepared: PreparedCorpus
+    splits: Splits
     provenance: Provenance
     model: Opened
     batch_size: int
@@ -122,7 +122,7 @@ class TestList:
             answer,
             collator_for(self.model.extractor),
             self.prepared,
-            self.lists.test,
+            self.splits.test,
             audio_of(self.model.stamp),
             self.batch_size,
             equal_lengths=depends_on_padding(self.model.classifier.config),
@@ -145,10 +145,10 @@ def test_list(cfg: config.Export, folder: Path, model: Opened) -> TestList | Non
     if cfg.root is None and cfg.data_dir is None and not expected.is_file():
         log.warning("accuracy: not measured, there is no %s; give data_dir=FOLDER or root=FOLDER", expected)
         return None
-    protocol, prepared, lists = trained_data(model.stamp, folder, cfg.root, cfg.data_dir)
+    protocol, prepared, splits = trained_data(model.stamp, folder, cfg.root, cfg.data_dir)
     checkpoint.check_labels(folder, model.labels, prepared.emotions)
-    source = provenance_of(protocol, lists, config.Side.test, model.stamp, prepared)
-    return TestList(prepared, lists, source, model, cfg.batch_size)
+    source = provenance_of(protocol, splits, config.Split.test, model.stamp, prepared)
+    return TestList(prepared, splits, source, model, cfg.batch_size)
 
 
 def write_models(folder: Path, model: Opened, quantized: config.Quantize | None) -> list[Path]:

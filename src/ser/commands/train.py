@@ -21,8 +21,8 @@ from ser.acceleration.flops import flops_of_a_clip
 from ser.corpora import CORPORA
 from ser.data import audit
 from ser.data.dataset import collator_for
-from ser.data.prepared_corpus import Prepared, ready
-from ser.data.protocols import Split, identity, split
+from ser.data.prepared_corpus import PreparedCorpus, open_or_prepare
+from ser.data.protocols import Splits, identity, split_corpus
 from ser.errors import UserError
 from ser.evaluation.scoring import score
 from ser.files import write_json
@@ -56,10 +56,10 @@ log = logging.getLogger("ser")
 
 
 def train(cfg: config.Train) -> float:
-    """Fine-tune an encoder for each seed and fold that is asked for, and report on the test lists.
+    """Fine-tune an encoder for each seed and fold that is asked for, and report on the test split.
 
     Returns:
-        Unweighted average recall on the test list, of all folds and seeds together.
+        Unweighted average recall on the test split, of all folds and seeds together.
     """
     console.start_logging()
     console.quiet_transformers()
@@ -70,14 +70,14 @@ def train(cfg: config.Train) -> float:
         check_before_training(cfg.hub, plan)
     training_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
     with acquired(cfg, plan) as places, interruptible(how_to_go_on(cfg)):
-        prepared, lists = data_of(cfg, plan, places)
+        prepared, splits_of_runs = data_of(cfg, plan, places)
         places.start_again(cfg.resume)
-        for number, (run, place, of_run) in enumerate(zip(plan, places.runs, lists, strict=True), start=1):
+        for number, (run, place, splits) in enumerate(zip(plan, places.runs, splits_of_runs, strict=True), start=1):
             if len(plan) > 1:
                 log.info("run %d of %d: %s", number, len(plan), run.output_dir)
-            train_one(run, place, places, prepared, of_run)
+            train_one(run, place, places, prepared, splits)
         if places.pooled is not None:
-            pooled.write(cfg, places, prepared, lists)
+            pooled.write(cfg, places, prepared, splits_of_runs)
             places.pooled.take()
     console.print_report(places.done)
     if cfg.hub.push:
@@ -97,19 +97,19 @@ def check_one_process() -> None:
         )
 
 
-def data_of(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> tuple[Prepared, list[Split]]:
-    """The corpus, and the lists of each run; those of a run that goes on are the ones it began with."""
-    prepared = ready(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
-    lists = [split(prepared.utterances, run.protocol) for run in plan]
-    for of_run in lists:
-        audit.check(of_run, prepared.copies, cfg.audit)
-    for run, place, of_run in zip(plan, places.runs, lists, strict=True):
+def data_of(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> tuple[PreparedCorpus, list[Splits]]:
+    """The corpus, and the splits of each run; those of a run that goes on are the ones it began with."""
+    prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
+    splits_of_runs = [split_corpus(prepared.utterances, run.protocol) for run in plan]
+    for splits in splits_of_runs:
+        audit.check(splits, prepared.copies, cfg.audit)
+    for run, place, splits in zip(plan, places.runs, splits_of_runs, strict=True):
         if cfg.resume:
-            check_same_lists(place.work, run, of_run)
-    return prepared, lists
+            check_same_lists(place.work, run, splits)
+    return prepared, splits_of_runs
 
 
-def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepared, lists: Split) -> None:
+def train_one(cfg: config.Train, place: Place, places: Places, prepared: PreparedCorpus, splits: Splits) -> None:
     """One run in its folder, unless it is finished already."""
     if place.work.is_finished():
         log.info("%s is finished already", place.final.path)
@@ -117,9 +117,9 @@ def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepare
     if place.work == place.final:
         places.remove_earlier_report()
     with opened(place.work, cfg):
-        write_lists(place.work, lists)
+        write_lists(place.work, splits)
         with checkpoint_folders.full_disk_told(place.work.path), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
-            fine_tune(cfg, place.work.path, prepared, lists)
+            fine_tune(cfg, place.work.path, prepared, splits)
     if place.work != place.final:
         places.remove_earlier_report()
     place.take()
@@ -127,11 +127,11 @@ def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepare
         checkpoint_folders.drop(place.final.path)
 
 
-def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split) -> None:
+def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits: Splits) -> None:
     """The run itself, inside its folder."""
     started = time.time()
-    log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, [lists], config.Side.test))
-    warn_of_missing_classes(lists, prepared.emotions)
+    log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, [splits], config.Split.test))
+    warn_of_missing_classes(splits, prepared.emotions)
     reset_peak_memory()
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
@@ -141,21 +141,21 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     parameters = count_parameters(classifier)
     checkpoint_folders.check_space(folder, parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
     arguments = training_arguments(cfg, folder)
-    clock, audio = Clock(), sum(row.duration for row in lists.train)
-    read = inputs(cfg, classifier, extractor, prepared, lists, arguments, clock)
+    clock, audio = Clock(), sum(row.duration for row in splits.train)
+    read = inputs(cfg, classifier, extractor, prepared, splits, arguments, clock)
     if cfg.trainer.resident:
         read = on_gpu(read, arguments)
     flops = flops_of_a_clip(classifier, read.train, read.collator)
     # Every checkpoint-N says what it is; the step is written when it is saved.
-    setattr(classifier.config, checkpoint.STAMP, {**stamp(cfg, lists, 0), checkpoint.ON_THE_WAY: True})
-    effort = Effort(len(lists.train), audio, clock, parameters, flops)
+    setattr(classifier.config, checkpoint.STAMP, {**stamp(cfg, splits, 0), checkpoint.ON_THE_WAY: True})
+    effort = Effort(len(splits.train), audio, clock, parameters, flops)
     with tracking.tracked(cfg.tracking, folder, plain(asdict(cfg))), console.bar() as bar:
         trainer = EmotionTrainer(
             model=classifier,
             args=arguments,
             data_collator=read.collator,
             train_dataset=read.train,
-            eval_dataset=read.chosen_on,
+            eval_dataset=read.selection_split,
             compute_metrics=validation_metrics,
             callbacks=callbacks(cfg.trainer, effort, bar),
             processing_class=extractor,
@@ -168,22 +168,22 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: Prepared, lists: Split)
     # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
     classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
     classifier = freezing.merged(classifier, adaptation)
-    trained_on = stamp(cfg, lists, int(trainer.state.best_global_step))
+    trained_on = stamp(cfg, splits, int(trainer.state.best_global_step))
     checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
     batch_size = cfg.trainer.per_device_eval_batch_size
     with explaining_out_of_memory(EVALUATION):
-        scored = score(classifier, collator_for(extractor), prepared, lists.test, cfg.audio, batch_size)
-    source = provenance_of(cfg.protocol, lists, config.Side.test, trained_on, prepared)
+        scored = score(classifier, collator_for(extractor), prepared, splits.test, cfg.audio, batch_size)
+    source = provenance_of(cfg.protocol, splits, config.Split.test, trained_on, prepared)
     rows = history.history(trainer.state.log_history)
-    write_history(folder, rows, trained_on["step"], source, lists)
+    write_history(folder, rows, trained_on["step"], source, splits)
     spent = {**effort.spent(rows, trained_on["step"], folder), "seconds": round(time.time() - started, 1)}
     used = write_report(folder, report.measured(scored, source), {**environment("train"), **spent}, prepared)
     write_json(folder / FINISHED, used)
 
 
-def write_history(folder: Path, rows: list[history.Row], step: int, source: Provenance, lists: Split) -> None:
-    history.write(folder / HISTORY, rows, source.corpus, source.protocol, lists.chosen_on.value)
-    graph = figures.training_figure([rows], [step], lists.chosen_on.value, source.run_title)
+def write_history(folder: Path, rows: list[history.Row], step: int, source: Provenance, splits: Splits) -> None:
+    history.write(folder / HISTORY, rows, source.corpus, source.protocol, splits.selection_split.value)
+    graph = figures.training_figure([rows], [step], splits.selection_split.value, source.run_title)
     figures.save(graph, folder / "training_graph")
 
 
@@ -225,13 +225,13 @@ def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
 
 
-def stamp(cfg: config.Train, lists: Split, step: int) -> dict[str, Any]:
+def stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
     """What the checkpoint says of itself, and what `ser evaluate` needs to score it."""
     return {
         "corpus": cfg.corpus.name,
         "protocol": plain(asdict(cfg.protocol)),
-        "identity": identity(cfg.protocol, lists),
-        "chosen_on": lists.chosen_on.value,
+        "identity": identity(cfg.protocol, splits),
+        "chosen_on": splits.selection_split.value,
         "audio": asdict(cfg.audio),
         "model": cfg.model.name,
         "pretrained": lasting(cfg.model.pretrained),

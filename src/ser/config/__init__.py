@@ -14,7 +14,7 @@ from ser.config.enums import (
     Pooling,
     Precision,
     Quantize,
-    Side,
+    Split,
     Tracker,
 )
 from ser.config.model import Audio, Model
@@ -45,7 +45,7 @@ __all__ = [
     "Push",
     "Quantize",
     "Serve",
-    "Side",
+    "Split",
     "Tracker",
     "Tracking",
     "Train",

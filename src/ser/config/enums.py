@@ -3,8 +3,8 @@
 from enum import Enum
 
 
-class Side(Enum):
-    """The three lists a protocol makes of a corpus."""
+class Split(Enum):
+    """The three parts that a protocol divides a corpus into."""
 
     train = "train"
     validation = "validation"

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.enums import Audit, Side
+from ser.config.enums import Audit, Split
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
 from ser.config.protocol import Corpus, Protocol
@@ -93,7 +93,7 @@ class Evaluate:
 
     checkpoint: str = field(default=MISSING, metadata=PATH)
     """A run folder, or a checkpoint folder."""
-    split: Side = MISSING
+    split: Split = MISSING
     """The split that is scored."""
     batch_size: int = number(least=1)
     """Clips of one forward pass; it does not change a prediction."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
-from ser.config import Audit, Side
+from ser.config import Audit, Split
 from ser.corpora.recordings import Format, Scan
 from ser.data.arrow_cache import Cache
 from ser.data.audio import SHORTEST, SILENCE
 from ser.data.duplicates import find_copies
 from ser.data.manifest import Utterance
-from ser.data.protocols import Split, natural
+from ser.data.protocols import Splits, natural
 from ser.errors import UserError
 
 log = logging.getLogger("ser")
@@ -23,7 +23,7 @@ Pair = tuple[str, str]
 """Paths of two recordings that are one."""
 
 
-def audit(scan: Scan, utterances: Sequence[Utterance], cache: Cache, lists: Split, format: Format) -> dict[str, Any]:
+def audit(scan: Scan, utterances: Sequence[Utterance], cache: Cache, splits: Splits, format: Format) -> dict[str, Any]:
     """Count a corpus and list its oddities.
 
     Returns:
@@ -53,7 +53,7 @@ def audit(scan: Scan, utterances: Sequence[Utterance], cache: Cache, lists: Spli
         "silent": [row["path"] for row in cache.facts if row["peak"] < SILENCE],
         "clipped": [row["path"] for row in cache.facts if row["clipped"]],
         "too_short": [row["path"] for row in cache.facts if row["duration"] < SHORTEST],
-        "split": shared(lists, pairs_of(found)),
+        "split": shared(splits, pairs_of(found)),
     }
 
 
@@ -86,24 +86,24 @@ def contradicting(utterances: Sequence[Utterance], format: Format) -> list[str]:
     ]
 
 
-def shared(lists: Split, copies: Sequence[Pair]) -> dict[str, Any]:
+def shared(splits: Splits, copies: Sequence[Pair]) -> dict[str, Any]:
     """Sizes of the lists, the tested emotions, and the speakers and recordings that stand on both sides."""
-    trained_speakers = {row.speaker for row in lists.train}
+    trained_speakers = {row.speaker for row in splits.train}
     return {
-        "train": len(lists.train),
-        "validation": len(lists.validation),
-        "test": len(lists.test),
-        "test_per_emotion": count(row.emotion for row in lists.test),
+        "train": len(splits.train),
+        "validation": len(splits.validation),
+        "test": len(splits.test),
+        "test_per_emotion": count(row.emotion for row in splits.test),
         "speakers_on_both_sides": sorted(
-            {row.speaker for row in lists.test + lists.validation} & trained_speakers, key=natural
+            {row.speaker for row in splits.test + splits.validation} & trained_speakers, key=natural
         ),
-        "copies_on_both_sides": [list(pair) for pair, _ in crossing(lists, copies)],
+        "copies_on_both_sides": [list(pair) for pair, _ in crossing(splits, copies)],
     }
 
 
-def crossing(lists: Split, copies: Sequence[Pair]) -> list[tuple[Pair, tuple[Side, Side]]]:
+def crossing(splits: Splits, copies: Sequence[Pair]) -> list[tuple[Pair, tuple[Split, Split]]]:
     """The pairs of copies that stand in different lists, and those lists."""
-    place = {row.path: side for side in Side for row in lists.side(side)}
+    place = {row.path: split for split in Split for row in splits.get(split)}
     found = []
     for first, second in copies:
         if first in place and second in place and place[first] is not place[second]:
@@ -111,23 +111,23 @@ def crossing(lists: Split, copies: Sequence[Pair]) -> list[tuple[Pair, tuple[Sid
     return found
 
 
-def leaks(lists: Split, scored: Side, copies: Sequence[Pair]) -> list[str]:
+def leaks(splits: Splits, scored: Split, copies: Sequence[Pair]) -> list[str]:
     """What must stand beside a number: the scored clips of which another list holds a copy."""
     return [
         f"Leak: {first} ({sides[0].value}) and {second} ({sides[1].value}) are the same recording."
-        for (first, second), sides in crossing(lists, copies)
+        for (first, second), sides in crossing(splits, copies)
         if scored in sides
     ]
 
 
-def shared_speakers(split: Split, scored: Side) -> set[str]:
+def shared_speakers(splits: Splits, scored: Split) -> set[str]:
     """Return the scored speakers who also occur in the training split."""
-    return {row.speaker for row in split.side(scored)} & {row.speaker for row in split.train}
+    return {row.speaker for row in splits.get(scored)} & {row.speaker for row in splits.train}
 
 
-def missing_emotions(lists: Sequence[Split], scored: Side, emotions: Sequence[str]) -> list[str]:
+def missing_emotions(folds: Sequence[Splits], scored: Split, emotions: Sequence[str]) -> list[str]:
     """Describe the emotions without a clip: their recall counts as 0, so that no model can reach a UAR of 1."""
-    present = {row.emotion for split in lists for row in split.side(scored)}
+    present = {row.emotion for splits in folds for row in splits.get(scored)}
     missing = [emotion for emotion in emotions if emotion not in present]
     if not missing:
         return []
@@ -136,13 +136,13 @@ def missing_emotions(lists: Sequence[Split], scored: Side, emotions: Sequence[st
     return [f"{lacks}: its unweighted average recall is at most {highest}."]
 
 
-def check(lists: Split, copies: Sequence[Pair], audit: Audit) -> None:
+def check(splits: Splits, copies: Sequence[Pair], audit: Audit) -> None:
     """Say what stands on both sides of a split, or refuse the split for it.
 
     Raises:
         UserError: `audit` is strict, and speakers or copies of recordings are in the training list and in another.
     """
-    found = shared(lists, copies)
+    found = shared(splits, copies)
     pairs = [" = ".join(pair) for pair in found["copies_on_both_sides"]]
     if audit is Audit.strict and (pairs or found["speakers_on_both_sides"]):
         named = [f"speakers {', '.join(found['speakers_on_both_sides'])}"] * bool(found["speakers_on_both_sides"])

@@ -15,7 +15,7 @@ from ser.data.silence import boundaries
 
 if TYPE_CHECKING:  # who answers recordings needs no corpus, nor what opens one
     from ser.data.manifest import Utterance
-    from ser.data.prepared_corpus import Prepared
+    from ser.data.prepared_corpus import PreparedCorpus
 
 MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
 """Samples to which a batch is padded at least: one frame of the encoder with the longest receptive field (Moonshine's,
@@ -29,16 +29,16 @@ class Example(TypedDict):
     """Its place in the list."""
 
 
-class Clips(Dataset[Example]):
+class WaveformDataset(Dataset[Example]):
     """Some recordings of a prepared corpus: int16 views of the cache and class indices."""
 
-    def __init__(self, prepared: "Prepared", utterances: "Sequence[Utterance]", trim: bool) -> None:
+    def __init__(self, prepared: "PreparedCorpus", utterances: "Sequence[Utterance]", trim: bool) -> None:
         """Take the recordings; `trim` leaves out the silence before and after the speech of each.
 
         A clip's speech is looked for once, here: 25 us a clip, so that no epoch pays for it again.
         """
         self.utterances = list(utterances)
-        samples = [prepared.audio.samples(row) for row in prepared.of(utterances)]
+        samples = [prepared.audio.samples(row) for row in prepared.indices(utterances)]
         self._samples = [clip[slice(*boundaries(clip))] for clip in samples] if trim else samples
         self._labels = [prepared.emotions.index(utterance.emotion) for utterance in utterances]
 
@@ -54,7 +54,7 @@ class Clips(Dataset[Example]):
 
 
 @dataclass(frozen=True)
-class Collator:
+class WaveformCollator:
     """Pad clips to the longest of the batch.
 
     Returns:
@@ -83,7 +83,7 @@ class Collator:
 
 
 @dataclass(frozen=True)
-class FeatureCollator:
+class ExtractorCollator:
     """Make features of clips, for an encoder that takes no waveform, with the library's own extractor.
 
     Returns:
@@ -107,11 +107,11 @@ class FeatureCollator:
         }
 
 
-def collator_for(extractor: Any) -> Collator | FeatureCollator:
+def collator_for(extractor: Any) -> WaveformCollator | ExtractorCollator:
     """The collator that does what a checkpoint's feature extractor does."""
     if extractor.model_input_names[0] == "input_features":
-        return FeatureCollator(extractor)
-    return Collator(extractor.do_normalize)
+        return ExtractorCollator(extractor)
+    return WaveformCollator(extractor.do_normalize)
 
 
 def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> list[list[int]]:
@@ -139,7 +139,7 @@ def in_order(answers: npt.NDArray[Any], batches: Sequence[Sequence[int]]) -> npt
 
 
 def collated(
-    clips: Clips, batches: Sequence[Sequence[int]], collator: Collator | FeatureCollator
+    clips: WaveformDataset, batches: Sequence[Sequence[int]], collator: WaveformCollator | ExtractorCollator
 ) -> Iterator[dict[str, Any]]:
     """The batches themselves."""
     for batch in batches:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ser.config import Audit, Corpus, Protocol, Side
+from ser.config import Audit, Corpus, Protocol, Split
 from ser.corpora import CORPORA
 from ser.data import arrow_cache, audit, manifest
 from ser.data.arrow_cache import Cache, Unusable
 from ser.data.audio import DECODED_BY, DECODER
 from ser.data.manifest import Utterance
-from ser.data.protocols import folds, identity, split
+from ser.data.protocols import folds, identity, split_corpus
 from ser.errors import UserError
 from ser.files import printable, remove, write_json
 from ser.locks import locked
@@ -22,7 +22,7 @@ log = logging.getLogger("ser")
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedCorpus:
     """A corpus that is ready for use."""
 
     corpus: str
@@ -30,16 +30,16 @@ class Prepared:
     """The labels in the order of the corpus."""
     utterances: list[Utterance]
     audio: Cache
-    rows: dict[str, int]
-    """Path of a recording -> its row in `audio`."""
+    index_of: dict[str, int]
+    """Path of a recording -> its index in `audio`."""
     copies: list[audit.Pair]
     """Recordings that the audit found to be one another's copy."""
     root: str = ""
     """The folder that was prepared."""
 
-    def of(self, utterances: Sequence[Utterance]) -> list[int]:
-        """The rows of some recordings in `audio`."""
-        return [self.rows[utterance.path] for utterance in utterances]
+    def indices(self, utterances: Sequence[Utterance]) -> list[int]:
+        """Return the indices of recordings in `audio`."""
+        return [self.index_of[utterance.path] for utterance in utterances]
 
 
 def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str, strictness: Audit) -> dict[str, Any]:
@@ -68,10 +68,10 @@ def prepare_alone(
     if not found.recordings:
         raise UserError(f"root={source}: no speech recording of {module.DESCRIPTION} ({found.summary() or 'no files'})")
     # Everything that can be refused without decoding is refused before anything is written.
-    split([manifest.Utterance(**vars(recording)) for recording in found.recordings], protocol)
+    split_corpus([manifest.Utterance(**vars(recording)) for recording in found.recordings], protocol)
     facts, decoded = arrow_cache.build(source, found.recordings, target / arrow_cache.FILE)
     utterances = [manifest.utterance(*pair) for pair in zip(found.recordings, facts, strict=True)]
-    lists = split(utterances, protocol)
+    splits = split_corpus(utterances, protocol)
     report = {
         "corpus": corpus.name,
         "root": printable(str(source.resolve())),
@@ -79,15 +79,15 @@ def prepare_alone(
         "manifest_sha256": manifest.checksum(utterances),
         "description": module.DESCRIPTION,
         "synthetic": module.SYNTHETIC,
-        "protocol": identity(replace(protocol, fold=folds(protocol)[0]), lists),
-        **audit.audit(found, utterances, Cache(target / arrow_cache.FILE), lists, module.FORMAT),
+        "protocol": identity(replace(protocol, fold=folds(protocol)[0]), splits),
+        **audit.audit(found, utterances, Cache(target / arrow_cache.FILE), splits, module.FORMAT),
     }
     copies = audit.pairs_of(report)
     for fold in folds(protocol):
-        audit.check(split(utterances, replace(protocol, fold=fold)), copies, strictness)
-    for side in Side:
-        path = target / f"{side.value}.csv"
-        manifest.write(path, lists.side(side)) if lists.side(side) else remove(path)
+        audit.check(split_corpus(utterances, replace(protocol, fold=fold)), copies, strictness)
+    for split in Split:
+        path = target / f"{split.value}.csv"
+        manifest.write(path, splits.get(split)) if splits.get(split) else remove(path)
     write_json(target / audit.FILE, report)
     manifest.write(target / manifest.FILE, utterances)  # last: a folder with a manifest is complete
     return {**report, "decoded": decoded}
@@ -102,7 +102,7 @@ def made_by_the_package(module: Any, target: Path) -> Path:
     return source
 
 
-def ready(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> Prepared:
+def open_or_prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> PreparedCorpus:
     """Open the prepared corpus; prepare it first where a root is given that is not the one in `data_dir` as it is now.
 
     Raises:
@@ -136,7 +136,7 @@ def outdated(corpus: Corpus, root: Path, folder: Path) -> str:
     )
 
 
-def open_prepared(data_dir: str, corpus: str) -> Prepared:
+def open_prepared(data_dir: str, corpus: str) -> PreparedCorpus:
     """Open what `prepare` wrote.
 
     Raises:
@@ -158,7 +158,7 @@ def open_prepared(data_dir: str, corpus: str) -> Prepared:
             f"data_dir={folder}: {manifest.FILE} is not the one that was prepared (changed, cut or half of another "
             "preparation); prepare the data again"
         )
-    return Prepared(corpus, module.EMOTIONS, utterances, audio, rows, audit.pairs_of(report), report["root"])
+    return PreparedCorpus(corpus, module.EMOTIONS, utterances, audio, rows, audit.pairs_of(report), report["root"])
 
 
 def read_audit(path: Path) -> dict[str, Any]:

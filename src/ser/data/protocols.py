@@ -10,27 +10,30 @@ from typing import Any
 
 from sklearn.model_selection import train_test_split
 
-from ser.config import Protocol, Side
+from ser.config import Protocol, Split
 from ser.data.lists import columns
 from ser.data.manifest import Utterance
 from ser.errors import UserError
 
 
 @dataclass(frozen=True)
-class Split:
-    """The lists of a protocol; `validation` is empty where the checkpoint is chosen on the test list."""
+class Splits:
+    """The three splits of a corpus by one fold of a protocol.
+
+    `validation` is empty where the checkpoint is chosen on the test split.
+    """
 
     train: list[Utterance]
     validation: list[Utterance]
     test: list[Utterance]
 
-    def side(self, side: Side) -> list[Utterance]:
-        return {Side.train: self.train, Side.validation: self.validation, Side.test: self.test}[side]
+    def get(self, split: Split) -> list[Utterance]:
+        return {Split.train: self.train, Split.validation: self.validation, Split.test: self.test}[split]
 
     @property
-    def chosen_on(self) -> Side:
-        """The list that chooses the checkpoint."""
-        return Side.validation if self.validation else Side.test
+    def selection_split(self) -> Split:
+        """The split that chooses the checkpoint."""
+        return Split.validation if self.validation else Split.test
 
 
 def folds(protocol: Protocol) -> list[int | None]:
@@ -48,7 +51,7 @@ def folds(protocol: Protocol) -> list[int | None]:
     return [protocol.fold]
 
 
-def split(utterances: Sequence[Utterance], protocol: Protocol) -> Split:
+def split_corpus(utterances: Sequence[Utterance], protocol: Protocol) -> Splits:
     """Divide a corpus by one fold of a protocol, the first where it names none.
 
     The lists do not depend on where the files lie: recordings are ordered by speaker and name, which for RAVDESS as it
@@ -67,7 +70,7 @@ def split(utterances: Sequence[Utterance], protocol: Protocol) -> Split:
     return by_speakers(ordered, protocol, fold)
 
 
-def by_clips(ordered: list[Utterance], protocol: Protocol) -> Split:
+def by_clips(ordered: list[Utterance], protocol: Protocol) -> Splits:
     """Draw the tested clips at random, emotions in proportion; speakers end up on both sides."""
     emotions = [row.emotion for row in ordered]
     try:
@@ -76,10 +79,10 @@ def by_clips(ordered: list[Utterance], protocol: Protocol) -> Split:
         )
     except ValueError as error:
         raise UserError(f"protocol '{protocol.name}': {len(ordered)} recordings cannot be divided ({error})") from error
-    return Split(train=in_order(train), validation=[], test=in_order(test))
+    return Splits(train=in_order(train), validation=[], test=in_order(test))
 
 
-def by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Split:
+def by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
     """Test the speakers of the fold, and of their recordings the fold's sentence where it has one."""
     tested = set(protocol.test_speakers[fold])
     if missing := sorted(tested - {row.speaker for row in ordered}, key=natural):
@@ -94,7 +97,7 @@ def by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Spli
     return hold_out(others, test, protocol, fold)
 
 
-def by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> Split:
+def by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
     """Test the recordings that the table puts into the fold; train on those of the other folds."""
     known = {row.path for row in ordered}
     places = {in_corpus(path, known): place for path, place in table(protocol).items()}
@@ -141,7 +144,7 @@ def table(protocol: Protocol) -> dict[str, int | None]:
     return places
 
 
-def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol, fold: int) -> Split:
+def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol, fold: int) -> Splits:
     """Hold whole speakers out of those that are not tested, for choosing the checkpoint."""
     genders = {row.speaker: row.gender for row in others}
     named = set(protocol.named_validation_speakers.get(fold, ()))
@@ -155,7 +158,7 @@ def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol,
             f"protocol.validation_speakers={protocol.validation_speakers}: only {len(genders)} speakers are not tested"
         )
     drawn = named or draw_speakers(genders, protocol.validation_speakers, seed=f"{protocol.seed}-{fold}")
-    return Split(
+    return Splits(
         train=[row for row in others if row.speaker not in drawn],
         validation=[row for row in others if row.speaker in drawn],
         test=test,
@@ -182,19 +185,19 @@ def natural(speaker: str) -> str:
     return speaker.zfill(8) if speaker.isdigit() else speaker
 
 
-def list_sha256(rows: Sequence[Utterance]) -> str:
+def split_sha256(rows: Sequence[Utterance]) -> str:
     """Identity of a list: its recordings by name and emotion, wherever and in whatever container they are stored."""
     lines = sorted(",".join([*row.key, row.emotion]) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def identity(protocol: Protocol, lists: Split) -> dict[str, Any]:
+def identity(protocol: Protocol, splits: Splits) -> dict[str, Any]:
     """What is stamped on every metric: the protocol's name, fold and seed, and the sha256 of its three lists."""
     return {
         "name": protocol.name,
         "fold": protocol.fold,
         "seed": protocol.seed,
-        "train_sha256": list_sha256(lists.train),
-        "validation_sha256": list_sha256(lists.validation),
-        "test_sha256": list_sha256(lists.test),
+        "train_sha256": split_sha256(splits.train),
+        "validation_sha256": split_sha256(splits.validation),
+        "test_sha256": split_sha256(splits.test),
     }

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from ser.data.protocols import Split, list_sha256
+from ser.data.protocols import Splits, split_sha256
 
 RAVDESS = "f22186858e31b56ee4c238aad7401892395ecd08ccd80e678b1a801f3002f9a0"
-"""Identity of all 1440 speech recordings, by `list_sha256`."""
+"""Identity of all 1440 speech recordings, by `split_sha256`."""
 TEST_LISTS = {
     "paper": {"35a79d3c61b89f0611104df76640e7bc371a69a278c68255f70f2396d6a74f3d"},
     "luna_jimenez": {
@@ -19,9 +19,9 @@ TEST_LISTS = {
 """By protocol; both publications chose their checkpoints on these very lists."""
 
 
-def as_published(name: str, lists: Sequence[Split]) -> bool:
+def as_published(name: str, folds: Sequence[Splits]) -> bool:
     """Whether these are the lists of the publication of a protocol: of the whole corpus, with its test lists."""
     return all(
-        list_sha256(split.test) in TEST_LISTS.get(name, ()) and list_sha256([*split.train, *split.test]) == RAVDESS
-        for split in lists
+        split_sha256(splits.test) in TEST_LISTS.get(name, ()) and split_sha256([*splits.train, *splits.test]) == RAVDESS
+        for splits in folds
     )

@@ -6,9 +6,9 @@ from functools import partial
 from transformers import PreTrainedModel
 
 from ser.config import Audio
-from ser.data.dataset import Clips, Collator, FeatureCollator, collated, in_order, scoring_batches
+from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset, collated, in_order, scoring_batches
 from ser.data.manifest import Utterance
-from ser.data.prepared_corpus import Prepared
+from ser.data.prepared_corpus import PreparedCorpus
 from ser.evaluation.scored import Scored
 from ser.models.architectures import depends_on_padding
 from ser.models.forward import Answer, logits
@@ -17,8 +17,8 @@ from ser.models.outputs import softmax
 
 def score(
     classifier: PreTrainedModel,
-    collator: Collator | FeatureCollator,
-    prepared: Prepared,
+    collator: WaveformCollator | ExtractorCollator,
+    prepared: PreparedCorpus,
     rows: Sequence[Utterance],
     audio: Audio,
     batch_size: int,
@@ -30,15 +30,15 @@ def score(
 
 def scored_by(
     answer: Answer,
-    collator: Collator | FeatureCollator,
-    prepared: Prepared,
+    collator: WaveformCollator | ExtractorCollator,
+    prepared: PreparedCorpus,
     rows: Sequence[Utterance],
     audio: Audio,
     batch_size: int,
     equal_lengths: bool,
 ) -> Scored:
     """The same of whatever answers."""
-    clips = Clips(prepared, rows, audio.trim)
+    clips = WaveformDataset(prepared, rows, audio.trim)
     batches = scoring_batches(clips.lengths(), batch_size, equal_lengths)
     answers = softmax(answer(collated(clips, batches, collator)))
     return Scored(rows, prepared.emotions, in_order(answers, batches))

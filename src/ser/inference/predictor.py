@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from ser.config import Combine
 from ser.data.audio import SAMPLE_RATE, Int16
-from ser.data.dataset import Collator, Example, FeatureCollator, collator_for, in_order, scoring_batches
+from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for, in_order, scoring_batches
 from ser.data.silence import boundaries
 from ser.errors import UserError
 from ser.models import checkpoint
@@ -37,7 +37,7 @@ class Member:
 
     name: str
     classifier: PreTrainedModel
-    collator: Collator | FeatureCollator
+    collator: WaveformCollator | ExtractorCollator
     trim: bool
     """Whether it was trained on clips without the silence at both ends, and so must hear such clips."""
     outputs: Outputs

@@ -9,8 +9,8 @@ import numpy as np
 from ser import config
 from ser.data import manifest
 from ser.data.audit import missing_emotions
-from ser.data.prepared_corpus import Prepared
-from ser.data.protocols import Split
+from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.protocols import Splits
 from ser.evaluation.metrics import SUMMARY
 from ser.evaluation.scored import Scored
 from ser.evaluation.variation import spread
@@ -26,20 +26,21 @@ from ser.runs.places import Places
 from ser.runs.settings import write_config
 
 
-def write(cfg: config.Train, places: Places, prepared: Prepared, lists: Sequence[Split]) -> None:
+def write(cfg: config.Train, places: Places, prepared: PreparedCorpus, splits_of_runs: Sequence[Splits]) -> None:
     """Write the report of all runs into the folder above theirs."""
     assert places.pooled is not None
     folder = places.pooled.work.path
     finished = [read(place.final.path) for place in places.runs]
     scored = pooled(finished)
-    source = provenance(cfg, finished, lists)
+    source = provenance(cfg, finished, splits_of_runs)
     rows = [row_of(run) for run in finished]
     write_csv(folder / "runs.csv", rows[0].keys(), (row.values() for row in rows))
-    manifest.write(folder / TEST, dict.fromkeys(row for of_run in lists for row in of_run.test))
+    manifest.write(folder / TEST, dict.fromkeys(row for splits in splits_of_runs for row in splits.test))
     histories = [history.read(run.folder / HISTORY) for run in finished]
     steps = [run.report["step"] for run in finished]
     figures.save(
-        figures.training_figure(histories, steps, lists[0].chosen_on.value, source.run_title), folder / "training_graph"
+        figures.training_figure(histories, steps, splits_of_runs[0].selection_split.value, source.run_title),
+        folder / "training_graph",
     )
     training = [run.used["training"] for run in finished]
     spent = {
@@ -74,11 +75,11 @@ def common(training: Sequence[dict[str, float]]) -> list[str]:
     return [key for key in training[0] if all(key in one for one in training)]
 
 
-def provenance(cfg: config.Train, finished: Sequence[Run], lists: Sequence[Split]) -> Provenance:
-    """Where the pooled number comes from; the lists of a fold are the same for every seed."""
+def provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: Sequence[Splits]) -> Provenance:
+    """Where the pooled number comes from; the splits of a fold are the same for every seed."""
     reports = [run.report for run in finished]
     folds = {content["protocol"]["fold"]: content["protocol"] for content in reports}
-    of_fold = list(dict(zip((content["protocol"]["fold"] for content in reports), lists, strict=True)).values())
+    splits = dict(zip((content["protocol"]["fold"] for content in reports), splits_of_runs, strict=True))
     first = reports[0]
     return Provenance(
         corpus=first["corpus"],
@@ -88,8 +89,8 @@ def provenance(cfg: config.Train, finished: Sequence[Run], lists: Sequence[Split
         scored_on=first["scored_on"],
         in_words=" ".join(
             [
-                in_words(cfg.protocol, of_fold, config.Side.test),
-                *missing_emotions(of_fold, config.Side.test, finished[0].scored.emotions),
+                in_words(cfg.protocol, [*splits.values()], config.Split.test),
+                *missing_emotions([*splits.values()], config.Split.test, finished[0].scored.emotions),
                 *silence(cfg.audio.trim),
             ]
         ),

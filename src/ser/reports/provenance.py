@@ -3,11 +3,11 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ser.config import Protocol, Side
+from ser.config import Protocol, Split
 from ser.corpora import CORPORA
 from ser.data.audit import leaks, missing_emotions, shared_speakers
-from ser.data.prepared_corpus import Prepared
-from ser.data.protocols import Split
+from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.protocols import Splits
 from ser.models.checkpoint import ON_THE_WAY, audio_of
 from ser.reports.protocol_text import in_words, silence
 
@@ -61,7 +61,7 @@ class Provenance:
 
 
 def provenance_of(
-    protocol: Protocol, lists: Split, side: Side, stamp: dict[str, Any], prepared: Prepared
+    protocol: Protocol, splits: Splits, split: Split, stamp: dict[str, Any], prepared: PreparedCorpus
 ) -> Provenance:
     """Where the number of one run comes from."""
     corpus = CORPORA[stamp["corpus"]]
@@ -70,16 +70,16 @@ def provenance_of(
         description=corpus.DESCRIPTION,
         synthetic=corpus.SYNTHETIC,
         protocol=stamp["identity"],
-        scored_on=side.value,
+        scored_on=split.value,
         in_words=" ".join(
             [
-                in_words(protocol, [lists], side, chosen=not stamp.get(ON_THE_WAY)),
-                *missing_emotions([lists], side, prepared.emotions),
+                in_words(protocol, [splits], split, chosen=not stamp.get(ON_THE_WAY)),
+                *missing_emotions([splits], split, prepared.emotions),
                 *silence(audio_of(stamp).trim),
             ]
         ),
-        leaks=leaks(lists, side, prepared.copies),
-        speakers_are_new=not shared_speakers(lists, side),
+        leaks=leaks(splits, split, prepared.copies),
+        speakers_are_new=not shared_speakers(splits, split),
         model=stamp["model"],
         seed=stamp["seed"],
         step=stamp["step"],

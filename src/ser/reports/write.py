@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from ser.data.prepared_corpus import Prepared
+from ser.data.prepared_corpus import PreparedCorpus
 from ser.evaluation.mistakes import Mistake, most_confident
 from ser.evaluation.scored import Scored
 from ser.reports import html_report, tables
 from ser.reports.report import Report
 
 
-def write_report(folder: Path, measured: Report, used: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
+def write_report(folder: Path, measured: Report, used: dict[str, Any], prepared: PreparedCorpus) -> dict[str, Any]:
     """Write all files of a report; the figures of training, if there was any, are in `folder` already.
 
     Returns:
@@ -21,10 +21,10 @@ def write_report(folder: Path, measured: Report, used: dict[str, Any], prepared:
     return {**used, "provenance": vars(measured.provenance)}
 
 
-def mistakes(scored: Scored, prepared: Prepared) -> list[Mistake]:
+def mistakes(scored: Scored, prepared: PreparedCorpus) -> list[Mistake]:
     """The most confident wrong answers, with their audio."""
     chosen = most_confident(scored)
-    rows = prepared.of([scored.utterances[index] for index in chosen])
+    rows = prepared.indices([scored.utterances[index] for index in chosen])
     return [
         Mistake(
             scored.utterances[index],

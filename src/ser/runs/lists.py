@@ -3,36 +3,36 @@
 from collections.abc import Sequence
 
 from ser import config
-from ser.config import Side
+from ser.config import Split
 from ser.data import manifest
 from ser.data.manifest import Utterance
-from ser.data.protocols import Split
+from ser.data.protocols import Splits
 from ser.errors import UserError
 from ser.runs.folder import TEST, RunFolder
 from ser.runs.settings import read_config
 
 
-def write_lists(run: RunFolder, lists: Split) -> None:
+def write_lists(run: RunFolder, splits: Splits) -> None:
     """Write a CSV file for each list that is not empty; that of the test list last."""
-    for side in (Side.train, Side.validation, Side.test):
-        if lists.side(side):
-            manifest.write(run.path / f"{side.value}.csv", lists.side(side))
+    for split in (Split.train, Split.validation, Split.test):
+        if splits.get(split):
+            manifest.write(run.path / f"{split.value}.csv", splits.get(split))
 
 
-def check_same_lists(run: RunFolder, cfg: config.Train, lists: Split) -> None:
+def check_same_lists(run: RunFolder, cfg: config.Train, splits: Splits) -> None:
     """Make sure that a run that goes on has the data it began with, wherever they lie now.
 
     Raises:
         UserError: they are others; or an older version began the run and kept no lists, and they lie elsewhere.
     """
     if (run.path / TEST).is_file():
-        for side in Side:
-            path = run.path / f"{side.value}.csv"
+        for split in Split:
+            path = run.path / f"{split.value}.csv"
             before = manifest.read(path) if path.is_file() else []
-            if recordings(before) != recordings(lists.side(side)):
+            if recordings(before) != recordings(splits.get(split)):
                 raise UserError(
                     f"resume=true: the recordings of data_dir={cfg.data_dir} are not those that {run.path} began with: "
-                    f"its {side.value} list differs; give the data_dir it began with"
+                    f"its {split.value} list differs; give the data_dir it began with"
                 )
     elif run.has_checkpoints() and (before_in := read_config(run.path).get("data_dir")) != cfg.data_dir:
         raise UserError(f"resume=true: data_dir was {before_in} in {run.path}, and is {cfg.data_dir} now")

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ser import config
-from ser.data.prepared_corpus import Prepared, ready
-from ser.data.protocols import Split, identity, split
+from ser.data.prepared_corpus import PreparedCorpus, open_or_prepare
+from ser.data.protocols import Splits, identity, split_corpus
 from ser.errors import UserError
 
 
@@ -18,17 +18,17 @@ def folder_beside(checkpoint_folder: Path, name: str) -> Path:
 
 def trained_data(
     stamp: dict[str, Any], folder: Path, root: str | None, data_dir: str | None
-) -> tuple[config.Protocol, Prepared, Split]:
+) -> tuple[config.Protocol, PreparedCorpus, Splits]:
     """The protocol, the corpus and the lists that a checkpoint was trained and tested on.
 
     Raises:
         UserError: the data are not here, or are others.
     """
     protocol = trained_protocol(stamp)
-    prepared = ready(config.Corpus(stamp["corpus"]), protocol, root, data_dir or default_data_dir(stamp))
-    lists = split(prepared.utterances, protocol)
-    check_lists(stamp, protocol, lists, folder)
-    return protocol, prepared, lists
+    prepared = open_or_prepare(config.Corpus(stamp["corpus"]), protocol, root, data_dir or default_data_dir(stamp))
+    splits = split_corpus(prepared.utterances, protocol)
+    check_lists(stamp, protocol, splits, folder)
+    return protocol, prepared, splits
 
 
 def default_data_dir(stamp: dict[str, Any]) -> str:
@@ -43,9 +43,9 @@ def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
     return config.Protocol(**values)
 
 
-def check_lists(stamp: dict[str, Any], protocol: config.Protocol, lists: Split, folder: Path) -> None:
+def check_lists(stamp: dict[str, Any], protocol: config.Protocol, splits: Splits, folder: Path) -> None:
     """Raise a UserError where the data are not those that the checkpoint was trained and tested on."""
-    now = identity(protocol, lists)
+    now = identity(protocol, splits)
     if changed := [key for key, value in stamp["identity"].items() if now[key] != value]:
         raise UserError(
             f"{folder}: the data differ from those it was trained with ({', '.join(changed)}); "

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ser.config import Side
+from ser.config import Split
 from ser.data.audit import missing_emotions
-from ser.data.protocols import Split
+from ser.data.protocols import Splits
 from ser.errors import UserError
 
 log = logging.getLogger("ser")
@@ -75,11 +75,11 @@ class OneClassAlarm:
             )
 
 
-def warn_of_missing_classes(lists: Split, labels: Sequence[str]) -> None:
+def warn_of_missing_classes(splits: Splits, labels: Sequence[str]) -> None:
     """Say which emotions no clip of a split has: they are not learned, or bound the UAR."""
-    present = {clip.emotion for clip in lists.train}
+    present = {clip.emotion for clip in splits.train}
     if missing := [label for label in labels if label not in present]:
         log.warning("warning: the train split has no clip of %s, which is not learned", ", ".join(missing))
-    for side in dict.fromkeys((lists.chosen_on, Side.test)):
-        for sentence in missing_emotions([lists], side, labels):
+    for split in dict.fromkeys((splits.selection_split, Split.test)):
+        for sentence in missing_emotions([splits], split, labels):
             log.warning("warning: %s", sentence)

@@ -11,18 +11,18 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArgu
 
 from ser import config
 from ser.acceleration import feature_cache, frozen_cnn, frozen_layers
-from ser.acceleration.feature_cache import FeatureClips, FrameCollator
+from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
 from ser.acceleration.gpu_dataset import (
-    ResidentClips,
-    ResidentCollator,
-    ResidentFrameCollator,
+    GpuCollator,
+    GpuDataset,
+    GpuFeatureCollator,
     Store,
     stored_audio,
     stored_frames,
 )
-from ser.data.dataset import Clips, Collator, FeatureCollator, collator_for
-from ser.data.prepared_corpus import Prepared
-from ser.data.protocols import Split
+from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset, collator_for
+from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.protocols import Splits
 from ser.training.clock import Clock
 
 log = logging.getLogger("ser")
@@ -33,19 +33,19 @@ SHARE = 0.25
 
 @dataclass(frozen=True)
 class Inputs:
-    """The lists of a run and what makes batches of them."""
+    """The datasets of a run and what makes batches of them."""
 
-    train: Clips | FeatureClips | ResidentClips
-    chosen_on: Clips | FeatureClips | ResidentClips
-    collator: Collator | FeatureCollator | FrameCollator | ResidentCollator | ResidentFrameCollator
+    train: WaveformDataset | CachedFeatureDataset | GpuDataset
+    selection_split: WaveformDataset | CachedFeatureDataset | GpuDataset
+    collator: WaveformCollator | ExtractorCollator | CachedFeatureCollator | GpuCollator | GpuFeatureCollator
 
 
 def inputs(
     cfg: config.Train,
     classifier: PreTrainedModel,
     extractor: SequenceFeatureExtractor,
-    prepared: Prepared,
-    lists: Split,
+    prepared: PreparedCorpus,
+    splits: Splits,
     arguments: TrainingArguments,
     clock: Clock,
 ) -> Inputs:
@@ -54,14 +54,16 @@ def inputs(
     The output of that part is computed for the whole corpus: every fold and seed reads the same file. What that takes
     is the phase `features` of the clock.
     """
-    train, chosen_on = (Clips(prepared, rows, cfg.audio.trim) for rows in (lists.train, lists.side(lists.chosen_on)))
+    train, selection = (
+        WaveformDataset(prepared, rows, cfg.audio.trim) for rows in (splits.train, splits.get(splits.selection_split))
+    )
     if not cfg.trainer.cache_features:
-        return Inputs(train, chosen_on, collator_for(extractor))
+        return Inputs(train, selection, collator_for(extractor))
     if reason := not_cached(classifier):
         log.info("trainer.cache_features: nothing is cached, because %s", reason)
-        return Inputs(train, chosen_on, collator_for(extractor))
+        return Inputs(train, selection, collator_for(extractor))
     started = time.monotonic()
-    everything = Clips(prepared, prepared.utterances, cfg.audio.trim)
+    everything = WaveformDataset(prepared, prepared.utterances, cfg.audio.trim)
     dtype = torch.bfloat16 if arguments.bf16 else torch.float32
     part = frozen_part(classifier, cfg.trainer.compile)
     cache = feature_cache.build(
@@ -69,7 +71,9 @@ def inputs(
     )
     part.install(classifier)
     clock.phases["features"] = time.monotonic() - started
-    return Inputs(FeatureClips(cache, train), FeatureClips(cache, chosen_on), FrameCollator(cache))
+    return Inputs(
+        CachedFeatureDataset(cache, train), CachedFeatureDataset(cache, selection), CachedFeatureCollator(cache)
+    )
 
 
 def not_cached(classifier: PreTrainedModel) -> str:
@@ -108,7 +112,7 @@ def not_resident(collator: Any, arguments: TrainingArguments) -> str:
     """Why the clips of a run cannot lie on the device that trains, however few they are, or nothing."""
     if arguments.device.type != "cuda":
         return "there is no GPU"
-    if isinstance(collator, FeatureCollator):
+    if isinstance(collator, ExtractorCollator):
         return "the features of this encoder are made of them on the CPU"
     if arguments.dataloader_num_workers:
         return "trainer.hf.dataloader_num_workers makes batches in other processes"
@@ -127,19 +131,21 @@ def fits(store: Store, device: torch.device) -> bool:
 
 
 def stored(read: Inputs) -> Store:
-    """The clips of both lists, or their frames, one after the other."""
-    lists: Any = (read.train, read.chosen_on)
+    """The clips of both datasets, or their frames, one after the other."""
+    datasets: Any = (read.train, read.selection_split)
     return (
-        stored_frames(lists, read.collator.cache) if isinstance(read.collator, FrameCollator) else stored_audio(lists)
+        stored_frames(datasets, read.collator.cache)
+        if isinstance(read.collator, CachedFeatureCollator)
+        else stored_audio(datasets)
     )
 
 
 def resident(read: Inputs, store: Store) -> Inputs:
-    """The same lists and batches, of the clips in a store."""
-    lists: Any = (read.train, read.chosen_on)
+    """The same datasets and batches, of the clips in a store."""
+    datasets: Any = (read.train, read.selection_split)
     collator = (
-        ResidentCollator(store, read.collator.do_normalize)
-        if isinstance(read.collator, Collator)
-        else ResidentFrameCollator(store)
+        GpuCollator(store, read.collator.do_normalize)
+        if isinstance(read.collator, WaveformCollator)
+        else GpuFeatureCollator(store)
     )
-    return Inputs(ResidentClips(lists[0], 0), ResidentClips(lists[1], len(lists[0])), collator)
+    return Inputs(GpuDataset(datasets[0], 0), GpuDataset(datasets[1], len(datasets[0])), collator)

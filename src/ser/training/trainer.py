@@ -14,7 +14,7 @@ from ser import config
 from ser.acceleration.compilation import lengthened, step_between_lengths
 from ser.acceleration.spec_augment import draw, install, is_masked
 from ser.config import ClassWeights
-from ser.data.dataset import Clips, scoring_batches
+from ser.data.dataset import WaveformDataset, scoring_batches
 from ser.evaluation.metrics import cross_entropy, summary
 from ser.models.architectures import HEAD, depends_on_padding
 from ser.models.outputs import softmax
@@ -148,7 +148,7 @@ class EmotionTrainer(SavingTrainer):
         output.metrics["eval_loss"] = cross_entropy(truth, shares, range(shares.shape[1]))
         return output
 
-    def get_eval_dataloader(self, eval_dataset: Clips | None = None) -> DataLoader[Any]:
+    def get_eval_dataloader(self, eval_dataset: WaveformDataset | None = None) -> DataLoader[Any]:
         """Return clips in order of length; of one length where the logits depend on padding.
 
         For one process: their sizes differ, and accelerate shards and gathers only batches of one size.
