@@ -15,6 +15,8 @@ from ser.commands import train
 from ser.errors import Interrupted, UserError
 from ser.training import checkpoint_folders
 
+AGAIN = "^interrupted before training, and no run has changed; give the same command again$"
+
 
 def tree(folder):
     """Each file below a folder, with its content."""
@@ -146,9 +148,23 @@ def test_an_interruption_before_training_says_so_too_and_leaves_nothing(busy, da
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, busy, interrupted)
-    with pytest.raises(Interrupted, match="resume=true"):
+    with pytest.raises(Interrupted, match=AGAIN):
         run(data_dir, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("busy", ["ready", "split"])
+def test_an_interruption_before_training_does_not_lead_back_to_the_run_that_is_to_be_replaced(
+    busy, old, data_dir, monkeypatch
+):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    before = tree(old)
+    monkeypatch.setattr(train, busy, interrupted)
+    with pytest.raises(Interrupted, match=AGAIN):
+        run(data_dir, old, "overwrite=true", "seed=5")
+    assert tree(old) == before
 
 
 def test_several_processes_are_refused_before_anything_is_touched(data_dir, old, monkeypatch):

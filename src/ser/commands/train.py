@@ -38,7 +38,7 @@ from ser.runs import finished
 from ser.runs.environment import environment
 from ser.runs.folder import FINISHED, HISTORY, REPORT
 from ser.runs.lists import check_same_lists, write_lists
-from ser.runs.opened import how_to_go_on, interruptible, opened
+from ser.runs.opened import BEFORE_TRAINING, how_to_go_on, interruptible, opened
 from ser.runs.places import Place, Places, acquired
 from ser.runs.plan import planned
 from ser.runs.settings import plain
@@ -70,7 +70,8 @@ def train(cfg: config.Train) -> float:
         check_before_training(cfg.hub, plan)
     training_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
     with acquired(cfg, plan) as places, interruptible(how_to_go_on(cfg)):
-        prepared, splits_of_runs = data_of(cfg, plan, places)
+        with interruptible(BEFORE_TRAINING):
+            prepared, splits_of_runs = data_of(cfg, plan, places)
         places.start_again(cfg.resume)
         for number, (run, place, splits) in enumerate(zip(plan, places.runs, splits_of_runs, strict=True), start=1):
             if len(plan) > 1:

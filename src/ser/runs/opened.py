@@ -13,6 +13,9 @@ from ser.runs.settings import write_config
 
 log = logging.getLogger("ser")
 
+BEFORE_TRAINING = "interrupted before training, and no run has changed; give the same command again"
+"""What to type then: with `resume=true` in place of `overwrite=true` the earlier run would go on."""
+
 
 @contextmanager
 def opened(run: RunFolder, cfg: config.Train) -> Iterator[None]:
