@@ -147,7 +147,7 @@ def test_an_interruption_before_training_says_so_too_and_leaves_nothing(busy, da
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, busy, interrupted)
+    monkeypatch.setattr(command, busy, interrupted)
     with pytest.raises(Interrupted, match=AGAIN):
         run(data_dir, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
@@ -161,7 +161,7 @@ def test_an_interruption_before_training_does_not_lead_back_to_the_run_that_is_t
         raise KeyboardInterrupt
 
     before = tree(old)
-    monkeypatch.setattr(train, busy, interrupted)
+    monkeypatch.setattr(command, busy, interrupted)
     with pytest.raises(Interrupted, match=AGAIN):
         run(data_dir, old, "overwrite=true", "seed=5")
     assert tree(old) == before
