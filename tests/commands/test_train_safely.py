@@ -15,6 +15,7 @@ from ser.commands import train
 from ser.errors import Interrupted, UserError
 from ser.training import checkpoint_folders
 
+BEFORE_TRAINING = ("open_or_prepare", "split_corpus")
 AGAIN = "^interrupted before training, and no run has changed; give the same command again$"
 
 
@@ -142,18 +143,18 @@ def test_an_interruption_says_how_to_go_on_in_the_log_as_well(data_dir, tmp_path
     run(data_dir, tmp_path / "run", "resume=true")
 
 
-@pytest.mark.parametrize("busy", ["open_or_prepare", "split_corpus"])
+@pytest.mark.parametrize("busy", BEFORE_TRAINING)
 def test_an_interruption_before_training_says_so_too_and_leaves_nothing(busy, data_dir, tmp_path, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, busy, interrupted)
+    monkeypatch.setattr(train, busy, interrupted)
     with pytest.raises(Interrupted, match=AGAIN):
         run(data_dir, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("busy", ["ready", "split"])
+@pytest.mark.parametrize("busy", BEFORE_TRAINING)
 def test_an_interruption_before_training_does_not_lead_back_to_the_run_that_is_to_be_replaced(
     busy, old, data_dir, monkeypatch
 ):
@@ -161,7 +162,7 @@ def test_an_interruption_before_training_does_not_lead_back_to_the_run_that_is_t
         raise KeyboardInterrupt
 
     before = tree(old)
-    monkeypatch.setattr(command, busy, interrupted)
+    monkeypatch.setattr(train, busy, interrupted)
     with pytest.raises(Interrupted, match=AGAIN):
         run(data_dir, old, "overwrite=true", "seed=5")
     assert tree(old) == before
