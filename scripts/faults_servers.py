@@ -79,6 +79,12 @@ class HostileAnswer(Hostile, Answer):
             self.misbehave(self.server.misdeed)
         elif self.command in ("GET", "HEAD") and "/resolve/" in path:
             self.give(self.server.checkpoint / path.rsplit("/", 1)[1])
+        elif self.command == "GET" and path.startswith(f"/api/models/{REPOSITORY}/tree") and not self.server.takes:
+            files = [
+                {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": "0" * 40}
+                for file in self.server.checkpoint.iterdir()
+            ]
+            self.reply(200, json.dumps(files).encode())
         elif self.command == "GET" and path.startswith(f"/api/models/{REPOSITORY}") and not self.server.takes:
             names = [{"rfilename": file.name} for file in self.server.checkpoint.iterdir()]
             self.reply(200, json.dumps({"id": REPOSITORY, "sha": COMMIT, "siblings": names, "private": True}).encode())
