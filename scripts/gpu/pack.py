@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("dest", type=Path)
     parser.add_argument("corpus", type=Path, nargs="?", help="recordings with RAVDESS's names")
     parser.add_argument("--encoder", type=Path, help="the folder of moonshine-tiny; its decoder stays behind")
-    parser.add_argument("--speakers", type=int, default=24, help="how many of the corpus, the first ones")
+    parser.add_argument("--speakers", type=int, default=20, help="how many of the corpus, the first ones")
     there = Path(__file__).with_name("there.txt")
     parser.add_argument("--there", type=Path, default=there, help="what the machine has, one distribution a line")
     parser.add_argument("--python", default="3.12", help="the machine's")

@@ -2,11 +2,13 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -62,7 +64,8 @@ def main() -> None:
     profiled(options, words)
     document = options.document
     number = NUMBER[options.small]
-    document.write(f"Each row {number} steps after {WARMUP} to warm up, random weights of the large shape:")
+    shape = "tiny" if options.small else "large"
+    document.write(f"Each row {number} steps after {WARMUP} to warm up, random weights of the {shape} shape:")
     document.table(
         "after `trainer=fast`", "a step", "clips/s", "against the first", "waited for a checkpoint", "peak memory"
     )
@@ -74,28 +77,52 @@ def main() -> None:
         if "trainer.compile=true" in switch.words and options.device == "cpu":
             document.row(switch.name, "needs a GPU: a CPU's compiler takes minutes", "", "", "", "")
             continue
-        if time.monotonic() - begun > 0.9 * options.seconds:
+        left = 0.9 * options.seconds - (time.monotonic() - begun)
+        if left < 0:
             document.row(switch.name, "not measured, the time was over", "", "", "", "")
             continue
         try:
-            found = steps([*words, *switch.words], number)
+            with limited(left):
+                found = steps([*words, *switch.words], number)
         except Exception as error:  # a row that fails is said in its place, and the others go on
             failed.append(switch.name)
             document.row(switch.name, f"**failed**: {type(error).__name__}: {error}", "", "", "", "")
             traceback.print_exc()
             continue
         first = first or found
-        document.row(switch.name, *cells(found, first))
+        document.row(switch.name, *cells(found, first, options.device))
     document.end()
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
-def cells(found: Steps, first: Steps) -> list[str]:
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Stop a row that takes longer than the time that is left, as compiling may.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"not done after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def cells(found: Steps, first: Steps, device: str) -> list[str]:
+    """Return the cells of a row; on a CPU the peak is that of the process, which every later row has as well."""
+    memory = f"{found.memory / 1e9:.2f} GB" if device == "cuda" else "-"
     rate = found.clips / found.seconds
     return [
         f"{1000 * found.seconds:.1f} ms", f"{rate:.0f}", f"{rate / (first.clips / first.seconds):.2f}x",
-        f"{found.waited:.2f} s" if found.waited > 0.005 else "-", f"{found.memory / 1e9:.2f} GB",
+        f"{found.waited:.2f} s" if found.waited > 0.005 else "-", memory,
     ]  # fmt: skip
 
 

@@ -128,3 +128,15 @@ def test_a_trace_is_read_as_time_in_kernels_gaps_and_waits(tmp_path, monkeypatch
     assert (trace.span, trace.busy, trace.launches) == (60, 50, 3)
     assert trace.kernels == {"gemm": 40, "softmax": 10}
     assert trace.waits == {"cudaStreamSynchronize": 7}
+
+
+def test_a_row_of_the_profile_that_takes_too_long_is_given_up(monkeypatch):
+    for folder in (SCRIPTS, SCRIPTS / "gpu"):
+        monkeypatch.syspath_prepend(str(folder))
+    from part_profile import limited
+
+    with pytest.raises(TimeoutError, match="not done after 0 s"), limited(0.01):
+        for _ in iter(int, 1):  # without end
+            pass
+    with limited(60):
+        pass
