@@ -61,7 +61,7 @@ def random_checkpoint(folder: Path, shape: str) -> Path:
     """Random weights in the layout of the hub, with the settings that `ser` gives the model of that shape."""
     name, values = SHAPES[shape]
     with initialize_config_dir(CONFIGS, version_base="1.3"):
-        settings = dict(compose("train", overrides=[f"model={name}"]).model.config)
+        settings = dict(compose("train", overrides=[f"model={name}"]).model.encoder_config)
     given = {**settings, **values}
     numbered = dict(enumerate(ravdess.EMOTIONS))
     labels = {"id2label": numbered, "label2id": {label: number for number, label in numbered.items()}}

@@ -44,7 +44,8 @@ TABLES = st.one_of(
 )
 KEYS = (
     "seed", "output_dir", "model", "trainer.learning_rate", "trainer.num_train_epochs", "protocol.fold", "seeds",
-    "model.config.layerdrop", "trainer.hf.seed", "+trainer.hf.adam_beta2", "nonsense", "~model", "++a.b", "audio.trim",
+    "model.encoder_config.layerdrop", "trainer.extra_training_args.seed", "+trainer.extra_training_args.adam_beta2",
+    "nonsense", "~model", "++a.b", "audio.trim",
 )  # fmt: skip
 ODD = (
     "", "0", "-1", "1e400", "nan", "null", "[0,1", "{a: b}", "${seed}", "${nowhere}", "'", "a,b", "true", "~", "=",

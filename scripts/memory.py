@@ -144,13 +144,13 @@ def published(name: str) -> config.Model:
     """An encoder of configs/model in its real shape, with random weights."""
     with initialize_config_dir(CONFIGS, version_base="1.3"):
         model: config.Model = checked(compose("train", overrides=[f"model={name}"]), SCHEMAS["train"]).model
-    return replace(model, pretrained=None, config={**SHAPES[name], **model.config})
+    return replace(model, pretrained=None, encoder_config={**SHAPES[name], **model.encoder_config})
 
 
 def classifier_of(model: config.Model, setting: Setting, device: str = "meta") -> PreTrainedModel:
     """The classifier of `ser train`, ready to be trained."""
     # No layer is dropped: the most of a step. SpecAugment keeps little, and reads values that the meta device lacks.
-    model = replace(model, config={**model.config, "layerdrop": 0.0, "apply_spec_augment": False})
+    model = replace(model, encoder_config={**model.encoder_config, "layerdrop": 0.0, "apply_spec_augment": False})
     with torch.device(device):
         classifier, _ = checkpoint.build(model, list(EMOTION_CODES))
     classifier.to(device)  # the library makes the SpecAugment vector on the CPU, whatever the context says

@@ -2,7 +2,7 @@
 
     python scripts/soak.py --requests 10000
 
-Starts `ser serve` with a tiny random checkpoint on a free port of this machine, and with patience=3: what the page
+Starts `ser serve` with a tiny random checkpoint on a free port of this machine, and with timeout=3: what the page
 uploads is kept for as long, and would fill memory by design during a run of a few minutes. Each answer is compared
 with that of `ser predict` for the same file. Memory counts as flat where a line through the resident memory during the
 second half of the requests rises by no more than TOLERANCE megabytes per 1000 requests. Exits with 1 where it is not
@@ -135,7 +135,7 @@ def main() -> None:
             f"checkpoint={model}",
             "port=0",
             "max_megabytes=1",
-            "patience=3",
+            "timeout=3",
         ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             try:

@@ -37,7 +37,7 @@ def test_names_of_files_complete_a_path(line, words, here):
 
 
 def test_hydra_is_asked_about_the_other_words_only():
-    assert without_paths(["--audio", "a=b", "window=4", "--root=x", "combine="], PATHS) == ["window=4", "combine="]
+    assert without_paths(["--audio", "a=b", "window=4", "--root=x", "ensemble="], PATHS) == ["window=4", "ensemble="]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,8 @@ def test_hydra_is_asked_about_the_other_words_only():
     [
         ("ser predict checkpoint=x --audio cl", ""),
         ("ser predict --audio clips checkpoint=cli", "checkpoint=clip.wav checkpoint=clips/"),
-        ("ser predict --audio clips com", "combine="),
+        ("ser predict --audio clips ens", "ensemble="),
+        ("ser predict longest=3 ens", "ensemble="),
     ],
 )
 def test_tab_behind_a_path_prints_no_usage(line, printed, here):

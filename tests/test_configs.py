@@ -67,7 +67,9 @@ def test_a_model_file_shows_only_what_is_particular_to_the_model():
     for option in (option for option in OPTIONS if option.startswith("model/")):
         own = OmegaConf.to_container(OmegaConf.load(Path(CONFIGS) / f"{option}.yaml"))
         repeated = [
-            key for key in own.keys() & base.keys() if own[key] == base[key] and key not in ("config", "pretrained")
+            key
+            for key in own.keys() & base.keys()
+            if own[key] == base[key] and key not in ("encoder_config", "pretrained")
         ]
         assert not repeated, option
 
@@ -105,5 +107,5 @@ def test_every_setting_of_a_named_model_is_one_that_its_family_has(name):
     if name == "any":
         pytest.skip("model=any has no settings of its own")
     config = CLASSES[name.split("_")[0]]()
-    for key in composed("train", f"model={name}").model.config:
+    for key in composed("train", f"model={name}").model.encoder_config:
         assert hasattr(config, key), key

@@ -97,7 +97,7 @@ def test_frame_embeddings_have_a_row_for_each_frame_and_the_utterance_is_their_m
         (np.zeros((1, 8000, 1)), 16000, "give "),
         (np.zeros(0), 16000, "no samples"),
         (np.zeros(8), 16000, "shorter than 0.025 s"),
-        (np.zeros(16000 * 31), 16000, "longer than longest=30 s"),
+        (np.zeros(16000 * 31), 16000, "longer than max_seconds=30 s"),
         ([0.1, 0.2], 16000, "a path or an array, not float"),
         ("nowhere.wav", None, "nowhere.wav: No such file"),
     ],
@@ -116,5 +116,5 @@ def test_a_damaged_file_is_named(classifier, tmp_path):
         classifier.predict([tone(0.5), tmp_path / "text.wav"], 16000)
 
 
-def test_longest_is_the_users_choice(checkpoint):
-    assert load(checkpoint, longest=40, batch_size=1).predict(tone(31), 16000).emotion in LABELS
+def test_the_longest_recording_is_the_users_choice(checkpoint):
+    assert load(checkpoint, max_seconds=40, batch_size=1).predict(tone(31), 16000).emotion in LABELS

@@ -22,7 +22,7 @@ IDENTICAL = [["Actor_07/03-01-03-01-02-01-07.wav", "Actor_07/03-01-03-01-02-02-0
 
 def test_the_audit_of_the_whole_corpus_finds_what_is_known_of_it(whole_ravdess, tmp_path):
     cfg = composed("prepare_data", f"root='{whole_ravdess}'", f"data_dir='{tmp_path}'")
-    report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.audit)
+    report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.on_leak)
     assert report["recordings"] == report["decoded"] == 1440
     assert report["speakers"] == 24
     assert report["per_emotion"] == {emotion: 96 if emotion == "neutral" else 192 for emotion in EMOTIONS}
@@ -34,7 +34,7 @@ def test_the_audit_of_the_whole_corpus_finds_what_is_known_of_it(whole_ravdess, 
     assert (report["seconds"]["shortest"], report["seconds"]["longest"]) == (2.936, 5.272)
     assert report["split"]["test_per_emotion"] == dict(zip(EMOTIONS, (38, 39, 38, 39, 38, 19, 38, 39), strict=True))
     assert (report["split"]["train"], report["split"]["test"]) == (1152, 288)
-    assert prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.audit)["decoded"] == 0
+    assert prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.on_leak)["decoded"] == 0
     assert len(list(csv.reader((tmp_path / "manifest.csv").open()))) == 1441
 
 

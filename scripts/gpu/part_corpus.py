@@ -26,7 +26,7 @@ def main() -> None:
         return
     else:
         words = ["experiment=laptop", f"model.pretrained='{options.encoder}'", "trainer.num_train_epochs=4"]
-        words += ["trainer.bucket_by_length=true", "trainer.cache_features=true", "trainer.resident=true"]
+        words += ["trainer.bucket_by_length=true", "trainer.cache_features=true", "trainer.dataset_on_gpu=true"]
         root = ["--root", str(options.corpus)]
     trained(options, words, root)
     predicted(options)

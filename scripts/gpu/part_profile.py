@@ -38,7 +38,7 @@ def switches(number: int) -> list[Switch]:
     return [
         Switch("`trainer=fast`: bf16, resident, cached CNN, by length, sdpa"),
         Switch("the same again: the noise"),
-        Switch("trainer.resident=false", ["trainer.resident=false"], gpu_only=True),
+        Switch("trainer.dataset_on_gpu=false", ["trainer.dataset_on_gpu=false"], gpu_only=True),
         Switch("trainer.cache_features=false", ["trainer.cache_features=false"]),
         Switch("trainer.bucket_by_length=false", ["trainer.bucket_by_length=false"]),
         Switch("trainer.attention=sdpa", ["trainer.attention=sdpa"]),
@@ -49,10 +49,17 @@ def switches(number: int) -> list[Switch]:
         Switch("a checkpoint that is waited for", [*saving, "trainer.background_checkpoints=false"]),
         Switch("trainer.precision=fp16", ["trainer.precision=fp16"], gpu_only=True),
         Switch("trainer.precision=fp32", ["trainer.precision=fp32"]),
-        Switch("trainer.precision=fp32, TF32", ["trainer.precision=fp32", "+trainer.hf.tf32=true"], gpu_only=True),
-        Switch("model.config.layerdrop=0", ["model.config.layerdrop=0"]),
+        Switch(
+            "trainer.precision=fp32, TF32",
+            ["trainer.precision=fp32", "+trainer.extra_training_args.tf32=true"],
+            gpu_only=True,
+        ),
+        Switch("model.encoder_config.layerdrop=0", ["model.encoder_config.layerdrop=0"]),
         # Last: compiling takes long, and what it was for is the row above.
-        Switch("model.config.layerdrop=0, trainer.compile=true", ["model.config.layerdrop=0", "trainer.compile=true"]),
+        Switch(
+            "model.encoder_config.layerdrop=0, trainer.compile=true",
+            ["model.encoder_config.layerdrop=0", "trainer.compile=true"],
+        ),
     ]
 
 
@@ -146,7 +153,7 @@ def profiled(options: Options, words: Sequence[str]) -> None:
     """Profile the first row of the table."""
     kind = ProfilerActivity.CUDA if options.device == "cuda" else ProfilerActivity.CPU
     profiler, path, number = profile(activities=[kind]), options.work / "trace.json", NUMBER[options.small]
-    steps([*words, "trainer.resident=true"], 2)  # features are cached, kernels are loaded
+    steps([*words, "trainer.dataset_on_gpu=true"], 2)  # features are cached, kernels are loaded
     found = steps(words, number, profiler.start, profiler.stop)
     profiler.export_chrome_trace(str(path))
     del profiler

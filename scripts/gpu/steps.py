@@ -112,7 +112,7 @@ def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback]) -> Emot
     arguments = training_arguments(cfg, folder)
     arguments.eval_strategy = IntervalStrategy.NO
     read = inputs(cfg, classifier, extractor, prepared, splits, arguments, Clock())
-    if cfg.trainer.resident:
+    if cfg.trainer.dataset_on_gpu:
         read = on_gpu(read, arguments)
     trainer = EmotionTrainer(
         model=classifier, args=arguments, data_collator=read.collator, train_dataset=read.train,

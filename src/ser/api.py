@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from ser.config import Combine
+from ser.config import Ensemble
 from ser.data.audio import Int16
 from ser.inference.predictor import Member, Predictor, Said
 from ser.inference.sliding import chunks
@@ -30,13 +30,13 @@ class Prediction:
     """Of every label; they sum to 1 unless the checkpoint has a sigmoid for each label."""
 
 
-def load(checkpoint: str | os.PathLike[str], *, batch_size: int = 8, longest: float = 30.0) -> "EmotionClassifier":
+def load(checkpoint: str | os.PathLike[str], *, batch_size: int = 8, max_seconds: float = 30.0) -> "EmotionClassifier":
     """Open a fine-tuned checkpoint.
 
     Args:
         checkpoint: A run folder, a checkpoint folder or `USER/NAME` on the Hugging Face Hub.
         batch_size: Recordings that are computed together, at most.
-        longest: Seconds; a longer recording is refused, as by `ser predict`.
+        max_seconds: Seconds; a longer recording is refused, as by `ser predict`.
 
     Raises:
         UserError: A `ValueError`: it is no checkpoint of a known architecture with a head for emotions.
@@ -49,7 +49,7 @@ def load(checkpoint: str | os.PathLike[str], *, batch_size: int = 8, longest: fl
         >>> classifier.predict("recording.wav").emotion
         'sad'
     """
-    return EmotionClassifier(Predictor.of([os.fspath(checkpoint)], Combine.mean, batch_size), longest)
+    return EmotionClassifier(Predictor.of([os.fspath(checkpoint)], Ensemble.mean, batch_size), max_seconds)
 
 
 class EmotionClassifier:
@@ -62,16 +62,16 @@ class EmotionClassifier:
         labels: The emotions, in the order of the checkpoint.
     """
 
-    def __init__(self, predictor: Predictor, longest: float) -> None:
+    def __init__(self, predictor: Predictor, max_seconds: float) -> None:
         """Use `ser.load` instead.
 
         Args:
             predictor: of one checkpoint.
-            longest: seconds that are taken as one recording.
+            max_seconds: seconds that are taken as one recording.
         """
         self.labels: list[str] = predictor.labels
         self._predictor = predictor
-        self._longest = longest
+        self._longest = max_seconds
 
     def __repr__(self) -> str:
         return f"EmotionClassifier({self._member.name!r}, labels={self.labels})"

@@ -65,10 +65,13 @@ def complete() -> None:
         print(*COMMANDS)
         return None
     from ser import apps, completion
+    from ser.config.old_keys import current_word
     from ser.config.paths import path_keys
 
     command, *typed = words
-    paths = path_keys(apps.SCHEMAS[command.replace("-", "_")])
+    schema = apps.SCHEMAS[command.replace("-", "_")]
+    paths = path_keys(schema)
+    typed[:-1] = [current_word(word, schema) for word in typed[:-1]]
     if (offered := completion.offered(typed, paths)) is not None:
         print(*offered)
         return None

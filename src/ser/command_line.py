@@ -15,7 +15,9 @@ from typing import Any, NoReturn
 from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
+from ser import ending
 from ser.completion import key_of
+from ser.config.old_keys import RENAMED, current_word
 from ser.config.paths import home_for_tilde, path_keys
 from ser.errors import UserError, meant
 
@@ -40,7 +42,7 @@ def hydra_words(words: Sequence[str], schema: type[Any]) -> list[str]:
         schema: the dataclass of the subcommand.
 
     Raises:
-        UserError: an option that does not exist, a word that is none, or a path that is empty.
+        UserError: an option that does not exist, a word that is none, a path that is empty, or a key that is gone.
     """
     line = Line(schema, sweeping=bool({"--multirun", "-m"} & set(words)), completing="-sc" in words)
     rest = deque(words)
@@ -66,9 +68,11 @@ class Line:
     def __post_init__(self) -> None:
         self.several = path_keys(self.schema)
         self.keys = [entry.name for entry in fields(self.schema)]
+        self.old_names: set[str] = set()
 
     def take(self, word: str, rest: deque[str]) -> None:
         """Take a word, and those of the rest that belong to it."""
+        word = self.with_current_key(word)
         name, equals, text = word.partition("=")
         key, option = key_of(name), name.startswith("--")
         if option and key in self.several:
@@ -81,6 +85,16 @@ class Line:
             self.others.append(word)
         else:
             self.options.append(word)
+
+    def with_current_key(self, word: str) -> str:
+        """Return a word with the key's name of today, and print one line for each old name."""
+        current = current_word(word, self.schema)
+        if current != word and not self.completing:
+            old, new = (key_of(one.partition("=")[0]) for one in (word, current))
+            if old not in self.old_names:
+                ending.say(f"{old} is called {new} now; the next release no longer takes the old name")
+            self.old_names.add(old)
+        return current
 
     def check(self, name: str) -> None:
         """Raise a UserError for a key that does not exist: Hydra would first complain of what is given for it."""
@@ -97,7 +111,7 @@ class Line:
         return texts or [""]
 
     def is_next(self, word: str) -> bool:
-        return word.startswith("--") or re.split(r"[.=]", word.lstrip("+~"))[0] in self.keys
+        return word.startswith("--") or re.split(r"[.=]", word.lstrip("+~"))[0] in (*self.keys, *RENAMED)
 
     def add(self, key: str, values: list[str]) -> None:
         before = self.paths.get(key, []) if self.several[key] else []

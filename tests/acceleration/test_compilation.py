@@ -111,7 +111,7 @@ def test_afterwards_the_encoder_is_what_it_was():
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (lambda: wav2vec2(layerdrop=0.1), "model.config.layerdrop=0.1"),
+        (lambda: wav2vec2(layerdrop=0.1), "model.encoder_config.layerdrop=0.1"),
         (lambda: wav2vec2(feat_extract_norm="group", do_stable_layer_norm=False), "depend on padding"),
         (
             lambda: classifiers.Wav2Vec2BertForSequenceClassification(

@@ -105,5 +105,5 @@ def test_a_run_draws_its_dropout_so_where_it_is_asked_to(data_dir, tmp_path):
     first, again = (losses(data_dir, tmp_path / name, quick) for name in ("first", "again"))
     assert first == again
     assert first != plain
-    still = [f"model.config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")]
+    still = [f"model.encoder_config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")]
     assert losses(data_dir, tmp_path / "a", *still) == losses(data_dir, tmp_path / "b", *still, quick)

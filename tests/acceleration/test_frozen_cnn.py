@@ -100,7 +100,7 @@ def test_silence_is_what_the_cnn_makes_of_padding(published):
 
 def test_specaugment_masks_features_as_it_masks_the_waveform(published):
     def masked():
-        settings = {"config": {"mask_time_prob": 0.5, "mask_time_length": 2, "mask_feature_prob": 0.2}}
+        settings = {"encoder_config": {"mask_time_prob": 0.5, "mask_time_length": 2, "mask_feature_prob": 0.2}}
         torch.manual_seed(1)
         folder = published["xls-r-turkish"]  # it brings the vector that is written over masked frames
         classifier, extractor = checkpoint.build(model_config(folder, **settings), EMOTIONS)

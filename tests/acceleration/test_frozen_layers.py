@@ -69,7 +69,7 @@ def test_clips_of_unequal_length_train_as_from_the_waveform(name, freeze, publis
 @pytest.mark.parametrize("name", NORM_IN_FRONT)
 def test_layers_that_normalise_what_they_answer_train_as_from_the_waveform(name, published):
     # The other order has tensors of the same names and shapes.
-    classifier, part, collator = frozen(published[name], config={"do_stable_layer_norm": False})
+    classifier, part, collator = frozen(published[name], encoder_config={"do_stable_layer_norm": False})
     assert not type(classifier.base_model.encoder).__name__.endswith("StableLayerNorm")
     assert_trains_alike(classifier, part, collator, examples([6000, 9000]))
 

@@ -101,17 +101,23 @@ def test_several_checkpoints_are_shown_one_by_one_beside_their_mean(toy, folder,
     assert line["probabilities"] == pytest.approx(mean, abs=1e-5)
     (row,) = answers([toy, other], folder / "a.wav", tmp_path / "a.csv")
     assert float(row[f"{other}: calm"]) == second["calm"]
-    (voted,) = answers([toy, other], folder / "a.wav", tmp_path / "v.jsonl", "combine=vote")
+    (voted,) = answers([toy, other], folder / "a.wav", tmp_path / "v.jsonl", "ensemble=vote")
     assert set(voted["probabilities"].values()) <= {0.0, 0.5, 1.0}
 
 
 def test_a_long_recording_needs_a_window_and_gets_a_timeline(toy, tmp_path):
     soundfile.write(tmp_path / "long.wav", tone(3), 16000)
     with pytest.raises(UserError, match="1 of 1 recordings"):
-        answers(toy, tmp_path / "long.wav", tmp_path / "a.csv", "longest=2")
+        answers(toy, tmp_path / "long.wav", tmp_path / "a.csv", "max_seconds=2")
     assert "window=4" in read(tmp_path / "a.csv")[0]["error"]
     rows = answers(
-        toy, tmp_path / "long.wav", tmp_path / "b.csv", "longest=2", "window=1", "hop=0.5", f"timeline={tmp_path / 't'}"
+        toy,
+        tmp_path / "long.wav",
+        tmp_path / "b.csv",
+        "max_seconds=2",
+        "window=1",
+        "hop=0.5",
+        f"timeline={tmp_path / 't'}",
     )
     assert [row["start"] for row in rows] == ["0.000", "0.500", "1.000", "1.500", "2.000"]
     assert {path.name for path in (tmp_path / "t").iterdir()} == {"long.wav.png", "long.wav.pdf"}
@@ -193,13 +199,13 @@ def test_many_answers_in_a_file_are_counted_on_the_terminal(toy, tmp_path, capsy
         (["output=.csv"], r"output=.csv: its name must end in one of .csv, .jsonl"),
         (["hop=1"], "hop needs a window"),
         (["timeline=here"], "timeline needs a window"),
-        (["window=60"], "between 0.1 and longest=30"),
+        (["window=60"], "between 0.1 and max_seconds=30"),
         (["window=4", "hop=0"], "hop=0.0: it must be at least 0.01"),
         (["batch_size=0"], "batch_size=0"),
         (["window=4", "hop=1e-9"], "hop=1e-09: it must be at least 0.01"),
         (["window=4", "hop=inf"], "hop=inf: it must be at least 0.01"),
         (["window=nan"], "window=nan: it must be at least 0.1"),
-        (["longest=inf"], "longest=inf: it must be above 0"),
+        (["max_seconds=inf"], "max_seconds=inf: it must be above 0"),
         (["sample_rate=1"], "at least 1000 and at most 1000000"),
         (["channels=0"], "at least 1 and at most 1024"),
         (["audio=-", "window=4", "timeline=here"], "no end to draw"),

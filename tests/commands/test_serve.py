@@ -151,7 +151,7 @@ def test_allowed_hosts_are_names_and_addresses():
 
 @pytest.mark.parametrize(
     "override",
-    ["port=70000", "max_megabytes=0", "queue=0", "window=31", "hop=0.5", "hop=5", "patience=-1", "longest=0"],
+    ["port=70000", "max_megabytes=0", "queue=0", "window=31", "hop=0.5", "hop=5", "timeout=-1", "max_seconds=0"],
 )
 def test_limits_that_let_nothing_through_are_refused(override):
     with pytest.raises(UserError, match=override.split("=")[0]):

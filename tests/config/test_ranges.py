@@ -45,11 +45,20 @@ def test_a_rate_is_a_finite_number_from_zero(name, value):
         ("model.lora_rank=0", r"model\.lora_rank=0: it must be at least 1"),
         ("model.lora_alpha=0", r"model\.lora_alpha=0\.0: it must be above 0"),
         ("model.lora_dropout=1", r"model\.lora_dropout=1\.0: it must be at least 0 and below 1"),
-        ("model=tiny model.config.hidden_dropout=1.5", r"model\.config\.hidden_dropout=1\.5: it must be at least 0"),
-        ("model=tiny model.config.mask_time_prob=-0.1", r"model\.config\.mask_time_prob=-0\.1: it must be at least 0"),
-        ("model=tiny model.config.hidden_size=0", r"model\.config\.hidden_size=0: it must be above 0"),
-        ("model=tiny model.config.conv_dim=[64,0]", r"model\.config\.conv_dim=\[64, 0\]: it must be above 0"),
-        ("model=tiny model.config.initializer_range=nan", r"initializer_range=nan: it must be a finite number"),
+        (
+            "model=tiny model.encoder_config.hidden_dropout=1.5",
+            r"model\.encoder_config\.hidden_dropout=1\.5: it must be at least 0",
+        ),
+        (
+            "model=tiny model.encoder_config.mask_time_prob=-0.1",
+            r"model\.encoder_config\.mask_time_prob=-0\.1: it must be at least 0",
+        ),
+        ("model=tiny model.encoder_config.hidden_size=0", r"model\.encoder_config\.hidden_size=0: it must be above 0"),
+        (
+            "model=tiny model.encoder_config.conv_dim=[64,0]",
+            r"model\.encoder_config\.conv_dim=\[64, 0\]: it must be above 0",
+        ),
+        ("model=tiny model.encoder_config.initializer_range=nan", r"initializer_range=nan: it must be a finite number"),
     ],
 )
 def test_a_number_outside_of_its_range_is_refused_with_the_range(override, message):

@@ -123,7 +123,7 @@ def test_a_clip_to_be_answered_has_a_frame_and_is_not_too_long(tmp_path):
     soundfile.write(tmp_path / "long.wav", tone(3), 16000)
     with pytest.raises(UnreadableAudio, match="shorter than"):
         audio.short(tmp_path / "one.wav", 30.0)
-    with pytest.raises(UnreadableAudio, match="longer than longest=2"):
+    with pytest.raises(UnreadableAudio, match="longer than max_seconds=2"):
         audio.short(tmp_path / "long.wav", 2.0)
 
 

@@ -34,7 +34,7 @@ def test_the_audit_warns_of_copies_on_both_sides_and_goes_on(caplog):
 def test_a_strict_audit_refuses_copies_on_both_sides():
     splits = split_corpus(whole_corpus(), emobox(1))
     pair = (one_of(splits, Split.test), one_of(splits, Split.train))
-    with pytest.raises(UserError, match=f"audit=strict: on both sides of the split: {pair[0]} = {pair[1]}"):
+    with pytest.raises(UserError, match=f"on_leak=strict: on both sides of the split: {pair[0]} = {pair[1]}"):
         audit.check(splits, [pair], Audit.strict)
     audit.check(splits, [], Audit.strict)
 

@@ -16,7 +16,7 @@ from ser.errors import Interrupted, UserError
 
 def prepare_toy(root, data_dir, *overrides):
     cfg = composed("prepare_data", f"root='{root}'", f"data_dir='{data_dir}'", *overrides)
-    return prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.audit)
+    return prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.on_leak)
 
 
 def test_the_prepared_folder_has_its_files_and_no_others(tmp_path, corpus_root):
@@ -113,8 +113,8 @@ def test_a_strict_audit_writes_no_lists_where_a_recording_is_on_both_sides_of_an
     root = write_corpus(tmp_path / "corpus")
     for actor in ("02", "04"):  # tested in the folds 5 and 2
         soundfile.write(root / f"Actor_{actor}" / f"03-01-05-01-01-01-{actor}.wav", tone(0.3), 16000)
-    with pytest.raises(UserError, match="audit=strict: on both sides of the split: Actor_0"):
-        prepare_toy(root, tmp_path / "data", "protocol=emobox", "audit=strict")
+    with pytest.raises(UserError, match="on_leak=strict: on both sides of the split: Actor_0"):
+        prepare_toy(root, tmp_path / "data", "protocol=emobox", "on_leak=strict")
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"audio.arrow"}
     report = prepare_toy(root, tmp_path / "data", "protocol=emobox")
     assert len(report["identical"]) == 1

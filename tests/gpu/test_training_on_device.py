@@ -21,7 +21,9 @@ QUICK = (
     "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=4", "trainer.eval_strategy=steps",
     "trainer.eval_steps=2", "trainer.save_steps=2", "trainer.logging_steps=1", "model.freeze=cnn",
 )  # fmt: skip
-NO_DROPOUT = tuple(f"model.config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj"))
+NO_DROPOUT = tuple(
+    f"model.encoder_config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")
+)
 NEAR = {"cpu": 1e-4, "cuda": 2e-3}
 """Sums in another order; on a GPU convolutions may round to TF32."""
 
@@ -53,7 +55,7 @@ def test_resident_clips_give_the_losses_of_mapped_ones(device, data, tmp_path, m
     if device.type == "cpu":  # where `ser` would leave them in the memory map
         monkeypatch.setattr(datasets, "not_resident", lambda *_: "")
         monkeypatch.setattr(datasets, "fits", lambda *_: True)
-    resident = losses(data, tmp_path / "resident", *NO_DROPOUT, "trainer.resident=true")
+    resident = losses(data, tmp_path / "resident", *NO_DROPOUT, "trainer.dataset_on_gpu=true")
     assert "memory map" not in (tmp_path / "resident" / "run.log").read_text()
     assert resident == pytest.approx(mapped, rel=NEAR[device.type])
 

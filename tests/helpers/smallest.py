@@ -46,7 +46,7 @@ def toy(name):
     torch.manual_seed(0)
     model = replace(
         composed("train", "model=tiny").model,
-        config=TOYS[name],
+        encoder_config=TOYS[name],
         pooling=config.Pooling(POOLINGS.get(name, "mean")),
         weighted_layer_sum=name in WEIGHTED,
         classifier_proj_size=8,

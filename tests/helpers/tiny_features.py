@@ -14,7 +14,7 @@ QUIET = {f"{name}_dropout": 0.0 for name in ("hidden", "attention", "activation"
 def frozen(seed=0, freeze="cnn", **settings):
     """The tiny encoder with a frozen CNN, and its preprocessing."""
     model = composed("train", "model=tiny", f"model.freeze={freeze}").model
-    model.config.update(QUIET, **settings)
+    model.encoder_config.update(QUIET, **settings)
     torch.manual_seed(seed)
     classifier, extractor = checkpoint.build(model, EMOTIONS)
     freezing.adapt(classifier, model)

@@ -27,7 +27,7 @@ def model_config(pretrained, **settings):
     values = dict(
         name="toy", pretrained=str(pretrained) if pretrained else None, freeze="cnn", weighted_layer_sum=False,
         classifier_proj_size=16, pooling=config.Pooling.mean, lora_rank=None, lora_alpha=16, lora_dropout=0.0,
-        gradient_checkpointing=False, config={},
+        gradient_checkpointing=False, encoder_config={},
     )  # fmt: skip
     return config.Model(**{**values, **settings})
 
@@ -41,7 +41,7 @@ LENGTHS = [6000, 9000, 16000]
 def built(folder, **settings):
     torch.manual_seed(1)
     if folder.name == "xls-r-turkish":  # what it brings is random, and is set aside as a run would set it aside
-        settings["config"] = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+        settings["encoder_config"] = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}
     return checkpoint.build(model_config(folder, **settings), EMOTIONS)
 
 

@@ -168,6 +168,6 @@ BAD = {
     "NaN": (float_wav(np.nan), "NaN or infinite"),
     "infinite": (float_wav(np.inf), "NaN or infinite"),
     "impossible rate": (wav(tone(0.5), 1, subtype="PCM_16"), "impossible"),
-    "too long": (speech(31), "longer than longest=30"),
+    "too long": (speech(31), "longer than max_seconds=30"),
     "empty": (b"", "empty"),
 }

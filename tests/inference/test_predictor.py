@@ -5,14 +5,14 @@ import pytest
 import torch
 from helpers.toys import clips, saved
 
-from ser.config import Combine
+from ser.config import Ensemble
 from ser.data.silence import boundaries
 from ser.errors import UserError
 from ser.inference.predictor import TOGETHER, Predictor, within_memory
 
 
-def predictor(*folders, combine=Combine.mean, batch_size=4):
-    return Predictor.of([str(folder) for folder in folders], combine, batch_size)
+def predictor(*folders, ensemble=Ensemble.mean, batch_size=4):
+    return Predictor.of([str(folder) for folder in folders], ensemble, batch_size)
 
 
 @pytest.mark.parametrize("norm", ["layer", "group"])
@@ -55,7 +55,7 @@ def test_checkpoints_of_other_emotions_do_not_answer_together(tmp_path):
 
 
 def test_a_vote_counts_heads_and_the_mean_decides_between_equal_ones(tmp_path, monkeypatch):
-    voters = predictor(*(saved(tmp_path / name, labels=("a", "b", "c")) for name in "123"), combine=Combine.vote)
+    voters = predictor(*(saved(tmp_path / name, labels=("a", "b", "c")) for name in "123"), ensemble=Ensemble.vote)
     given = iter(
         [[[0.4, 0.6, 0.0], [0.5, 0.4, 0.1]], [[0.4, 0.6, 0.0], [0.0, 0.9, 0.1]], [[1.0, 0.0, 0.0], [0.1, 0.3, 0.6]]]
     )

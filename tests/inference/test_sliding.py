@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from helpers.toys import clips, saved
 
-from ser.config import Combine
+from ser.config import Ensemble
 from ser.inference.predictor import Predictor
 from ser.inference.sliding import slide
 
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
-    return Predictor.of([str(saved(tmp_path_factory.mktemp("toy") / "a"))], Combine.mean, 4)
+    return Predictor.of([str(saved(tmp_path_factory.mktemp("toy") / "a"))], Ensemble.mean, 4)
 
 
 def blocks(clip, size):

@@ -67,7 +67,7 @@ def test_a_seed_gives_the_same_head(ctc):
 
 def test_what_the_checkpoint_brings_is_overridden_and_logged(ctc, caplog):
     with caplog.at_level("INFO", logger="ser"):
-        classifier, _ = checkpoint.build(model_config(ctc, config={"layerdrop": 0.0}), EMOTIONS)
+        classifier, _ = checkpoint.build(model_config(ctc, encoder_config={"layerdrop": 0.0}), EMOTIONS)
     assert classifier.config.layerdrop == 0.0
     assert "layerdrop = 0.0 (the checkpoint brings 0.3)" in caplog.messages
 
@@ -113,11 +113,13 @@ def test_an_encoder_published_without_its_mask_vector_is_loaded(tmp_path):
 )
 def test_a_setting_that_does_not_fit_the_checkpoint_ends_the_run(settings, message, ctc):
     with pytest.raises(UserError, match=message):
-        checkpoint.build(model_config(ctc, config=settings), EMOTIONS)
+        checkpoint.build(model_config(ctc, encoder_config=settings), EMOTIONS)
 
 
 def tiny(labels=EMOTIONS):
-    return checkpoint.build(model_config(None, config={"model_type": "wav2vec2", **BACKBONE, **LAYER_NORM}), labels)
+    return checkpoint.build(
+        model_config(None, encoder_config={"model_type": "wav2vec2", **BACKBONE, **LAYER_NORM}), labels
+    )
 
 
 def test_a_saved_checkpoint_loads_whole_and_answers_the_same(tmp_path):
@@ -170,7 +172,7 @@ def test_the_librarys_pipeline_gives_the_same_probabilities_in_another_process(m
             encoder_num_attention_heads=2,
             encoder_num_key_value_heads=2,
         )
-    classifier, extractor = checkpoint.build(model_config(None, config=settings), EMOTIONS)
+    classifier, extractor = checkpoint.build(model_config(None, encoder_config=settings), EMOTIONS)
     checkpoint.save(classifier, extractor, tmp_path / "checkpoint", {})
     waveform = np.random.default_rng(0).standard_normal(9000).astype(np.float32) * 0.1
     values = extractor(waveform, sampling_rate=16000, return_tensors="pt").input_values
@@ -252,6 +254,6 @@ def test_a_damaged_file_is_named_and_not_used(name, tmp_path):
 )
 def test_a_shape_that_no_encoder_can_have_is_one_line(shape):
     cfg = composed("train", "model=tiny")
-    cfg.model.config.update(shape)
-    with pytest.raises(UserError, match=r"^model\.config: "):
+    cfg.model.encoder_config.update(shape)
+    with pytest.raises(UserError, match=r"^model\.encoder_config: "):
         checkpoint.build(cfg.model, EMOTIONS)

@@ -5,7 +5,7 @@ from helpers.published import PUBLISHED, publish
 from helpers.tiny_models import model_config
 from helpers.toys import clips, saved
 
-from ser.config import Combine
+from ser.config import Ensemble
 from ser.corpora.ravdess import EMOTIONS
 from ser.data.dataset import collator_for
 from ser.inference.predictor import Member, Predictor
@@ -17,7 +17,9 @@ from ser.models.outputs import Outputs
 def member(request, tmp_path_factory):
     """A classifier of each architecture with a learned weighted layer sum."""
     folder = publish(request.param, tmp_path_factory.mktemp("hub") / request.param)
-    settings = {"config": {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}} if "turkish" in request.param else {}
+    settings = (
+        {"encoder_config": {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}} if "turkish" in request.param else {}
+    )
     torch.manual_seed(1)
     classifier, extractor = checkpoint.build(model_config(folder, weighted_layer_sum=True, **settings), EMOTIONS)
     torch.nn.init.normal_(classifier.layer_weights)
@@ -47,7 +49,7 @@ def test_the_learned_weights_of_the_layers_decide_the_embedding(member):
 
 
 def test_an_embedding_is_what_the_library_computes(tmp_path):
-    one = Predictor.of([str(saved(tmp_path / "a"))], Combine.mean, 4, embeds=True)
+    one = Predictor.of([str(saved(tmp_path / "a"))], Ensemble.mean, 4, embeds=True)
     (waveform,) = clips(0.5)
     (said,) = one.answers([waveform]).each()
     classifier = one.members[0].classifier

@@ -199,7 +199,8 @@ def test_a_checkpoint_is_fetched_exactly_and_then_answered_from_the_cache_withou
 
 def train(data_dir, folder, environment, repository):
     return ser(
-        "train", "model=hubert_large", f"model.pretrained={repository}", "model.config.apply_spec_augment=false",
+        "train", "model=hubert_large", f"model.pretrained={repository}",
+        "model.encoder_config.apply_spec_augment=false",
         "trainer=scratch", "tracking=none", "trainer.max_steps=1", "trainer.eval_strategy=steps",
         "trainer.eval_steps=1", "trainer.save_steps=1", f"data_dir='{data_dir}'", f"output_dir='{folder}'",
         env=environment,

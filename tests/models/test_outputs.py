@@ -7,7 +7,7 @@ from conftest import composed
 from helpers.toys import clips, configured, saved
 from transformers import PretrainedConfig, Wav2Vec2Model, pipeline
 
-from ser.config import Combine
+from ser.config import Ensemble
 from ser.errors import UserError
 from ser.inference.predictor import Predictor
 from ser.models import checkpoint
@@ -17,7 +17,7 @@ LABELS = ("arousal", "dominance", "valence")
 
 
 def predictor(*folders):
-    return Predictor.of([str(folder) for folder in folders], Combine.mean, 4)
+    return Predictor.of([str(folder) for folder in folders], Ensemble.mean, 4)
 
 
 @pytest.mark.parametrize("problem", [None, "single_label_classification", "multi_label_classification"])
@@ -43,7 +43,9 @@ def test_a_head_that_ser_trained_is_a_softmax_whatever_the_encoder_was_for(tmp_p
 
 def test_a_new_head_does_not_keep_the_problem_of_its_encoder(tmp_path):
     folder = configured(saved(tmp_path / "toy", labels=LABELS), problem_type="regression")
-    model = replace(composed("train", "model=tiny").model, pretrained=str(folder), config={}, classifier_proj_size=16)
+    model = replace(
+        composed("train", "model=tiny").model, pretrained=str(folder), encoder_config={}, classifier_proj_size=16
+    )
     classifier, _ = checkpoint.build(model, ("up", "down"))
     assert classifier.config.problem_type == "single_label_classification"
 

@@ -237,7 +237,10 @@ def test_a_run_may_be_resumed_with_another_wish_for_the_hub(finished_run, data_d
         (["hub.push=true", "hub.repo=anna"], "repo=anna: give USER/NAME or ORGANISATION/NAME"),
         (["hub.push=true", "hub.repo=anna/a b"], "repo=anna/a b: no repository can have this name"),
         (["hub.push=true", "hub.repo=anna/m", "protocol=emobox"], "these are 6 runs, a repository holds one"),
-        (["+trainer.hf.hub_token=hf_secret"], "trainer.hf.hub_token: give hub.push=true and hub.repo=USER/NAME"),
+        (
+            ["+trainer.extra_training_args.hub_token=hf_secret"],
+            "trainer.extra_training_args.hub_token: give hub.push=true and hub.repo=USER/NAME",
+        ),
     ],
 )
 def test_a_push_that_cannot_be_is_refused_before_training(overrides, message, data_dir, tmp_path):

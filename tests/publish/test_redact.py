@@ -11,7 +11,10 @@ from ser.publish.redact import command_without_places, without_places
         ("'root=/home/anna/RAV DESS,v1'", "'root=.../RAV DESS,v1'"),
         (r"'root=C:\Users\anna\RAVDESS'", "root=.../RAVDESS"),
         (r"'root=\\server\anna\RAVDESS'", "root=.../RAVDESS"),
-        ("'+trainer.hf.logging_dir=\"/home/anna/logs\"'", "'+trainer.hf.logging_dir=\".../logs\"'"),
+        (
+            "'+trainer.extra_training_args.logging_dir=\"/home/anna/logs\"'",
+            "'+trainer.extra_training_args.logging_dir=\".../logs\"'",
+        ),
         ("url=file:///home/anna/RAVDESS", "url=file:.../RAVDESS"),
     ],
 )

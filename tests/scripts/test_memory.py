@@ -22,7 +22,7 @@ def memory():
 
 def tiny(layers=2):
     model = composed("train", "model=tiny").model
-    model.config["num_hidden_layers"] = layers
+    model.encoder_config["num_hidden_layers"] = layers
     return model
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.toy_server import BAD, GOOD, Server, random_checkpoint, served, speech, wav
 
-from ser.config import Combine
+from ser.config import Ensemble
 from ser.data import audio
 from ser.inference.predictor import Predictor
 
@@ -30,7 +30,7 @@ def server(folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predictor(folder):
-    return Predictor.of([str(folder)], Combine.mean, 8)
+    return Predictor.of([str(folder)], Ensemble.mean, 8)
 
 
 def probabilities(answer):

@@ -3,7 +3,7 @@ import pytest
 from conftest import tone
 from helpers.toy_server import random_checkpoint, speech, wav
 
-from ser.config import Combine
+from ser.config import Ensemble
 from ser.data.audio import UnreadableAudio, oddity
 from ser.errors import UserError
 from ser.inference.predictions import Answer
@@ -15,7 +15,7 @@ from ser.serving.service import PredictionService
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     folders = [str(random_checkpoint(tmp_path_factory.mktemp(name))) for name in ("one", "two")]
-    return PredictionService(Predictor.of(folders, Combine.mean, 8), longest=5, max_minutes=0.2)
+    return PredictionService(Predictor.of(folders, Ensemble.mean, 8), max_seconds=5, max_minutes=0.2)
 
 
 def test_a_short_recording_has_the_answer_of_the_api_and_no_timeline(service):

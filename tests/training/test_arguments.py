@@ -36,7 +36,7 @@ def arguments(tmp_path, *overrides):
         ("trainer.metric_for_best_model=loss", "greater_is_better", False),
         ("trainer.precision=fp32", "bf16", False),
         ("trainer.precision=bf16", "bf16", True),
-        ("+trainer.hf.adam_beta2=0.5", "adam_beta2", 0.5),
+        ("+trainer.extra_training_args.adam_beta2=0.5", "adam_beta2", 0.5),
         ("seed=7", "seed", 7),
         ("seed=7", "data_seed", 7),
     ],
@@ -48,21 +48,48 @@ def test_a_key_of_the_config_reaches_the_trainer(override, field, value, tmp_pat
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+trainer.hf.adam_beta3=0.5", r"trainer\.hf\.adam_beta3: TrainingArguments has no such field"),
-        ("+trainer.hf.label_smoothing_factor=0.1", r"label_smoothing_factor: give trainer\.label_smoothing instead"),
-        ("+trainer.hf.save_total_limit=1", r"hf\.save_total_limit: give trainer\.save_total_limit instead"),
-        ("+trainer.hf.learning_rate=1", r"hf\.learning_rate: give trainer\.learning_rate instead"),
-        ("+trainer.hf.seed=5", r"hf\.seed: give seed instead"),
-        ("+trainer.hf.data_seed=5", r"hf\.data_seed: give seed instead"),
-        ("+trainer.hf.output_dir=/elsewhere", r"hf\.output_dir: give output_dir instead"),
-        ("+trainer.hf.fp16=true", r"hf\.fp16: give trainer\.precision instead"),
-        ("+trainer.hf.save_strategy=no", r"hf\.save_strategy: give trainer\.eval_strategy instead"),
-        ("+trainer.hf.greater_is_better=true", r"hf\.greater_is_better: give trainer\.metric_for_best_model instead"),
-        ("+trainer.hf.gradient_checkpointing=true", r"give model\.gradient_checkpointing instead"),
-        ("+trainer.hf.auto_find_batch_size=true", r"give trainer\.per_device_train_batch_size instead"),
-        ("+trainer.hf.report_to=[wandb]", r"hf\.report_to: give tracking instead"),
-        ("+trainer.hf.load_best_model_at_end=false", r"training depends on load_best_model_at_end=False; remove it"),
-        ("+trainer.hf.adam_beta1=2", "Invalid beta parameter"),
+        (
+            "+trainer.extra_training_args.adam_beta3=0.5",
+            r"trainer\.extra_training_args\.adam_beta3: TrainingArguments has no such field",
+        ),
+        (
+            "+trainer.extra_training_args.label_smoothing_factor=0.1",
+            r"label_smoothing_factor: give trainer\.label_smoothing instead",
+        ),
+        (
+            "+trainer.extra_training_args.save_total_limit=1",
+            r"extra_training_args\.save_total_limit: give trainer\.save_total_limit instead",
+        ),
+        (
+            "+trainer.extra_training_args.learning_rate=1",
+            r"extra_training_args\.learning_rate: give trainer\.learning_rate instead",
+        ),
+        ("+trainer.extra_training_args.seed=5", r"extra_training_args\.seed: give seed instead"),
+        ("+trainer.extra_training_args.data_seed=5", r"extra_training_args\.data_seed: give seed instead"),
+        (
+            "+trainer.extra_training_args.output_dir=/elsewhere",
+            r"extra_training_args\.output_dir: give output_dir instead",
+        ),
+        ("+trainer.extra_training_args.fp16=true", r"extra_training_args\.fp16: give trainer\.precision instead"),
+        (
+            "+trainer.extra_training_args.save_strategy=no",
+            r"extra_training_args\.save_strategy: give trainer\.eval_strategy instead",
+        ),
+        (
+            "+trainer.extra_training_args.greater_is_better=true",
+            r"extra_training_args\.greater_is_better: give trainer\.metric_for_best_model instead",
+        ),
+        ("+trainer.extra_training_args.gradient_checkpointing=true", r"give model\.gradient_checkpointing instead"),
+        (
+            "+trainer.extra_training_args.auto_find_batch_size=true",
+            r"give trainer\.per_device_train_batch_size instead",
+        ),
+        ("+trainer.extra_training_args.report_to=[wandb]", r"extra_training_args\.report_to: give tracking instead"),
+        (
+            "+trainer.extra_training_args.load_best_model_at_end=false",
+            r"training depends on load_best_model_at_end=False; remove it",
+        ),
+        ("+trainer.extra_training_args.adam_beta1=2", "Invalid beta parameter"),
         ("trainer.lr_scheduler_type=cosine_with_min_lr", "min_lr"),
         ("trainer.lr_scheduler_type=zigzag", "zigzag"),
         ("trainer.optim=nonsense", "nonsense"),
@@ -79,8 +106,10 @@ def test_every_field_that_a_key_of_ours_decides_is_refused_under_hf(tmp_path):
     names = [name for of_key in decided(cfg, tmp_path).values() for name in of_key]
     assert {"eval_steps", "num_train_epochs", "bf16", "label_names"} <= set(names)
     for name in names:
-        cfg.trainer.hf = {name: getattr(training_arguments(composed("train", "tracking=none"), tmp_path), name)}
-        with pytest.raises(UserError, match=rf"^trainer\.hf\.{name}: "):
+        cfg.trainer.extra_training_args = {
+            name: getattr(training_arguments(composed("train", "tracking=none"), tmp_path), name)
+        }
+        with pytest.raises(UserError, match=rf"^trainer\.extra_training_args\.{name}: "):
             training_arguments(cfg, tmp_path)
 
 

@@ -59,14 +59,14 @@ def test_trimmed_clips_have_features_of_their_own(data, tmp_path):
 
 
 def test_where_the_cnn_is_trained_and_there_is_no_gpu_the_log_says_what_is_left_out(data, tmp_path):
-    losses(data, tmp_path / "run", "trainer.cache_features=true", "model.freeze=none", "trainer.resident=true")
+    losses(data, tmp_path / "run", "trainer.cache_features=true", "model.freeze=none", "trainer.dataset_on_gpu=true")
     said = (tmp_path / "run" / "run.log").read_text()
-    assert "trainer.resident: clips are read from the memory map, because there is no GPU" in said
+    assert "trainer.dataset_on_gpu: clips are read from the memory map, because there is no GPU" in said
     assert "nothing is cached, because model.freeze lets the CNN be trained" in said
 
 
 QUIET = [
-    f"model.config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")
+    f"model.encoder_config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")
 ]  # layerdrop and SpecAugment are off in this encoder
 
 
@@ -96,9 +96,9 @@ def part_of(caplog, *options):
     ("options", "reason"),
     [
         (
-            ("model.config.mask_time_prob=0.05", "model.config.apply_spec_augment=true", *QUIET[1:]),
-            "model.config.hidden_dropout=0.1, model.config.mask_time_prob=0.05: their answer is another each time; "
-            "they are cached with 0 there, for all layers",
+            ("model.encoder_config.mask_time_prob=0.05", "model.encoder_config.apply_spec_augment=true", *QUIET[1:]),
+            "model.encoder_config.hidden_dropout=0.1, model.encoder_config.mask_time_prob=0.05: "
+            "their answer is another each time; they are cached with 0 there, for all layers",
         ),
         (("model.weighted_layer_sum=true", *QUIET), "model.weighted_layer_sum reads the states below them as well"),
         (("trainer.compile=true", *QUIET), "trainer.compile makes one graph of all layers"),
@@ -182,7 +182,7 @@ def test_a_run_on_resident_clips_is_the_run_on_the_files(cached, bucketed, prepa
     [
         ("cpu", WaveformCollator(True), 0, "there is no GPU"),
         ("cuda", ExtractorCollator(None), 0, "the features of this encoder"),
-        ("cuda", WaveformCollator(True), 2, "trainer.hf.dataloader_num_workers"),
+        ("cuda", WaveformCollator(True), 2, "trainer.extra_training_args.dataloader_num_workers"),
         ("cuda", WaveformCollator(True), 0, ""),
     ],
 )

@@ -41,8 +41,8 @@ def check(classifier: PreTrainedModel) -> None:
         raise UserError("trainer.compile=true: the answers of this encoder depend on padding; choices: false")
     if config.layerdrop > 0:
         raise UserError(
-            f"trainer.compile=true: model.config.layerdrop={config.layerdrop} leaves out other layers in every step; "
-            "give model.config.layerdrop=0"
+            f"trainer.compile=true: model.encoder_config.layerdrop={config.layerdrop} leaves out other layers in every "
+            "step; give model.encoder_config.layerdrop=0"
         )
 
 

@@ -45,7 +45,7 @@ def obstacle(config: PretrainedConfig) -> str:
     if getattr(config, "add_adapter", False) or getattr(config, "conv_pos_batch_norm", False):
         return "config.json has add_adapter or conv_pos_batch_norm, which is not provided for"
     names = (*DROPOUTS, *MASKS) if getattr(config, "apply_spec_augment", True) else DROPOUTS
-    acting = [f"model.config.{name}={getattr(config, name)}" for name in names if getattr(config, name, 0) > 0]
+    acting = [f"model.encoder_config.{name}={getattr(config, name)}" for name in names if getattr(config, name, 0) > 0]
     if not acting:
         return ""
     return f"{', '.join(acting)}: their answer is another each time; they are cached with 0 there, for all layers"

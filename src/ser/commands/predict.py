@@ -28,7 +28,7 @@ log = logging.getLogger("ser")
 
 AT_ONCE = 64
 """Clips that are decoded before they are put into batches of like length."""
-ADVICE = "lower batch_size={}, longest or window"
+ADVICE = "lower batch_size={}, max_seconds or window"
 """Where the memory does not suffice."""
 
 
@@ -48,7 +48,7 @@ def predict(cfg: config.Predict) -> None:
     found = find(cfg.audio, cfg.root)
     check_output_is_not_read(cfg)
     with reserved(cfg.output, cfg.overwrite) as target, pictures_in(cfg.timeline, found, cfg.overwrite) as pictures:
-        predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)
+        predictor = Predictor.of(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
         form = Form.of(predictor)
         answers = whole(cfg, predictor, found) if cfg.window is None else sliding(cfg, predictor, found, pictures)
         tally = Tally(listed=None if target is None else LISTED)
@@ -74,7 +74,7 @@ def whole(cfg: config.Predict, predictor: Predictor, found: list[Found]) -> Iter
 
     def decoded(recording: Found) -> Int16 | str:
         try:
-            return audio.short(regular(recording), cfg.longest)
+            return audio.short(regular(recording), cfg.max_seconds)
         except (UnreadableAudio, OSError) as error:
             return reason(recording, error)
 
@@ -117,7 +117,7 @@ def live(cfg: config.Predict) -> None:
     window, hop = stretches(cfg)
     stream = standard_input()
     with reserved(cfg.output, cfg.overwrite) as target:
-        predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)
+        predictor = Predictor.of(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
         form, is_empty = Form.of(predictor), True
         try:
             with written(target, form) as write, suppress(KeyboardInterrupt):

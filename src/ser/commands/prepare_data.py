@@ -14,7 +14,7 @@ def prepare_data(cfg: config.PrepareData) -> None:
     """List, check, divide and cache the recordings of a corpus."""
     start_logging()
     try:
-        report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.audit)
+        report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.on_leak)
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"interrupted: nothing half-written is in {cfg.data_dir}; the same command begins again"

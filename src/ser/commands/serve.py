@@ -28,7 +28,7 @@ def serve(cfg: config.Serve) -> None:
     faster_float32()
     try:
         with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
-            predictor = Predictor.of(cfg.checkpoint, cfg.combine, cfg.batch_size)
+            predictor = Predictor.of(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
             answer(cfg, predictor, listening, folder)
     except KeyboardInterrupt as error:
         raise Interrupted("stopped before the server answered") from error
@@ -50,10 +50,10 @@ def answer(cfg: config.Serve, predictor: Predictor, listening: socket.socket, fo
     from ser.serving.uploads import Uploads
 
     queue = RequestQueue(cfg.queue)
-    service = PredictionService(predictor, cfg.longest, cfg.max_minutes, queue.stopping)
+    service = PredictionService(predictor, cfg.max_seconds, cfg.max_minutes, queue.stopping)
     budget = MemoryBudget(round(queue.slots * cfg.max_megabytes * 1e6))
-    uploads = Uploads(folder / "gradio", budget, cfg.max_megabytes, cfg.patience)
-    predict = PredictEndpoint(service, queue, budget, cfg.max_megabytes, cfg.patience)
+    uploads = Uploads(folder / "gradio", budget, cfg.max_megabytes, cfg.timeout)
+    predict = PredictEndpoint(service, queue, budget, cfg.max_megabytes, cfg.timeout)
     page = Page(service, queue, uploads, cfg.window, cfg.hop)
     public = f"https://{cfg.allowed_hosts[0]}" if cfg.allowed_hosts else address_of(listening)
     blocks = page.blocks([summarise(member) for member in predictor.members], public)

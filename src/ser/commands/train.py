@@ -103,7 +103,7 @@ def data_of(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> 
     prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     splits_of_runs = [split_corpus(prepared.utterances, run.protocol) for run in plan]
     for splits in splits_of_runs:
-        audit.check(splits, prepared.copies, cfg.audit)
+        audit.check(splits, prepared.copies, cfg.on_leak)
     for run, place, splits in zip(plan, places.runs, splits_of_runs, strict=True):
         if cfg.resume:
             check_same_lists(place.work, run, splits)
@@ -144,7 +144,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     arguments = training_arguments(cfg, folder)
     clock, audio = Clock(), sum(row.duration for row in splits.train)
     read = inputs(cfg, classifier, extractor, prepared, splits, arguments, clock)
-    if cfg.trainer.resident:
+    if cfg.trainer.dataset_on_gpu:
         read = on_gpu(read, arguments)
     flops = flops_of_a_clip(classifier, read.train, read.collator)
     # Every checkpoint-N says what it is; the step is written when it is saved.

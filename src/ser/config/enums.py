@@ -51,7 +51,7 @@ class Interval(Enum):
     epoch = "epoch"
 
 
-class Combine(Enum):
+class Ensemble(Enum):
     """How several checkpoints answer together."""
 
     mean = "mean"

@@ -19,7 +19,7 @@ class Model:
     name: str = MISSING
     """The name of the model, which stands in the names of folders."""
     pretrained: str | None = field(default=None, metadata=PATH)
-    """A hub name or a local folder in the hub's layout; null: random weights of the shape that `config` gives."""
+    """A hub name or a local folder in the hub's layout; null: random weights of the shape in `encoder_config`."""
     freeze: str = MISSING
     """What keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the first
     N layers and what stands between them: only the layers from the N-th on are trained)."""
@@ -37,15 +37,15 @@ class Model:
     """Share of the input of each update that dropout sets to zero in training."""
     gradient_checkpointing: bool = MISSING
     """Compute each layer again in the backward pass and keep no activations: less memory, a third more time."""
-    config: dict[str, Any] = field(default_factory=dict)
+    encoder_config: dict[str, Any] = field(default_factory=dict)
     """Settings of the encoder's own config (dropouts, SpecAugment, layerdrop; the whole shape of a random one), set
     here so that a checkpoint cannot bring others unseen."""
 
     def __post_init__(self) -> None:
         """Refuse a model that has neither a checkpoint nor a shape, and what cannot be frozen."""
         check_ranges(self, "model.")
-        for key, value in self.config.items():
-            check_number(f"model.config.{key}", value, range_of_setting(key))
+        for key, value in self.encoder_config.items():
+            check_number(f"model.encoder_config.{key}", value, range_of_setting(key))
         if not re.fullmatch(r"cnn|encoder|none|layers:\d+", self.freeze):
             raise UserError(f"model.freeze={self.freeze}: choices: cnn, encoder, none, layers:N")
         if self.lora_rank is not None and self.freeze not in ("cnn", "none"):
@@ -54,9 +54,9 @@ class Model:
                 f"model.freeze={self.freeze} and model.lora_rank={self.lora_rank}: LoRA freezes the whole encoder and "
                 "trains updates of all its layers; give one of the two"
             )
-        if self.pretrained is None and "model_type" not in self.config:
+        if self.pretrained is None and "model_type" not in self.encoder_config:
             raise UserError(
-                f"model '{self.name}': without model.pretrained its model.config must name a model_type "
+                f"model '{self.name}': without model.pretrained its model.encoder_config must name a model_type "
                 "(random weights); give model.pretrained=PATH for a local checkpoint"
             )
 

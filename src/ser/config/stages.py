@@ -28,7 +28,7 @@ class PrepareData:
     """The folder of the corpus; a corpus that the package makes itself needs none."""
     data_dir: str = field(default=MISSING, metadata=PATH)
     """Where the manifest, the splits, the audit and the 16 kHz cache are written."""
-    audit: Audit = MISSING
+    on_leak: Audit = MISSING
     """`warn`: name what stands on both sides of the split; `strict`: refuse it."""
 
 
@@ -47,7 +47,7 @@ class Train:
     """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str = field(default=MISSING, metadata=PATH)
     """What `prepare-data` wrote."""
-    audit: Audit = MISSING
+    on_leak: Audit = MISSING
     """`warn`: name what stands on both sides of the split; `strict`: refuse it."""
     seed: int = field(default=MISSING, metadata=SEED)
     """Decides the initial head, the order of clips, dropout and masks."""

@@ -68,13 +68,13 @@ class Trainer:
     run, and is not to be compared with their training loss."""
     balanced_sampling: bool = MISSING
     """Each epoch draws as many clips as the training list has, with replacement, every emotion equally likely: clips
-    of a rare one are heard several times, some of a frequent one not at all. It takes the place of any other order of
-    clips (`hf.train_sampling_strategy`); with balanced class weights a rare emotion is favoured twice over."""
+    of a rare one are heard several times, some of a frequent one not at all. It overrides
+    `extra_training_args.train_sampling_strategy`; with balanced class weights a rare emotion is favoured twice over."""
     bucket_by_length: bool = MISSING
     """Each epoch draws an order that puts clips of like length into one batch: nearly nothing is computed on padding.
-    It takes the place of any other order of clips (`hf.train_sampling_strategy`), but for balanced sampling, whose
-    clips are then put together so. What the clips of a batch share besides, an emotion that is spoken slowly or a slow
-    speaker, is no longer spread over all batches."""
+    It overrides `extra_training_args.train_sampling_strategy`. With `balanced_sampling`, the drawn clips are bucketed.
+    What the clips of a batch share besides, an emotion that is spoken slowly or a slow speaker, is no longer spread
+    over all batches."""
     attention: Attention = MISSING
     """`sdpa` is PyTorch's own; in bfloat16 on a CPU with dropout the plain code (`eager`) is faster."""
     quick_dropout: bool = MISSING
@@ -86,10 +86,10 @@ class Trainer:
     with a layer norm in their CNN; for those with a group norm it is the answer for the clip alone, without padding.
     With `model.freeze=layers:N`, or `encoder`, it is the hidden state after the last frozen layer that is kept (1.5
     times as large for a base encoder, twice for a large one), if nothing is random below it: all dropouts, layerdrop
-    and SpecAugment of `model.config` are 0, and `model.weighted_layer_sum` is off. Else the log says what stands in
-    the way.
+    and SpecAugment of `model.encoder_config` are 0, and `model.weighted_layer_sum` is off. Else the log says what
+    stands in the way.
     The test list is scored from the audio whatever this says."""
-    resident: bool = MISSING
+    dataset_on_gpu: bool = MISSING
     """Keep the clips of the run on the GPU, or the output of the frozen CNN in their place, and make the batches there:
     no loader, no copies. Where there is no GPU, or they take more than a quarter of its free memory, the log says so
     and batches are made from the memory-mapped file."""
@@ -105,7 +105,7 @@ class Trainer:
     model is made; 0: all of it on the emotion of the clip."""
     precision: Precision = MISSING
     """Number format of the forward pass; `auto`: bf16 where the device has it, else fp16 on a GPU, else fp32."""
-    hf: dict[str, Any] = field(default_factory=dict)
+    extra_training_args: dict[str, Any] = field(default_factory=dict)
     """Any other field of transformers.TrainingArguments: one that no key of ours decides."""
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.enums import Combine, Format, Quantize
+from ser.config.enums import Ensemble, Format, Quantize
 from ser.config.paths import PATH, PATHS
 from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
@@ -37,10 +37,10 @@ class Predict:
     """Seconds from the begin of one window to that of the next; null: a whole window."""
     timeline: str | None = field(default=None, metadata=PATH)
     """A folder for a picture of each recording over its length."""
-    longest: float = number(above=0)
+    max_seconds: float = number(above=0)
     """Seconds: a longer recording is not answered as one. A model trained on sentences knows nothing of minutes, and
     what attention needs grows with the square of the length."""
-    combine: Combine = MISSING
+    ensemble: Ensemble = MISSING
     """How several checkpoints predict together: the mean of their probabilities, or the share of their votes."""
     batch_size: int = number(least=1)
     """Clips of one forward pass; it does not change a prediction."""
@@ -62,8 +62,8 @@ class Predict:
             needs = "hop" if self.hop is not None else "timeline" if self.timeline is not None else "audio=-"
             raise UserError(f"window=null: {needs} needs a window, such as window=4")
         check_ranges(self, "")
-        if self.window is not None and self.window > self.longest:
-            raise UserError(f"window={self.window}: it must lie between 0.1 and longest={self.longest} seconds")
+        if self.window is not None and self.window > self.max_seconds:
+            raise UserError(f"window={self.window}: it must lie between 0.1 and max_seconds={self.max_seconds} seconds")
 
 
 @dataclass
@@ -145,7 +145,7 @@ class Serve:
     max_megabytes: float = number(above=0)
     """Of a file. All recordings in memory together take at most `queue` + 1 times as much; the buffers
     of connections take at most 60 MB beside them, and a prediction what it needs."""
-    longest: float = number(above=0)
+    max_seconds: float = number(above=0)
     """Seconds: a longer recording is not answered as one, see `ser predict`."""
     max_minutes: float = number(above=0)
     """A longer recording is not slid over."""
@@ -155,9 +155,9 @@ class Serve:
     """Seconds from window to window of that timeline."""
     queue: int = number(least=1)
     """Requests that may wait while one is answered; more are told to come back."""
-    patience: float = number(above=0)
+    timeout: float = number(above=0)
     """Seconds that a file may take to arrive, and that the page's recordings are then kept for its player."""
-    combine: Combine = MISSING
+    ensemble: Ensemble = MISSING
     """As that of `ser predict`."""
     batch_size: int = number(least=1)
     """Clips of one forward pass; it does not change a prediction."""
@@ -167,7 +167,7 @@ class Serve:
         self.checkpoint = listed(self.checkpoint)
         check_ranges(self, "")
         self.allowed_hosts = host_names(self.allowed_hosts)
-        check_stretches(self.window, self.hop, self.longest)
+        check_stretches(self.window, self.hop, self.max_seconds)
 
 
 def host_names(given: Any) -> list[str]:
@@ -199,9 +199,9 @@ def listed(checkpoint: Any) -> list[str]:
     return given
 
 
-def check_stretches(window: float, hop: float, longest: float) -> None:
+def check_stretches(window: float, hop: float, max_seconds: float) -> None:
     """Raise a UserError unless a server can slide like this: a small hop makes hours of work out of minutes."""
-    if not 0.1 <= window <= longest:
-        raise UserError(f"window={window:g}: it must lie between 0.1 and longest={longest:g} seconds")
+    if not 0.1 <= window <= max_seconds:
+        raise UserError(f"window={window:g}: it must lie between 0.1 and max_seconds={max_seconds:g} seconds")
     if not window / MOST_OVERLAP <= hop <= window:
         raise UserError(f"hop={hop:g}: it must lie between a quarter of window={window:g} and the whole of it")

@@ -118,8 +118,8 @@ def oddity(samples: Int16) -> str:
     return "it is clipped" if is_clipped(samples) else ""
 
 
-def short(source: Source, longest: float) -> Int16:
-    """The 16 kHz samples of a recording of at most `longest` seconds, those of `load`; no more of it is decoded.
+def short(source: Source, max_seconds: float) -> Int16:
+    """The 16 kHz samples of a recording of at most `max_seconds` seconds, those of `load`; no more of it is decoded.
 
     Raises:
         UnreadableAudio: as `load`, or it is longer, or too short for a frame of an encoder.
@@ -129,8 +129,8 @@ def short(source: Source, longest: float) -> Int16:
         for block in mono_blocks(file):
             blocks.append(block)
             frames += len(block)
-            if frames > longest * file.samplerate:
-                raise UnreadableAudio(f"it is longer than longest={longest:g} s; window=4 slides over it")
+            if frames > max_seconds * file.samplerate:
+                raise UnreadableAudio(f"it is longer than max_seconds={max_seconds:g} s; window=4 slides over it")
         samples = resample(np.concatenate(blocks), int(file.samplerate))
     if len(samples) < SHORTEST * SAMPLE_RATE:
         raise UnreadableAudio(TOO_SHORT)

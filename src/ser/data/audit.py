@@ -146,7 +146,7 @@ def check(splits: Splits, copies: Sequence[Pair], audit: Audit) -> None:
     pairs = [" = ".join(pair) for pair in found["copies_on_both_sides"]]
     if audit is Audit.strict and (pairs or found["speakers_on_both_sides"]):
         named = [f"speakers {', '.join(found['speakers_on_both_sides'])}"] * bool(found["speakers_on_both_sides"])
-        raise UserError(f"audit=strict: on both sides of the split: {'; '.join(named + shortened(pairs))}")
+        raise UserError(f"on_leak=strict: on both sides of the split: {'; '.join(named + shortened(pairs))}")
     if pairs:
         log.warning("warning: on both sides of the split: %s", "; ".join(shortened(pairs)))
 

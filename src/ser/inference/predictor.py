@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedModel
 
-from ser.config import Combine
+from ser.config import Ensemble
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for, in_order, scoring_batches
 from ser.data.silence import boundaries
@@ -144,13 +144,13 @@ class Predictor:
     """One checkpoint, or several that answer together."""
 
     members: list[Member]
-    combine: Combine
+    ensemble: Ensemble
     batch_size: int
     embeds: bool = False
     """Give an embedding of each clip beside its answer; for one checkpoint alone."""
 
     @classmethod
-    def of(cls, checkpoints: Sequence[str], combine: Combine, batch_size: int, embeds: bool = False) -> "Predictor":
+    def of(cls, checkpoints: Sequence[str], ensemble: Ensemble, batch_size: int, embeds: bool = False) -> "Predictor":
         """Open checkpoints.
 
         Raises:
@@ -172,7 +172,7 @@ class Predictor:
                 )
         for member in members:
             log.info("%s", described(member))
-        return cls(members, combine, batch_size, embeds)
+        return cls(members, ensemble, batch_size, embeds)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -190,7 +190,7 @@ class Predictor:
             return Answers([self.labels[best] for best in shares.argmax(axis=1)], shares, [shares], embeddings)
         each = [self.by_label(member, member.answer(clips, self.batch_size)) for member in self.members]
         mean = np.mean(each, axis=0)
-        if self.combine is Combine.mean:
+        if self.ensemble is Ensemble.mean:
             return Answers([self.labels[best] for best in mean.argmax(axis=1)], mean, each)
         votes = np.mean([np.eye(len(self.labels))[answers.argmax(axis=1)] for answers in each], axis=0)
         best = np.where(votes == votes.max(axis=1, keepdims=True), mean, -1.0).argmax(axis=1)

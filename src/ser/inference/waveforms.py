@@ -15,20 +15,20 @@ Clip: TypeAlias = str | os.PathLike[str] | npt.NDArray[Any]
 """A file, or samples `(samples,)` or `(samples, channels)`: floats in [-1, 1], or int16."""
 
 
-def decode(clip: Clip, sample_rate: float | None, longest: float) -> Int16:
+def decode(clip: Clip, sample_rate: float | None, max_seconds: float) -> Int16:
     """Return the 16 kHz samples `(samples,)` of a file or an array.
 
     Args:
         clip: a file or an array.
         sample_rate: hertz, of an array; a file has its own.
-        longest: seconds that it may have.
+        max_seconds: seconds that it may have.
 
     Raises:
         UserError: it cannot be used; names the file.
     """
     if isinstance(clip, (str, os.PathLike)):
         try:
-            return audio.short(Path(clip), longest)
+            return audio.short(Path(clip), max_seconds)
         except UnreadableAudio as error:
             raise UserError(f"{os.fspath(clip)}: {error}") from error
         except OSError as error:
@@ -36,12 +36,12 @@ def decode(clip: Clip, sample_rate: float | None, longest: float) -> Int16:
     if not hasattr(clip, "__array__"):
         raise UserError(f"a recording is a path or an array, not {type(clip).__name__}; np.array([...]) makes one")
     try:
-        return of_array(np.asarray(clip), sample_rate, longest)
+        return of_array(np.asarray(clip), sample_rate, max_seconds)
     except UnreadableAudio as error:
         raise UserError(f"array of shape {np.shape(clip)}: {error}") from error
 
 
-def of_array(samples: npt.NDArray[Any], sample_rate: float | None, longest: float) -> Int16:
+def of_array(samples: npt.NDArray[Any], sample_rate: float | None, max_seconds: float) -> Int16:
     """Return the 16 kHz samples of an array.
 
     Raises:
@@ -56,8 +56,8 @@ def of_array(samples: npt.NDArray[Any], sample_rate: float | None, longest: floa
         raise UnreadableAudio("give (samples,) or (samples, channels)")
     if not frames.size:
         raise UnreadableAudio("it has no samples")
-    if len(frames) > longest * sample_rate:
-        raise UnreadableAudio(f"it is longer than longest={longest:g} s")
+    if len(frames) > max_seconds * sample_rate:
+        raise UnreadableAudio(f"it is longer than max_seconds={max_seconds:g} s")
     audio.check_scale(frames)
     resampled = audio.resample(audio.to_mono_int16(frames), sample_rate)
     if len(resampled) < SHORTEST * SAMPLE_RATE:

@@ -61,12 +61,14 @@ def random_classifier(model: config.Model, family: Family, settings: PretrainedC
     """Build a classifier of random weights.
 
     Raises:
-        UserError: there is no encoder of the shape that `model.config` gives.
+        UserError: there is no encoder of the shape that `model.encoder_config` gives.
     """
     try:
         return family.classifier(settings)
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise UserError(f"model.config: no {settings.model_type} can have this shape ({explained(error)})") from error
+        raise UserError(
+            f"model.encoder_config: no {settings.model_type} can have this shape ({explained(error)})"
+        ) from error
 
 
 def head_config(model: config.Model, family: Family, labels: Sequence[str]) -> dict[str, Any]:
@@ -89,18 +91,20 @@ def head_config(model: config.Model, family: Family, labels: Sequence[str]) -> d
 def encoder_config(model: config.Model) -> PretrainedConfig:
     """The encoder's config with the run's own settings in it; each of them is written to the log."""
     if model.pretrained is None:
-        given = dict(model.config)
+        given = dict(model.encoder_config)
         try:
             return AutoConfig.for_model(given.pop("model_type"), **given)
         except (StrictDataclassError, TypeError, ValueError) as error:
-            raise UserError(f"model.config: {explained(error)}") from error
+            raise UserError(f"model.encoder_config: {explained(error)}") from error
     settings = fetched(AutoConfig.from_pretrained, model.pretrained)
-    if unknown := [key for key in model.config if not hasattr(settings, key)]:
-        raise UserError(f"model.config.{unknown[0]}: {model.pretrained} ({settings.model_type}) has no such setting")
-    for key, value in model.config.items():
+    if unknown := [key for key in model.encoder_config if not hasattr(settings, key)]:
+        raise UserError(
+            f"model.encoder_config.{unknown[0]}: {model.pretrained} ({settings.model_type}) has no such setting"
+        )
+    for key, value in model.encoder_config.items():
         brought = getattr(settings, key)
         log.info("%s = %s%s", key, value, f" (the checkpoint brings {brought})" if brought != value else "")
-    settings.update(model.config)
+    settings.update(model.encoder_config)
     return settings
 
 

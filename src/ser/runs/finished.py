@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ser.config.old_keys import current_settings
 from ser.data import manifest
 from ser.errors import UserError
 from ser.evaluation.scored import Scored
@@ -32,7 +33,7 @@ class Run:
     used: dict[str, Any]
     """environment.json."""
     settings: dict[str, Any]
-    """config.yaml."""
+    """config.yaml, under today's keys."""
     scored: Scored
 
 
@@ -44,7 +45,7 @@ def read(folder: Path) -> Run:
     """
     report, used = (json_of(folder, name) for name in (REPORT, FINISHED))
     with damage_named(folder / CONFIG):
-        settings = dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
+        settings = current_settings(dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))))
     with damage_named(folder / PREDICTIONS):
         scored = scored_in(folder)
     return Run(folder, report, used, settings, scored)

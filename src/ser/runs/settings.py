@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ser import config
+from ser.config.old_keys import current_settings
 from ser.errors import UserError
 from ser.files import write_text
 from ser.runs.folder import CONFIG
@@ -19,7 +20,7 @@ INCIDENTAL = (
     "root",
     "data_dir",
     "output_dir",
-    "audit",
+    "on_leak",
     "seeds",
     "hub",
     "protocol.folds_csv",
@@ -45,7 +46,7 @@ def same_settings(folder: Path, cfg: config.Train) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The settings in a run folder.
+    """Read the settings of a run, under today's keys.
 
     Raises:
         UserError: the file is damaged.
@@ -56,7 +57,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder / CONFIG}: it is damaged ({' '.join(str(error).split())})") from error
     if not isinstance(settings, dict):
         raise UserError(f"{folder / CONFIG}: it is damaged, it holds no settings")
-    return settings
+    return current_settings(settings)
 
 
 def write_config(folder: Path, cfg: config.Train) -> None:

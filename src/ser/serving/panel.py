@@ -46,7 +46,7 @@ def analyse(service: PredictionService, recording: Content, window: float, hop: 
     """
     answers = service.windows(recording, window, hop)
     length = answers[-1].end
-    if length <= service.longest:
+    if length <= service.max_seconds:
         whole = answers[0] if len(answers) == 1 else service.whole(recording)
         assert whole.said is not None
         said, about = whole.said, f"One answer for the whole recording of {duration(length)}."

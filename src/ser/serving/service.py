@@ -26,7 +26,7 @@ class PredictionService:
     """Answers recordings that are in memory."""
 
     predictor: Predictor
-    longest: float
+    max_seconds: float
     """Seconds that are answered as one."""
     max_minutes: float
     """Minutes that are slid over."""
@@ -39,7 +39,7 @@ class PredictionService:
         Raises:
             UnreadableAudio: see `ser.data.audio.short`.
         """
-        samples = audio.short(recording, self.longest)
+        samples = audio.short(recording, self.max_seconds)
         with model_errors():
             (said,) = self.predictor.answers([samples]).each()
         check_finite(said)
@@ -52,7 +52,7 @@ class PredictionService:
             UnreadableAudio: see `ser.data.audio.opened`; or it is longer than the limit, or too short for an answer.
             UserError: no such window and hop.
         """
-        check_stretches(window, hop, self.longest)
+        check_stretches(window, hop, self.max_seconds)
         answers: list[Answer] = []
         blocks = self.limited(of_file(recording))
         for answer in self.slid(blocks, window, hop):

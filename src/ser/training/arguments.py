@@ -21,18 +21,18 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     """Translate a run's config.
 
     Raises:
-        UserError: a value that TrainingArguments or the optimizer refuses, or a key of `trainer.hf` that does not exist
-            or that a key of ours decides.
+        UserError: TrainingArguments or the optimizer refuses a value, or `trainer.extra_training_args` has a key that
+            does not exist or that a key of ours decides.
     """
     trainer = cfg.trainer
     if metric_unknown(trainer.metric_for_best_model):
         choices = ", ".join(["loss", *SUMMARY])
         raise UserError(f"trainer.metric_for_best_model={trainer.metric_for_best_model}: choices: {choices}")
     ours = decided(cfg, folder)
-    check_additional(trainer.hf, ours)
+    check_additional(trainer.extra_training_args, ours)
     values = {name: value for of_key in ours.values() for name, value in of_key.items()}
     try:
-        arguments = TrainingArguments(**values, **trainer.hf)
+        arguments = TrainingArguments(**values, **trainer.extra_training_args)
         try_optimizer(arguments)
     except (ImportError, TypeError, ValueError) as error:
         raise UserError(f"trainer: {explained(error)}") from error
@@ -90,19 +90,23 @@ def needed() -> dict[str, Any]:
 
 
 def check_additional(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> None:
-    """Raise a UserError for a key of `trainer.hf` that contradicts another key, or that does not exist."""
+    """Raise a UserError for an extra training argument that contradicts another key, or that does not exist."""
     keys = {name: key for key, of_key in ours.items() for name in of_key}
     known = {field.name for field in fields(TrainingArguments)}
     for name in given:
         if name.startswith("hub_") or name == "push_to_hub":
             # A token among them would be written to config.yaml.
-            raise UserError(f"trainer.hf.{name}: give hub.push=true and hub.repo=USER/NAME instead")
+            raise UserError(f"trainer.extra_training_args.{name}: give hub.push=true and hub.repo=USER/NAME instead")
         if keys.get(name):
-            raise UserError(f"trainer.hf.{name}: give {keys[name]} instead")
+            raise UserError(f"trainer.extra_training_args.{name}: give {keys[name]} instead")
         if name in keys:
-            raise UserError(f"trainer.hf.{name}: training depends on {name}={ours[''][name]}; remove it")
+            raise UserError(
+                f"trainer.extra_training_args.{name}: training depends on {name}={ours[''][name]}; remove it"
+            )
         if name not in known:
-            raise UserError(f"trainer.hf.{name}: TrainingArguments has no such field{meant(name, known)}")
+            raise UserError(
+                f"trainer.extra_training_args.{name}: TrainingArguments has no such field{meant(name, known)}"
+            )
 
 
 def try_optimizer(arguments: TrainingArguments) -> None:

@@ -96,9 +96,9 @@ def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.Pa
 
 
 def on_gpu(read: Inputs, arguments: TrainingArguments) -> Inputs:
-    """The same from the GPU, for `trainer.resident`, where the clips can lie there; the log says why not."""
+    """The same from the GPU, for `trainer.dataset_on_gpu`, where the clips can lie there; the log says why not."""
     if reason := not_resident(read.collator, arguments):
-        log.info("trainer.resident: clips are read from the memory map, because %s", reason)
+        log.info("trainer.dataset_on_gpu: clips are read from the memory map, because %s", reason)
         return read
     store = stored(read)
     if not fits(store, arguments.device):
@@ -115,7 +115,7 @@ def not_resident(collator: Any, arguments: TrainingArguments) -> str:
     if isinstance(collator, ExtractorCollator):
         return "the features of this encoder are made of them on the CPU"
     if arguments.dataloader_num_workers:
-        return "trainer.hf.dataloader_num_workers makes batches in other processes"
+        return "trainer.extra_training_args.dataloader_num_workers makes batches in other processes"
     return ""
 
 
@@ -125,7 +125,10 @@ def fits(store: Store, device: torch.device) -> bool:
     room = taken <= SHARE * free
     where = "lie on the GPU" if room else "are read from the memory map, because they may have a quarter of it"
     log.info(
-        "trainer.resident: clips take %.2f GB, %.2f GB of the GPU are free: they %s", taken / 1e9, free / 1e9, where
+        "trainer.dataset_on_gpu: clips take %.2f GB, %.2f GB of the GPU are free: they %s",
+        taken / 1e9,
+        free / 1e9,
+        where,
     )
     return room
 
