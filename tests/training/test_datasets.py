@@ -130,7 +130,7 @@ def test_batches_of_like_length_are_another_order_of_the_same_clips(data, tmp_pa
 def masked_encoder():
     """The tiny encoder with a frozen CNN and SpecAugment, and its preprocessing."""
     model = composed("train", "model=tiny", "model.freeze=cnn").model
-    model.config.update(apply_spec_augment=True, mask_time_prob=0.5, mask_time_length=2)
+    model.encoder_config.update(apply_spec_augment=True, mask_time_prob=0.5, mask_time_length=2)
     set_seed(0)
     classifier, extractor = checkpoint.build(model, EMOTIONS)
     freezing.adapt(classifier, model)
