@@ -15,7 +15,7 @@ from ser import config
 from ser.corpora.ravdess import EMOTION_CODES, EMOTIONS
 from ser.data.prepared_corpus import open_prepared, prepare
 from ser.data.protocols import folds, split_corpus
-from ser.evaluation.intervals import intervals
+from ser.evaluation.intervals import bootstrap_intervals
 
 CHANCE = 1 / len(EMOTIONS)
 
@@ -72,7 +72,7 @@ def test_under_the_papers_protocol_noise_is_recognised(leaking):
 def test_under_every_speaker_independent_protocol_noise_scores_chance(name, leaking):
     prepared = open_prepared(str(leaking), "ravdess")
     truth, answers, speakers = nearest(composed("train", f"protocol={name}").protocol, prepared.utterances)
-    interval = intervals(truth, answers, EMOTIONS, speakers)["accuracy"]
+    interval = bootstrap_intervals(truth, answers, EMOTIONS, speakers)["accuracy"]
     assert interval.low < CHANCE < interval.high
     assert np.mean(np.array(truth) == answers) < 0.3
 

@@ -124,8 +124,8 @@ def test_runs_of_one_model_and_seed_are_told_apart_by_what_differs(tmp_path):
 def test_runs_whose_corpora_lie_elsewhere_are_compared_clip_by_clip(tmp_path):
     here, there = toy_run(tmp_path / "a", hits=0.9), toy_run(tmp_path / "b", hits=0.5)
     (before,) = comparison.blocks([here, there])[0].pairs
-    rows = [replace(row, path=f"audio/{row.path[:-4]}.flac") for row in there.scored.utterances]
-    moved = replace(there, scored=replace(there.scored, utterances=rows))
+    rows = [replace(row, path=f"audio/{row.path[:-4]}.flac") for row in there.predictions.utterances]
+    moved = replace(there, predictions=replace(there.predictions, utterances=rows))
     (after,) = comparison.blocks([here, moved])[0].pairs
     assert (after.difference, after.clips, after.speakers) == (before.difference, before.clips, before.speakers)
 

@@ -1,7 +1,7 @@
 import audmetric
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
+from sklearn.metrics import accuracy_score, f1_score, log_loss, recall_score
 
 from ser.evaluation import metrics
 from ser.models.outputs import softmax
@@ -9,27 +9,53 @@ from ser.models.outputs import softmax
 LABELS = ["angry", "calm", "sad"]
 
 
+def summarize(truth, prediction, labels=LABELS):
+    return metrics.summarize(metrics.confusion_matrix(truth, prediction, labels))
+
+
 def test_unweighted_average_recall_ignores_how_frequent_an_emotion_is():
-    truth, prediction = ["sad"] * 90 + ["calm"] * 10, ["sad"] * 100
-    assert metrics.accuracy(truth, prediction, ["calm", "sad"]) == 0.9
-    assert metrics.unweighted_average_recall(truth, prediction, ["calm", "sad"]) == 0.5
+    summary = summarize(["sad"] * 90 + ["calm"] * 10, ["sad"] * 100, ["calm", "sad"])
+    assert (summary["accuracy"], summary["unweighted_average_recall"]) == (0.9, 0.5)
 
 
-def test_an_emotion_that_the_list_lacks_still_counts():
-    assert metrics.unweighted_average_recall(["sad", "calm"], ["sad", "calm"], LABELS) == pytest.approx(2 / 3)
+def test_an_emotion_that_the_split_lacks_still_counts():
+    assert summarize(["sad", "calm"], ["sad", "calm"])["unweighted_average_recall"] == pytest.approx(2 / 3)
 
 
-def test_where_every_emotion_occurs_it_is_balanced_accuracy():
-    generator = np.random.default_rng(0)
-    truth, prediction = generator.choice(LABELS, 200), generator.choice(LABELS, 200)
-    assert metrics.unweighted_average_recall(truth, prediction, LABELS) == pytest.approx(
-        balanced_accuracy_score(truth, prediction)
+@pytest.mark.parametrize("seed", range(50))
+def test_the_metrics_are_those_of_scikit_learn_to_the_last_bits(seed):
+    generator = np.random.default_rng(seed)
+    labels = list(range(generator.integers(2, 14)))
+    # Some labels occur in the truth alone, in the predictions alone, or nowhere.
+    truth, prediction = generator.choice(labels[:-1], 30), generator.choice(labels[1:], 30)
+    options = {"labels": labels, "zero_division": 0}
+    assert summarize(truth, prediction, labels) == pytest.approx(
+        {
+            "accuracy": accuracy_score(truth, prediction),
+            "unweighted_average_recall": recall_score(truth, prediction, average="macro", **options),
+            "macro_f1": f1_score(truth, prediction, average="macro", **options),
+            "weighted_f1": f1_score(truth, prediction, average="weighted", **options),
+        },
+        rel=1e-15,
     )
+
+
+def test_a_metric_of_many_matrices_is_that_of_each():
+    counts = np.random.default_rng(0).integers(0, 5, size=(20, 3, 3))
+    for metric in metrics.COUNT_METRICS.values():
+        assert metric.compute(counts).tolist() == [float(metric.compute(one)) for one in counts]
+
+
+def test_a_metric_is_registered_with_its_label_and_direction():
+    registered = {**metrics.COUNT_METRICS, **metrics.PROBABILITY_METRICS}
+    assert registered["brier_score"].label == "Brier score"
+    assert all(metric.greater_is_better for metric in metrics.COUNT_METRICS.values())
+    assert not any(metric.greater_is_better for metric in metrics.PROBABILITY_METRICS.values())
 
 
 def test_the_confusion_matrix_keeps_the_order_of_the_labels():
     counts = metrics.confusion_matrix(["sad", "angry", "angry"], ["sad", "sad", "angry"], LABELS)
-    assert counts == [[1, 0, 1], [0, 0, 0], [0, 0, 1]]
+    assert counts.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 1]]
 
 
 def test_probabilities_survive_large_logits():
@@ -41,20 +67,19 @@ def answers():
     """300 unevenly distributed truths with the probabilities of a mediocre model."""
     generator = np.random.default_rng(1)
     truth = generator.choice(LABELS, 300, p=[0.6, 0.3, 0.1])
-    logits = generator.normal(size=(300, 3)) + 1.5 * metrics.of_truth(truth, LABELS)
+    logits = generator.normal(size=(300, 3)) + 1.5 * metrics.one_hot(truth, LABELS)
     return truth, softmax(logits)
 
 
 def test_the_metrics_are_those_of_audmetric(answers):
     truth, shares = answers
     prediction = np.array(LABELS)[shares.argmax(axis=1)]
-    ours = metrics.summary(truth, prediction, LABELS)
+    ours = summarize(truth, prediction)
     assert ours["accuracy"] == pytest.approx(audmetric.accuracy(truth, prediction))
     assert ours["unweighted_average_recall"] == pytest.approx(
         audmetric.unweighted_average_recall(truth, prediction, labels=LABELS)
     )
     assert ours["macro_f1"] == pytest.approx(audmetric.unweighted_average_fscore(truth, prediction, labels=LABELS))
-    assert ours["weighted_f1"] == pytest.approx(f1_score(truth, prediction, labels=LABELS, average="weighted"))
 
 
 def test_cross_entropy_is_scikit_learns_log_loss(answers):
@@ -78,7 +103,7 @@ def test_the_brier_score_of_two_labels_is_twice_the_binary_one():
 
 def test_the_bins_of_the_reliability_diagram_hold_every_clip_once(answers):
     truth, shares = answers
-    bins = metrics.reliability(truth, shares, LABELS)
+    bins = metrics.bin_by_confidence(truth, shares, LABELS)
     assert sum(b.clips for b in bins) == 300
     assert all(b.low < b.confidence <= b.high for b in bins)
     right = sum(b.clips * b.accuracy for b in bins)

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from ser.data.manifest import Utterance
-from ser.evaluation.subgroups import breakdown, write
+from ser.evaluation.subgroups import evaluate_subgroups, write
 
 
 def rows():
@@ -21,7 +21,7 @@ def rows():
 
 
 def test_each_speaker_gender_and_intensity_has_its_row_in_natural_order():
-    tables = breakdown(rows(), ["sad", "sad", "sad", "neutral"])
+    tables = evaluate_subgroups(rows(), ["sad", "sad", "sad", "neutral"])
     assert {field: [group.value for group in groups] for field, groups in tables.items()} == {
         "speaker": ["2", "10"],
         "gender": ["female", "male"],
@@ -31,12 +31,12 @@ def test_each_speaker_gender_and_intensity_has_its_row_in_natural_order():
 
 
 def test_an_emotion_that_a_group_cannot_have_does_not_count_in_it():
-    strong = breakdown(rows(), ["sad", "sad", "sad", "neutral"])["intensity"][1]
+    strong = evaluate_subgroups(rows(), ["sad", "sad", "sad", "neutral"])["intensity"][1]
     assert strong.unweighted_average_recall == pytest.approx(1.0)
 
 
 def test_the_tables_are_one_csv(tmp_path):
-    write(tmp_path / "breakdown.csv", breakdown(rows(), ["sad"] * 4), "ravdess", "emobox")
+    write(tmp_path / "breakdown.csv", evaluate_subgroups(rows(), ["sad"] * 4), "ravdess", "emobox")
     lines = list(csv.DictReader((tmp_path / "breakdown.csv").open()))
     assert len(lines) == 6
     assert lines[0] == {

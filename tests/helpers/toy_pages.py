@@ -6,8 +6,9 @@ import numpy as np
 
 from ser.corpora.ravdess import EMOTIONS
 from ser.data.manifest import Utterance
-from ser.evaluation import metrics, mistakes
-from ser.evaluation.variation import spread
+from ser.evaluation import metrics
+from ser.evaluation.confident_errors import ConfidentError, rank_errors_by_confidence
+from ser.evaluation.variation import measure_variation
 from ser.models.outputs import softmax
 from ser.reports import figures, html_report, provenance, report, tables
 
@@ -56,20 +57,20 @@ def answers(speakers=24, name="Actor_{0:02d}/{1}-{0:02d}.wav", emotions=EMOTIONS
         for take in range(2)
     ]
     logits = np.random.default_rng(0).normal(size=(len(rows), len(emotions)))
-    logits += 2 * metrics.of_truth([row.emotion for row in rows], emotions)
-    return report.Scored(rows, emotions, softmax(logits))
+    logits += 2 * metrics.one_hot([row.emotion for row in rows], emotions)
+    return report.SplitPredictions(rows, emotions, softmax(logits))
 
 
 def heard(scored):
     """The most confident mistakes, each with a tone of its own."""
     return [
-        mistakes.Mistake(
+        ConfidentError(
             scored.utterances[place],
-            scored.prediction[place],
+            scored.labels[place],
             float(scored.probabilities[place].max()),
             (8000 * np.sin(2 * np.pi * (200 + place) * np.arange(8000) / 16000)).astype(np.int16),
         )
-        for place in mistakes.most_confident(scored)
+        for place in rank_errors_by_confidence(scored)
     ]
 
 
@@ -85,7 +86,9 @@ def runs(seeds=2, folds=6):
 def write_full(folder):
     """A page with everything in it, as the commands make one; returns what was measured."""
     scored = answers()
-    measured = report.measured(scored, replace(PROVENANCE, leaks=["Clip 7 is on both sides."]), spread(runs()))
+    measured = report.build_report(
+        scored, replace(PROVENANCE, leaks=["Clip 7 is on both sides."]), measure_variation(runs())
+    )
     tables.write(folder, measured)
     row = {"step": 300, "train_loss": 1.0, "train_accuracy": 0.5, "eval_loss": 1.0, "eval_accuracy": 0.5}
     figures.save(figures.training_figure([[row]], [300], "validation", "title"), folder / "training_graph")
@@ -98,6 +101,6 @@ def write_hostile(folder):
     scored = answers(2, "{0}-{1}" + HOSTILE, ["angry", "<b>sad</b>"])
     scored = replace(scored, probabilities=1 - scored.probabilities)  # mostly mistakes
     source = replace(PROVENANCE, description=HOSTILE, model=HOSTILE, in_words=HOSTILE, leaks=[HOSTILE], synthetic=True)
-    measured = report.measured(scored, source)
+    measured = report.build_report(scored, source)
     tables.write(folder, measured)
     html_report.write(folder, measured, {**USED, "command": HOSTILE}, heard(scored))

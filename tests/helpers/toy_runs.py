@@ -35,8 +35,8 @@ def toy_run(
         protocol={"name": protocol, "fold": None, "seed": 0, "test_sha256": lists}, scored_on="test",
         in_words="Words.", leaks=[], speakers_are_new=new, model=model, seed=seed, step=600,
     )  # fmt: skip
-    scored = report.Scored(answers, EMOTIONS, shares / shares.sum(axis=1, keepdims=True))
-    tables.write_tables(folder, report.measured(scored, source))
+    scored = report.SplitPredictions(answers, EMOTIONS, shares / shares.sum(axis=1, keepdims=True))
+    tables.write_tables(folder, report.build_report(scored, source))
     manifest.write(folder / "test.csv", rows)
     (folder / "config.yaml").write_text(yaml.safe_dump({"seed": seed, "trainer": {"learning_rate": learning_rate}}))
     used = {

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from ser.evaluation import metrics
-from ser.evaluation.subgroups import Group
+from ser.evaluation.subgroups import Subgroup
 from ser.models.outputs import softmax
 from ser.reports import figures
 
@@ -22,7 +22,7 @@ def legend(figure):
 
 
 def speakers(number):
-    return [Group(str(index + 1), 60, 0.5, 0.3 + 0.6 * (index * 7 % number) / number) for index in range(number)]
+    return [Subgroup(str(index + 1), 60, 0.5, 0.3 + 0.6 * (index * 7 % number) / number) for index in range(number)]
 
 
 def history(final=0.8):
@@ -117,7 +117,7 @@ def test_the_reliability_diagram_says_how_many_clips_a_bin_holds_and_the_calibra
     generator = np.random.default_rng(0)
     shares = softmax(generator.normal(size=(200, 3)))
     truth = generator.choice(LABELS, 200)
-    bins = metrics.reliability(truth, shares, LABELS)
+    bins = metrics.bin_by_confidence(truth, shares, LABELS)
     upper, lower = figures.reliability_figure(bins, "title").axes
     assert texts(lower) == [str(b.clips) for b in bins]
     error = metrics.expected_calibration_error(truth, shares, LABELS)
@@ -129,7 +129,7 @@ def test_the_reliability_diagram_says_how_many_clips_a_bin_holds_and_the_calibra
 def test_a_dollar_in_a_name_is_a_dollar(tmp_path):
     names = ["$a", r"$\frac$", "sad"]
     figures.save(figures.confusion_figure(COUNTS, names, r"run $\nonsense{$"), tmp_path / "confusion_matrix")
-    groups = [Group(name, 1, 0.5, 0.5) for name in names]
+    groups = [Subgroup(name, 1, 0.5, 0.5) for name in names]
     figures.save(figures.speakers_figure(groups, r"run $\nonsense{$"), tmp_path / "speakers")
     assert (tmp_path / "speakers.pdf").is_file()
 

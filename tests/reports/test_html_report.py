@@ -12,8 +12,9 @@ from helpers.toy_pages import HOSTILE, PROVENANCE, USED, answers, heard, write_f
 
 from ser.corpora.ravdess import EMOTIONS
 from ser.data.manifest import Utterance
-from ser.evaluation import metrics, mistakes
-from ser.reports import html_report, html_text, report
+from ser.evaluation import metrics
+from ser.evaluation.confident_errors import rank_errors_by_confidence
+from ser.reports import html_report, report
 
 PICTURES = ("confusion_matrix.png", "speakers.png", "reliability.png", "training_graph.png")
 
@@ -32,7 +33,7 @@ def written(full, tmp_path):
     def write(scored=None, provenance=PROVENANCE, used=USED, pictures=PICTURES, recordings=()):
         for name in pictures:
             shutil.copy(full[0].parent / name, tmp_path)
-        html_report.write(tmp_path, report.measured(scored or answers(), provenance), used, recordings)
+        html_report.write(tmp_path, report.build_report(scored or answers(), provenance), used, recordings)
         return (tmp_path / "report.html").read_text(encoding="utf-8")
 
     return write
@@ -49,21 +50,21 @@ def test_the_headline_has_both_numbers_with_their_intervals_and_what_they_are_ab
     headline = words("<body>" + html[html.index("<h1>") : html.index("<nav")])
     for name in ("unweighted_average_recall", "accuracy"):
         low, high = measured.intervals[name]
-        assert f"{100 * measured.numbers[name]:.1f} % 95 % interval {100 * low:.1f} to {100 * high:.1f} %" in headline
+        assert f"{100 * measured.metrics[name]:.1f} % 95 % interval {100 * low:.1f} to {100 * high:.1f} %" in headline
     assert "None of these speakers is heard in training." in headline
-    assert "resample the 24 tested speakers as wholes" in headline
+    assert "resample the 24 test speakers as wholes" in headline
     assert "chance is 12.5 %" in headline
 
 
 def test_where_speakers_are_known_the_page_says_that_clips_are_resampled(written):
     html = written(provenance=replace(PROVENANCE, speakers_are_new=False))
-    assert "resample the 384 tested clips" in words(html)
-    assert "nothing about other speakers" in words(html)
+    assert "resample the 384 test clips" in words(html)
+    assert "not other speakers" in words(html)
 
 
 def test_a_single_speaker_says_nothing_about_others(written):
     html = written(answers(speakers=1))
-    assert "Only one speaker is tested" in words(html)
+    assert "only one test speaker" in words(html)
     assert "95 % interval 0.0 to 100.0 %" in words(html)
 
 
@@ -91,7 +92,7 @@ def test_each_picture_says_in_words_what_it_shows(full):
     _, html, measured = full
     alternatives = [unescape(text) for text in re.findall(r'<img [^>]*alt="([^"]*)"', html)]
     confusion, training, speakers, reliability = alternatives
-    counts = metrics.confusion_matrix(measured.scored.truth, measured.scored.prediction, EMOTIONS)
+    counts = metrics.confusion_matrix(measured.predictions.truth, measured.predictions.labels, EMOTIONS)
     mistake = max(counts[row][column] for row in range(8) for column in range(8) if row != column)
     assert f"{mistake} times" in confusion
     assert "step 300" in training
@@ -112,23 +113,23 @@ def test_tables_hold_what_the_pictures_show(full):
     for speaker in ("1", "24"):
         pairs = [
             row.emotion == answer
-            for row, answer in zip(measured.scored.utterances, measured.scored.prediction, strict=True)
+            for row, answer in zip(measured.predictions.utterances, measured.predictions.labels, strict=True)
             if row.speaker == speaker
         ]
         assert f"{speaker} 16 {100 * np.mean(pairs):.1f} %" in text
     assert "By gender" in text
     assert "By intensity" in text
     assert "By statement" in text
-    counts = metrics.confusion_matrix(measured.scored.truth, measured.scored.prediction, EMOTIONS)
+    counts = metrics.confusion_matrix(measured.predictions.truth, measured.predictions.labels, EMOTIONS)
     assert " ".join(["angry", *map(str, counts[0]), "48"]) in text
 
 
 def test_the_numbers_of_the_probabilities_are_explained(full):
     text = words(full[1])
     for name in ("cross_entropy", "expected_calibration_error", "brier_score"):
-        assert f"{html_text.NAMES[name]} {full[2].numbers[name]:.3f}" in text
-    assert "2.079 knows nothing" in text
-    assert "0.875 knows nothing" in text
+        assert f"{metrics.PROBABILITY_METRICS[name].label} {full[2].metrics[name]:.3f}" in text
+    assert "2.079 is that of uniform probabilities" in text
+    assert "0.875 is that of uniform probabilities" in text
 
 
 def test_the_page_says_how_it_was_made(full):
@@ -145,8 +146,8 @@ def test_what_training_took_is_there_where_it_is_known(written):
     effort = {"seconds": 120.0, "seconds_to_step": 61.0, "clips_per_second": 12.5}
     used = {**USED, "training": effort, "parameters": {"all": 2000, "trained": 1000}, "checkpoint_bytes": 8_000_000}
     text = words(written(used=used))
-    assert "1 min 1 s to the kept checkpoint, 2 min 0 s in all, 12.5 clips a second" in text
-    assert "2,000, of which 1,000 are trained" in text
+    assert "1 min 1 s to the selected checkpoint, 2 min 0 s in all, 12.5 clips a second" in text
+    assert "2,000, 1,000 of them trained" in text
     assert "8.0 MB" in text
 
 
@@ -161,13 +162,13 @@ def test_the_players_hold_the_recordings_as_they_are_under_the_licence_of_the_co
     _, html, measured = full
     sources = re.findall(r'<audio [^>]*src="data:audio/flac;base64,([^"]*)"', html)
     assert len(sources) == 8
-    for source, mistake in zip(sources, heard(measured.scored), strict=True):
+    for source, error in zip(sources, heard(measured.predictions), strict=True):
         samples, rate = soundfile.read(io.BytesIO(base64.b64decode(source)), dtype="int16")
         assert rate == 16000
-        assert np.array_equal(samples, mistake.samples)
-    assert "under its licence: RAVDESS, speech part (CC BY-NC-SA 4.0)." in words(html)
-    first = heard(measured.scored)[0]
-    line = f"{first.utterance.emotion} taken for {first.prediction} {100 * first.probability:.1f} %"
+        assert np.array_equal(samples, error.samples)
+    assert "under the licence of the corpus: RAVDESS, speech part (CC BY-NC-SA 4.0)." in words(html)
+    first = heard(measured.predictions)[0]
+    line = f"{first.utterance.emotion} predicted as {first.prediction} {100 * first.probability:.1f} %"
     assert f"{line} {first.utterance.path}" in words(html)
 
 
@@ -177,23 +178,23 @@ def test_without_recordings_there_are_no_players(written):
     assert "licence" not in html
 
 
-def test_mistakes_are_sorted_by_confidence():
+def test_errors_are_sorted_by_confidence():
     rows = [Utterance(path=f"{number}.wav", emotion="sad", speaker="1") for number in range(4)]
     shares = np.array([[0.6, 0.4], [0.9, 0.1], [0.01, 0.99], [0.7, 0.3]])
-    scored = report.Scored(rows, ["calm", "sad"], shares)
-    assert mistakes.most_confident(scored) == [1, 3, 0]
-    assert mistakes.most_confident(scored, count=2) == [1, 3]
+    scored = report.SplitPredictions(rows, ["calm", "sad"], shares)
+    assert rank_errors_by_confidence(scored) == [1, 3, 0]
+    assert rank_errors_by_confidence(scored, count=2) == [1, 3]
 
 
-def test_a_clip_that_several_models_mistake_stands_once():
+def test_a_clip_that_several_models_get_wrong_is_listed_once():
     rows = [Utterance(path=f"{number}.wav", emotion="sad", speaker="1") for number in (0, 0, 1)]
-    scored = report.Scored(rows, ["calm", "sad"], np.array([[0.6, 0.4], [0.8, 0.2], [0.7, 0.3]]))
-    assert mistakes.most_confident(scored) == [1, 2]
+    scored = report.SplitPredictions(rows, ["calm", "sad"], np.array([[0.6, 0.4], [0.8, 0.2], [0.7, 0.3]]))
+    assert rank_errors_by_confidence(scored) == [1, 2]
 
 
 def test_a_perfect_list_has_a_page_too(written):
     rows = answers().utterances
-    scored = report.Scored(rows, EMOTIONS, metrics.of_truth([row.emotion for row in rows], EMOTIONS))
+    scored = report.SplitPredictions(rows, EMOTIONS, metrics.one_hot([row.emotion for row in rows], EMOTIONS))
     text = words(written(scored, recordings=heard(scored)))
     assert "No answer is wrong." in text
     assert "100.0 %" in text

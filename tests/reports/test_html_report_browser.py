@@ -57,7 +57,7 @@ def test_every_picture_is_drawn_and_every_player_named(opened, full):
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
     names = [player.get_attribute("aria-label") for player in tab.locator("audio").all()]
     assert len(set(names)) == 8
-    assert all(" taken for " in name for name in names)
+    assert all(" predicted as " in name for name in names)
 
 
 def test_every_recording_can_be_played(opened, full):

@@ -49,7 +49,7 @@ def test_the_report_above_holds_every_answer(pooled):
     assert len({(row["path"], row["seed"], row["fold"]) for row in answers}) == len(answers)
     one = {row["path"]: row["happy"] for row in rows(pooled / "seed1-fold2" / "predictions.csv")}
     assert {row["path"]: row["happy"] for row in answers if (row["seed"], row["fold"]) == ("1", "2")} == one
-    assert finished.read(pooled).scored.emotions == finished.read(pooled / "seed1-fold2").scored.emotions
+    assert finished.read(pooled).predictions.emotions == finished.read(pooled / "seed1-fold2").predictions.emotions
     right = sum(row["truth"] == row["prediction"] for row in answers)
     assert report(pooled)["accuracy"] == pytest.approx(right / len(answers))
 

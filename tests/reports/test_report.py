@@ -18,7 +18,7 @@ def scored():
     rows = [Utterance(path=f"{index}.wav", emotion=EMOTIONS[index % 3], speaker="1") for index in (3, 0, 2, 1)]
     rows = [replace(row, speaker=str(place % 2)) for place, row in enumerate(rows)]
     shares = np.array([[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.1, 0.8], [0.2, 0.6, 0.2]])
-    return report.Scored(rows, EMOTIONS, shares)
+    return report.SplitPredictions(rows, EMOTIONS, shares)
 
 
 def provenance(synthetic=False, new=True):
@@ -38,7 +38,7 @@ def provenance(synthetic=False, new=True):
 
 
 def test_predictions_have_a_row_for_each_clip_and_a_column_for_each_emotion(scored, tmp_path):
-    tables.write(tmp_path, report.measured(scored, provenance()))
+    tables.write(tmp_path, report.build_report(scored, provenance()))
     rows = list(csv.reader((tmp_path / "predictions.csv").open()))
     assert rows[0] == ["path", "truth", "prediction", "angry", "calm", "sad"]
     assert rows[1] == ["0.wav", "angry", "calm", "0.200000", "0.500000", "0.300000"]
@@ -46,17 +46,17 @@ def test_predictions_have_a_row_for_each_clip_and_a_column_for_each_emotion(scor
 
 
 def test_the_text_report_is_scikit_learns_with_its_provenance_below(scored, tmp_path):
-    measured = report.measured(scored, provenance())
+    measured = report.build_report(scored, provenance())
     tables.write(tmp_path, measured)
     text = (tmp_path / "classification_report.txt").read_text()
-    assert text.startswith(classification_report(scored.truth, scored.prediction, labels=EMOTIONS, zero_division=0))
+    assert text.startswith(classification_report(scored.truth, scored.labels, labels=EMOTIONS, zero_division=0))
     assert "None of these speakers is heard in training." in text
-    assert f"unweighted average recall {measured.numbers['unweighted_average_recall']:.3f} (95 % interval" in text
+    assert f"unweighted average recall {measured.metrics['unweighted_average_recall']:.3f} (95 % interval" in text
     assert "Leak: 0.wav (test) and 9.wav (train) are the same recording." in text
 
 
 def test_every_metric_is_stamped_with_its_protocol(scored, tmp_path):
-    tables.write(tmp_path, report.measured(scored, provenance()))
+    tables.write(tmp_path, report.build_report(scored, provenance()))
     content = json.loads((tmp_path / "classification_report.json").read_text())
     assert content["protocol"]["test_sha256"] == "ab"
     assert content["protocol"]["fold"] == 2
@@ -66,7 +66,7 @@ def test_every_metric_is_stamped_with_its_protocol(scored, tmp_path):
 
 
 def test_the_confusion_matrix_is_numbers_and_a_picture(scored, tmp_path):
-    tables.write(tmp_path, report.measured(scored, provenance()))
+    tables.write(tmp_path, report.build_report(scored, provenance()))
     rows = list(csv.reader((tmp_path / "confusion_matrix.csv").open()))
     assert rows[1:] == [["angry", "1", "1", "0"], ["calm", "0", "1", "0"], ["sad", "0", "0", "1"]]
     assert (tmp_path / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
@@ -105,20 +105,20 @@ def test_history_puts_training_and_evaluation_of_a_step_in_one_row(tmp_path):
 
 
 def test_speakers_are_resampled_where_they_are_new_and_clips_where_they_were_heard(scored):
-    new, heard = (report.measured(scored, provenance(new=new)) for new in (True, False))
+    new, heard = (report.build_report(scored, provenance(new=new)) for new in (True, False))
     assert "intervals: 2 speakers resampled" in tables.report_text(new)
     assert "intervals: 4 clips resampled" in tables.report_text(heard)
     assert new.intervals["accuracy"] != heard.intervals["accuracy"]
 
 
 def test_several_answers_to_one_clip_are_one_unit(scored):
-    twice = report.Scored([*scored.utterances] * 2, EMOTIONS, np.concatenate([scored.probabilities] * 2))
-    measured = report.measured(twice, provenance(new=False))
-    assert measured.intervals == report.measured(scored, provenance(new=False)).intervals
+    twice = report.SplitPredictions([*scored.utterances] * 2, EMOTIONS, np.concatenate([scored.probabilities] * 2))
+    measured = report.build_report(twice, provenance(new=False))
+    assert measured.intervals == report.build_report(scored, provenance(new=False)).intervals
 
 
 def test_the_report_in_json_has_the_interval_beside_its_number(scored, tmp_path):
-    tables.write(tmp_path, report.measured(scored, provenance()))
+    tables.write(tmp_path, report.build_report(scored, provenance()))
     content = json.loads((tmp_path / "classification_report.json").read_text())
     low, high = content["intervals"]["accuracy"]
     assert low < content["accuracy"] < high

@@ -8,7 +8,7 @@ from helpers.toy_runs import EMOTIONS, toy_run
 
 from ser.comparison import blocks
 from ser.errors import UserError
-from ser.evaluation import scored
+from ser.evaluation.predictions import SplitPredictions
 from ser.reports import tables
 from ser.runs import finished
 from ser.runs.settings import decisive, flat, plain
@@ -16,20 +16,22 @@ from ser.runs.settings import decisive, flat, plain
 
 def test_the_answers_of_a_run_are_read_back(tmp_path):
     run = toy_run(tmp_path / "run")
-    assert list(run.scored.emotions) == list(EMOTIONS)
-    assert run.scored.origins is None
+    assert list(run.predictions.emotions) == list(EMOTIONS)
+    assert run.predictions.origins is None
     with (tmp_path / "run" / "predictions.csv").open() as file:
         assert next(csv.reader(file)) == ["path", "truth", "prediction", *EMOTIONS]
 
 
 def test_pooled_answers_say_which_run_gave_them_and_older_files_are_read_as_well(tmp_path):
     run = toy_run(tmp_path / "run", seed=[0, 1])
-    half = len(run.scored.utterances) // 2
+    half = len(run.predictions.utterances) // 2
     origins = [(0, 2)] * half + [(1, None)] * half
-    pooled = scored.Scored(run.scored.utterances, run.scored.emotions, run.scored.probabilities, origins)
+    pooled = SplitPredictions(
+        run.predictions.utterances, run.predictions.emotions, run.predictions.probabilities, origins
+    )
     tables.write_predictions(tmp_path / "run" / "predictions.csv", pooled)
-    again = finished.read(tmp_path / "run").scored
-    assert again.emotions == run.scored.emotions
+    again = finished.read(tmp_path / "run").predictions
+    assert again.emotions == run.predictions.emotions
     assert sorted(again.origins, key=str) == sorted(origins, key=str)
     assert by_origin(again) == by_origin(pooled)
 
@@ -54,7 +56,7 @@ def test_a_damaged_file_of_a_finished_run_is_named(name, cut, tmp_path):
 
 
 def by_origin(scored):
-    rows = zip(scored.utterances, scored.origins, scored.prediction, strict=True)
+    rows = zip(scored.utterances, scored.origins, scored.labels, strict=True)
     return {(row.path, origin): prediction for row, origin, prediction in rows}
 
 

@@ -44,7 +44,7 @@ def evaluate(cfg: config.Evaluate) -> None:
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
         scored = score(classifier, collator_for(extractor), prepared, rows, checkpoint.audio_of(stamp), cfg.batch_size)
-    measured = report.measured(scored, provenance_of(protocol, splits, cfg.split, stamp, prepared))
+    measured = report.build_report(scored, provenance_of(protocol, splits, cfg.split, stamp, prepared))
     with locked(target):
         write_report(target, measured, environment("evaluate"), prepared)
     console.print_report(target)

@@ -18,7 +18,6 @@ from ser.data.dataset import collator_for
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.errors import UserError
-from ser.evaluation.metrics import accuracy
 from ser.evaluation.scoring import scored_by
 from ser.export import onnx, package, parity
 from ser.export.measure import Measured, measured
@@ -127,7 +126,7 @@ class TestList:
             self.batch_size,
             equal_lengths=depends_on_padding(self.model.classifier.config),
         )
-        return accuracy(scored.truth, scored.prediction, scored.emotions)
+        return scored.accuracy
 
 
 def test_list(cfg: config.Export, folder: Path, model: Opened) -> TestList | None:

@@ -178,7 +178,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     rows = history.history(trainer.state.log_history)
     write_history(folder, rows, trained_on["step"], source, splits)
     spent = {**effort.spent(rows, trained_on["step"], folder), "seconds": round(time.time() - started, 1)}
-    used = write_report(folder, report.measured(scored, source), {**environment("train"), **spent}, prepared)
+    used = write_report(folder, report.build_report(scored, source), {**environment("train"), **spent}, prepared)
     write_json(folder / FINISHED, used)
 
 

@@ -10,7 +10,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from ser.evaluation.significance import by_unit, holm, mcnemar
+from ser.evaluation.significance import adjust_holm, mcnemar_test, permutation_test
 from ser.runs.finished import Run
 from ser.runs.settings import decisive
 
@@ -129,7 +129,7 @@ def pairs(runs: Sequence[Run]) -> list[Pair]:
     """Each two runs of a block, better one first."""
     tested = [(first, second, *paired(first, second)) for first, second in combinations(runs, 2)]
     honest = [by_speaker if new_speakers(first) or p is None else p for first, _, _, p, by_speaker in tested]
-    return [Pair(*row, adjusted) for row, adjusted in zip(tested, holm(honest), strict=True)]
+    return [Pair(*row, adjusted) for row, adjusted in zip(tested, adjust_holm(honest), strict=True)]
 
 
 def new_speakers(run: Run) -> bool:
@@ -143,14 +143,14 @@ def paired(first: Run, second: Run) -> tuple[float, float | None, float]:
     whole = all(value in (0.0, 1.0) for value in (*of_a, *of_b))
     return (
         float((of_a - of_b).mean()),
-        mcnemar(of_a == 1, of_b == 1) if whole else None,
-        by_unit(of_a.tolist(), of_b.tolist(), [speaker for speaker, _ in a]),
+        mcnemar_test(of_a == 1, of_b == 1) if whole else None,
+        permutation_test(of_a.tolist(), of_b.tolist(), [speaker for speaker, _ in a]),
     )
 
 
 def right(run: Run) -> dict[tuple[str, str], float]:
     """For each clip the share of its answers (one for each seed) that are right."""
     answers = defaultdict[tuple[str, str], list[bool]](list)
-    for row, prediction in zip(run.scored.utterances, run.scored.prediction, strict=True):
+    for row, prediction in zip(run.predictions.utterances, run.predictions.labels, strict=True):
         answers[row.key].append(row.emotion == prediction)
     return {key: mean(given) for key, given in answers.items()}

@@ -23,7 +23,7 @@ def comparison_figure(blocks: Sequence[Block]) -> Figure:
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_title(block.title, fontsize=10, loc="left")
-        axes.axvline(1 / len(block.runs[0].scored.emotions), color="#666666", linestyle=":", label="chance")
+        axes.axvline(1 / len(block.runs[0].predictions.emotions), color="#666666", linestyle=":", label="chance")
         axes.grid(axis="x", alpha=0.3)
     panels[0].legend(fontsize=8)
     panels[-1].set_xlim(0, 1)

@@ -83,7 +83,7 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
     ]
     picture = html_report.picture(image, f"Unweighted average recall with its 95 % interval. {described}.")
     return str(
-        html_report.environment()
+        html_report.template_environment()
         .get_template("comparison.html")
         .render(blocks=parts, never_across=NEVER_ACROSS, picture=picture)
     )
@@ -129,7 +129,7 @@ def numbers(block: Block, run: Run, published: bool) -> dict[str, Any]:
         "folder": str(run.folder),
         "model": run.report["model"],
         "seed": seeds(run),
-        "clips": len({utterance.path for utterance in run.scored.utterances}),
+        "clips": len({utterance.path for utterance in run.predictions.utterances}),
         "accuracy": run.report["accuracy"],
         "unweighted_average_recall": run.report[UAR],
         "interval_low": low,

@@ -58,7 +58,7 @@ class Trainer:
     write the copy. Training goes on meanwhile and waits only where the checkpoint before is not yet written. Where the
     memory has no room for a copy, it waits for each, and the log says so."""
     metric_for_best_model: str = MISSING
-    """`loss` (least) or one of `ser.evaluation.metrics.SUMMARY` (greatest), on the validation list."""
+    """`loss` (least) or one of `ser.evaluation.metrics.COUNT_METRICS` (greatest), on the validation list."""
     early_stopping_patience: int | None = number(None, least=1)
     """Stop after so many evaluations without improvement; null: never."""
     class_weights: ClassWeights = MISSING

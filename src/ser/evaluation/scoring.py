@@ -9,7 +9,7 @@ from ser.config import Audio
 from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset, collated, in_order, scoring_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
-from ser.evaluation.scored import Scored
+from ser.evaluation.predictions import SplitPredictions
 from ser.models.architectures import depends_on_padding
 from ser.models.forward import Answer, logits
 from ser.models.outputs import softmax
@@ -22,7 +22,7 @@ def score(
     rows: Sequence[Utterance],
     audio: Audio,
     batch_size: int,
-) -> Scored:
+) -> SplitPredictions:
     """The probabilities of each clip of a list, in the order of `rows`."""
     equal_lengths = depends_on_padding(classifier.config)
     return scored_by(partial(logits, classifier), collator, prepared, rows, audio, batch_size, equal_lengths)
@@ -36,9 +36,9 @@ def scored_by(
     audio: Audio,
     batch_size: int,
     equal_lengths: bool,
-) -> Scored:
+) -> SplitPredictions:
     """The same of whatever answers."""
     clips = WaveformDataset(prepared, rows, audio.trim)
     batches = scoring_batches(clips.lengths(), batch_size, equal_lengths)
     answers = softmax(answer(collated(clips, batches, collator)))
-    return Scored(rows, prepared.emotions, in_order(answers, batches))
+    return SplitPredictions(rows, prepared.emotions, in_order(answers, batches))

@@ -1,4 +1,4 @@
-"""Whether two runs that answered the same clips differ by more than chance."""
+"""Paired significance tests of two runs that were scored on the same clips."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ import numpy as np
 from scipy import stats
 
 
-def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> float:
-    """Two-sided p of McNemar's exact test: of the clips that only one run has right, does either have more than half?
+def mcnemar_test(right_a: Sequence[bool], right_b: Sequence[bool]) -> float:
+    """Compute the two-sided p of McNemar's exact test, on the clips that only one of the two runs predicts right.
 
-    It takes clips for independent, which they are where the tested speakers are heard in training; otherwise
-    `by_unit` with the speakers is the honest one. McNemar 1947, Psychometrika 12; exact binomial form.
+    It assumes that clips are independent. Where the protocol is speaker-independent they are not: use
+    `permutation_test` with speakers as units. McNemar 1947, Psychometrika 12; exact binomial form.
 
     Args:
-        right_a: for each clip whether the first run has it right.
+        right_a: whether the first run is right, for each clip.
         right_b: the same clips, of the second run.
 
     >>> mcnemar([True] * 6 + [True, False], [False] * 6 + [True, False])
@@ -27,17 +27,17 @@ def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> float:
     return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
 
 
-def by_unit(right_a: Sequence[Any], right_b: Sequence[Any], units: Sequence[str]) -> float:
-    """Two-sided p of the paired permutation test over units (speakers): the sign of each unit's difference is free.
+def permutation_test(right_a: Sequence[Any], right_b: Sequence[Any], units: Sequence[str]) -> float:
+    """Compute the two-sided p of the paired permutation test that flips the sign of each unit's difference.
 
-    The statistic is the mean over the units of the difference in accuracy; all signs are tried where there are few
-    units, 10 000 random ones otherwise. With n units p cannot fall below `2 / 2^n`: 4 speakers can show nothing.
+    The statistic is the mean over the units (speakers) of the difference in accuracy. All signs are tried where there
+    are few units, 10 000 random ones otherwise. With n units p is at least `2 / 2^n`: 4 speakers never reach 0.05.
     Fisher 1935, The Design of Experiments, section 21.
 
     Args:
-        right_a: for each clip whether (or, over several seeds, how often) the first run has it right.
+        right_a: whether the first run is right, for each clip; over several seeds, how often.
         right_b: the same clips, of the second run.
-        units: for each clip its speaker.
+        units: the speaker of each clip.
 
     >>> by_unit([True] * 8, [False] * 8, list("aabbccdd"))
     0.125
@@ -47,7 +47,7 @@ def by_unit(right_a: Sequence[Any], right_b: Sequence[Any], units: Sequence[str]
     means = np.array([difference[names == name].mean() for name in np.unique(names)])
     if len(means) < 2 or not means.any():
         return 1.0
-    tried = stats.permutation_test(
+    result = stats.permutation_test(
         (means, np.zeros_like(means)),
         lambda a, b, axis: np.mean(a - b, axis=axis),
         permutation_type="samples",
@@ -55,11 +55,11 @@ def by_unit(right_a: Sequence[Any], right_b: Sequence[Any], units: Sequence[str]
         n_resamples=10_000,
         rng=np.random.default_rng(0),
     )
-    return float(tried.pvalue)
+    return float(result.pvalue)
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """Adjust the p values of several tests, so that any of them falls below 0.05 by chance in 5 % of cases at most.
+def adjust_holm(values: Sequence[float]) -> list[float]:
+    """Adjust p values for several tests: by chance, one or more fall below 0.05 in at most 5 % of cases.
 
     Holm 1979, Scandinavian Journal of Statistics 6.
 

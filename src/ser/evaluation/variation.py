@@ -1,15 +1,15 @@
-"""How much a number changes from fold to fold and from seed to seed."""
+"""How much a metric varies over folds and over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any
 
-from ser.evaluation.metrics import SUMMARY
+from ser.evaluation.metrics import COUNT_METRICS
 
 
 @dataclass(frozen=True)
-class Over:
+class MeanStd:
     """Mean and standard deviation (n - 1 in the denominator) of a metric."""
 
     mean: float
@@ -18,38 +18,47 @@ class Over:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The runs behind a pooled number."""
+class Variation:
+    """The runs behind a pooled metric, and how much they vary."""
 
     runs: list[dict[str, Any]]
-    """Of each run: seed, fold, clips, step, seconds and the metrics of `SUMMARY`."""
-    folds: dict[str, Over] = field(default_factory=dict)
-    """By metric, over the folds, each fold's value being its mean over the seeds."""
-    seeds: dict[str, Over] = field(default_factory=dict)
-    """By metric, over the seeds, each seed's value being its mean over the folds."""
+    """Seed, fold, clips, step, seconds and `ser.evaluation.metrics.COUNT_METRICS` of each run."""
+    folds: dict[str, MeanStd] = field(default_factory=dict)
+    """By metric, over the folds; the value of a fold is its mean over the seeds."""
+    seeds: dict[str, MeanStd] = field(default_factory=dict)
+    """By metric, over the seeds; the value of a seed is its mean over the folds."""
 
-    def in_words(self) -> list[str]:
-        """A line for folds and one for seeds, where there are several."""
+    @property
+    def axes(self) -> dict[str, dict[str, MeanStd]]:
+        """`folds` and `seeds`, without the one of which there is a single value."""
+        return {name: by_metric for name, by_metric in (("folds", self.folds), ("seeds", self.seeds)) if by_metric}
+
+    def describe(self) -> list[str]:
+        """Return a line for folds and one for seeds, where there are several."""
         return [
-            ", ".join(f"{name.replace('_', ' ')} {o.mean:.3f} +- {o.deviation:.3f}" for name, o in over.items())
-            + f" (mean and standard deviation over {next(iter(over.values())).number} {what})"
-            for what, over in (("folds", self.folds), ("seeds", self.seeds))
-            if over
+            ", ".join(f"{name.replace('_', ' ')} {m.mean:.3f} +- {m.deviation:.3f}" for name, m in by_metric.items())
+            + f" (mean and standard deviation over {next(iter(by_metric.values())).number} {axis})"
+            for axis, by_metric in self.axes.items()
         ]
 
 
-def spread(runs: Sequence[dict[str, Any]]) -> Spread:
-    """Mean and standard deviation over the folds and over the seeds of some runs."""
-    return Spread(list(runs), over(runs, "fold", "seed"), over(runs, "seed", "fold"))
+def measure_variation(runs: Sequence[dict[str, Any]]) -> Variation:
+    """Compute mean and standard deviation over folds and over seeds."""
+    return Variation(list(runs), mean_std_by(runs, "fold"), mean_std_by(runs, "seed"))
 
 
-def over(runs: Sequence[dict[str, Any]], what: str, averaged: str) -> dict[str, Over]:
-    """By metric, mean and deviation over the values of `what`, each the mean over those of `averaged`; {} of one."""
-    values = sorted({run[what] for run in runs}, key=str)
+def mean_std_by(runs: Sequence[dict[str, Any]], key: str) -> dict[str, MeanStd]:
+    """Compute mean and deviation of each metric over the values of `key`; {} where there is one value.
+
+    Args:
+        runs: their metrics, seeds and folds.
+        key: `fold` or `seed`; the runs that share its value are averaged first.
+    """
+    values = sorted({run[key] for run in runs}, key=str)
     if len(values) < 2:
         return {}
-    found = {}
-    for name in SUMMARY:
-        points = [mean(run[name] for run in runs if run[what] == value) for value in values]
-        found[name] = Over(mean(points), stdev(points), len(points))
-    return found
+    # Exact fractions: the order of the runs does not change a digit, which sums of pandas and NumPy do not promise.
+    points = {
+        name: [mean(run[name] for run in runs if run[key] == value) for value in values] for name in COUNT_METRICS
+    }
+    return {name: MeanStd(mean(means), stdev(means), len(means)) for name, means in points.items()}

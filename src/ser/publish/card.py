@@ -13,17 +13,18 @@ from markupsafe import Markup
 from tabulate import tabulate
 
 from ser.corpora import CORPORA
+from ser.evaluation.metrics import COUNT_METRICS
 from ser.models.checkpoint import audio_of
 from ser.models.hub import looks_like_hub_name
 from ser.publish.redact import command_without_places, last_part
 from ser.reports import html_report, html_text
-from ser.reports.html_text import NAMES, percent, reach
+from ser.reports.html_text import percent, reach
 from ser.reports.provenance import Provenance
-from ser.reports.report import Report, measured
+from ser.reports.report import Report, build_report
 from ser.runs.finished import Run
 
-METRICS = {"accuracy": "accuracy", "unweighted_average_recall": "recall", "macro_f1": "f1"}
-"""What stands in the index of results, and what the hub calls it; averages there are over the emotions."""
+METRICS = {name: metric for name, metric in COUNT_METRICS.items() if metric.hub_name}
+"""The index of results; averages there are over the emotions."""
 
 
 def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
@@ -36,7 +37,7 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
         carries_code: the library needs code that comes with the checkpoint.
     """
     provenance = Provenance.of(run.report)
-    report = measured(run.scored, provenance)
+    report = build_report(run.predictions, provenance)
     pretrained = stamp["pretrained"]
     base_model = pretrained if pretrained is not None and looks_like_hub_name(pretrained) else None
     content = {
@@ -49,10 +50,10 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
         "local_encoder": pretrained and last_part(pretrained),
         "trim": audio_of(stamp).trim,
         "carries_code": carries_code,
-        "resampling": html_text.resampling(report),
-        "confusions": html_text.of_confusion(report.counts, report.scored.emotions),
+        "resampling": html_text.describe_intervals(report),
+        "confusions": html_text.describe_confusion(report.counts, report.predictions.emotions),
         "metrics": html_report.metrics_table(report),
-        "counts": html_report.counts_table(report.counts, report.scored.emotions),
+        "counts": html_report.counts_table(report.counts, report.predictions.emotions),
         "used": run.used,
         "command": command_without_places(run.used["command"]),
     }
@@ -71,7 +72,7 @@ def front_matter(report: Report, base_model: str | None, repo: str) -> ModelCard
         base_model=base_model,
         datasets=None if provenance.synthetic else [provenance.corpus],
         tags=["speech-emotion-recognition", "ser", *["synthetic-data"] * provenance.synthetic],
-        metrics=list(METRICS.values()),
+        metrics=[metric.hub_name for metric in METRICS.values()],
         model_name=repo.split("/")[1],
         eval_results=[result(report, name) for name in METRICS],
     )
@@ -88,10 +89,10 @@ def result(report: Report, name: str) -> EvalResult:
         dataset_name=one_line(f"{provenance.description}, protocol {provenance.protocol['name']}, {heard}"),
         dataset_config=one_line(provenance.protocol["name"]),
         dataset_split=provenance.scored_on,
-        dataset_args={"protocol": one_line(provenance.in_words), "intervals": html_text.resampling(report)},
-        metric_type=METRICS[name],
-        metric_value=round(report.numbers[name], 4),
-        metric_name=one_line(f"{NAMES[name]} (95 % interval {reach(report.intervals[name])})"),
+        dataset_args={"protocol": one_line(provenance.in_words), "intervals": html_text.describe_intervals(report)},
+        metric_type=METRICS[name].hub_name,
+        metric_value=round(report.metrics[name], 4),
+        metric_name=one_line(f"{METRICS[name].label} (95 % interval {reach(report.intervals[name])})"),
         metric_args=None if name == "accuracy" else {"average": "macro"},
     )
 

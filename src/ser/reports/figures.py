@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
 
 from ser.evaluation.metrics import Bin
-from ser.evaluation.subgroups import Group
+from ser.evaluation.subgroups import Subgroup
 from ser.files import replacing
 from ser.reports.history import Row
 
@@ -126,7 +126,7 @@ def kept(axes: Axes, rows: Sequence[Row], quantity: str, step: int, alone: bool)
         axes.plot([step], [height], color=VERMILION, markeredgecolor="black", label="checkpoint kept", **look)
 
 
-def speakers_figure(groups: Sequence[Group], title: str) -> Figure:
+def speakers_figure(groups: Sequence[Subgroup], title: str) -> Figure:
     """Unweighted average recall of each speaker, the best on top, and the mean over the speakers."""
     ordered = sorted(groups, key=lambda group: group.unweighted_average_recall, reverse=True)
     # A page of print holds about forty lines; more speakers share it in smaller type, then without names.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ser.evaluation.metrics import COUNT_METRICS
 from ser.files import write_csv
 
 COLUMNS = {
@@ -14,9 +15,7 @@ COLUMNS = {
     "learning_rate": "learning_rate",
     "grad_norm": "grad_norm",
     "eval_loss": "eval_loss",
-    "eval_accuracy": "eval_accuracy",
-    "eval_unweighted_average_recall": "eval_unweighted_average_recall",
-    "eval_macro_f1": "eval_macro_f1",
+    **{f"eval_{name}": f"eval_{name}" for name, metric in COUNT_METRICS.items() if metric.in_history},
 }
 """The Trainer's name -> the column's."""
 

@@ -1,4 +1,4 @@
-"""report.html: one file with the number, what it is worth, and all that was measured; it asks nobody for anything.
+"""report.html: one self-contained page with the metrics, their intervals, the protocol and the figures.
 
 `templates/report.html` is the layout and `templates/report.css` the style; here the numbers become tables.
 """
@@ -7,32 +7,33 @@ import base64
 import io
 import json
 import math
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import soundfile
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from ser.data.audio import SAMPLE_RATE, Int16
-from ser.evaluation import metrics
-from ser.evaluation.metrics import Bin
-from ser.evaluation.mistakes import Mistake
-from ser.evaluation.subgroups import Group
-from ser.evaluation.variation import Spread
+from ser.evaluation.confident_errors import ConfidentError
+from ser.evaluation.metrics import COUNT_METRICS, PROBABILITY_METRICS, Bin
+from ser.evaluation.subgroups import Subgroup
+from ser.evaluation.variation import Variation
 from ser.files import write_text
 from ser.reports import html_text
-from ser.reports.html_text import NAMES, duration, percent, reach
+from ser.reports.html_text import duration, percent, reach
 from ser.reports.report import Report
 from ser.reports.tables import report_text
 
 FEW_RUNS = 12
-"""So many runs at most are shown unfolded."""
+"""Up to this number of runs, their table is shown unfolded."""
+HEADLINE = "unweighted_average_recall"
+"""The metric that stands first."""
 
 
 class Table(NamedTuple):
-    """A table whose cells are texts; the first of each row names the row."""
+    """A table of texts; the first cell of a row is its header."""
 
     caption: str
     header: Sequence[str]
@@ -46,24 +47,25 @@ class Picture(NamedTuple):
     description: str
 
 
-def write(folder: Path, report: Report, used: dict[str, Any], mistakes: Sequence[Mistake]) -> None:
-    """Write the page of a measured list.
+def write(folder: Path, report: Report, used: dict[str, Any], errors: Sequence[ConfidentError]) -> None:
+    """Write the page of a report.
 
     Args:
-        folder: of the report; its figures are already there, training_graph.png where something was trained.
-        report: what was measured.
-        used: what it was computed with (`ser.runs.environment`), and the `seconds` it took where they are known.
-        mistakes: those to be listened to; the page then holds recordings of the corpus.
+        folder: of the report; its figures are already there, training_graph.png only after training.
+        report: the metrics and where they come from.
+        used: the environment (`ser.runs.environment`), and `seconds` where they are known.
+        errors: the most confident ones; the page embeds their recordings.
     """
     content = {**texts(report), **tables(report), **pictures(folder, report)}
-    page = environment().get_template("report.html").render(content, used=used, mistakes=mistakes)
+    page = template_environment().get_template("report.html").render(content, used=used, errors=errors)
     write_text(folder / "report.html", page)
 
 
-def environment() -> Environment:
+def template_environment() -> Environment:
+    """Set up Jinja for the templates of reports."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,  # names of files, speakers and models may hold anything
+        autoescape=True,  # names of files, speakers and models may contain markup
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -74,54 +76,54 @@ def environment() -> Environment:
 
 def texts(report: Report) -> dict[str, Any]:
     """Return the texts and numbers of the template, by their names there."""
-    emotions = report.scored.emotions
+    emotions = report.predictions.emotions
     return {
         "report": report,
         "provenance": report.provenance,
         "identity": json.dumps(report.provenance.protocol, indent=2, ensure_ascii=False),
-        "resampling": html_text.resampling(report),
-        "clips": len(report.scored.truth),
+        "resampling": html_text.describe_intervals(report),
+        "clips": len(report.predictions.truth),
         "right": sum(report.counts[place][place] for place in range(len(emotions))),
         "labels": len(emotions),
-        "knowing_nothing": {"cross_entropy": math.log(len(emotions)), "brier_score": 1 - 1 / len(emotions)},
+        "uninformed": {"cross_entropy": math.log(len(emotions)), "brier_score": 1 - 1 / len(emotions)},
         "text": report_text(report),
     }
 
 
 def tables(report: Report) -> dict[str, Any]:
     return {
-        "spread": spread_table(report.spread) if report.spread else None,
-        "runs": runs_table(report.spread) if report.spread else None,
+        "variation": variation_table(report.variation) if report.variation else None,
+        "runs": runs_table(report.variation) if report.variation else None,
         "few_runs": FEW_RUNS,
-        "counts": counts_table(report.counts, report.scored.emotions),
-        "speakers": groups_table("speaker", report.groups["speaker"]),
-        "groups": [groups_table(field, rows) for field, rows in report.groups.items() if field != "speaker"],
+        "counts": counts_table(report.counts, report.predictions.emotions),
+        "speakers": subgroups_table("speaker", report.subgroups["speaker"]),
+        "subgroups": [subgroups_table(field, rows) for field, rows in report.subgroups.items() if field != "speaker"],
         "bins": bins_table(report.bins),
         "metrics": metrics_table(report),
     }
 
 
 def pictures(folder: Path, report: Report) -> dict[str, Picture | None]:
-    """The figures of the folder, with what they show in words."""
-    confusions = html_text.of_confusion(report.counts, report.scored.emotions)
+    """Return the figures of the folder with their descriptions."""
+    confusions = html_text.describe_confusion(report.counts, report.predictions.emotions)
     graph = folder / "training_graph.png"
     return {
         "confusion_matrix": picture(folder / "confusion_matrix.png", confusions),
-        "training_graph": picture(graph, html_text.of_training(report)) if graph.is_file() else None,
-        "speakers_figure": picture(folder / "speakers.png", html_text.of_speakers(report.groups["speaker"])),
-        "reliability": picture(folder / "reliability.png", html_text.of_reliability(report.bins)),
+        "training_graph": picture(graph, html_text.describe_training(report)) if graph.is_file() else None,
+        "speakers_figure": picture(folder / "speakers.png", html_text.describe_speakers(report.subgroups["speaker"])),
+        "reliability": picture(folder / "reliability.png", html_text.describe_reliability(report.bins)),
     }
 
 
 def picture(path: Path, description: str) -> Picture:
     content = path.read_bytes()
-    # With the size known (IHDR, the first chunk of any PNG) the text below does not jump while the page is laid out.
-    width, height = struct.unpack(">II", content[16:24])
+    with Image.open(path) as image:
+        width, height = image.size  # without it the text below would jump while the page is laid out
     return Picture(data_uri("image/png", content), width, height, description)
 
 
 def flac(samples: Int16) -> str:
-    """16 kHz samples as something that `<audio>` plays: lossless, in about half the bytes of WAV."""
+    """Encode 16 kHz samples for `<audio>`: lossless, in about half the bytes of WAV."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return data_uri("audio/flac", buffer.getvalue())
@@ -131,23 +133,24 @@ def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def spread_table(spread: Spread) -> Table | None:
-    """Mean and standard deviation; None of a single fold and seed."""
-    columns = {
-        f"over {next(iter(over.values())).number} {what}": over
-        for what, over in (("folds", spread.folds), ("seeds", spread.seeds))
-        if over
-    }
-    if not columns:
+def variation_table(variation: Variation) -> Table | None:
+    """Return mean and standard deviation; None of a single fold and seed."""
+    if not variation.axes:
         return None
+    columns = {
+        f"over {next(iter(by_metric.values())).number} {axis}": by_metric for axis, by_metric in variation.axes.items()
+    }
     rows = [
-        [NAMES[name], *(f"{100 * over[name].mean:.1f} ± {percent(over[name].deviation)}" for over in columns.values())]
-        for name in ordered(metrics.SUMMARY)
+        [
+            COUNT_METRICS[name].label,
+            *(f"{100 * of[name].mean:.1f} ± {percent(of[name].deviation)}" for of in columns.values()),
+        ]
+        for name in headline_first()
     ]
     return Table("Mean ± standard deviation", ["metric", *columns], rows)
 
 
-def runs_table(spread: Spread) -> Table:
+def runs_table(variation: Variation) -> Table:
     header = ["fold", "seed", "clips", "step", "accuracy", "UAR", "time"]
     rows = [
         [
@@ -159,17 +162,17 @@ def runs_table(spread: Spread) -> Table:
             percent(run["unweighted_average_recall"]),
             duration(run["seconds"]),
         ]
-        for run in spread.runs
+        for run in variation.runs
     ]
     return Table("Each run by itself", header, rows)
 
 
 def counts_table(counts: Sequence[Sequence[int]], emotions: Sequence[str]) -> Table:
     rows = [[emotion, *map(str, row), str(sum(row))] for emotion, row in zip(emotions, counts, strict=True)]
-    return Table("Answers by true emotion (rows) and predicted emotion (columns)", ["true", *emotions, "all"], rows)
+    return Table("Clips by true emotion (rows) and predicted emotion (columns)", ["true", *emotions, "all"], rows)
 
 
-def groups_table(field: str, groups: Sequence[Group]) -> Table:
+def subgroups_table(field: str, groups: Sequence[Subgroup]) -> Table:
     rows = [
         [group.value, str(group.clips), percent(group.accuracy), percent(group.unweighted_average_recall)]
         for group in groups
@@ -182,18 +185,19 @@ def bins_table(bins: Sequence[Bin]) -> Table:
         [f"{100 * b.low:.0f} to {100 * b.high:.0f}\u00a0%", str(b.clips), percent(b.confidence), percent(b.accuracy)]
         for b in bins
     ]
-    header = ["probability", "clips", "mean probability", "right"]
-    return Table("Right answers by the probability of the predicted emotion", header, rows)
+    header = ["probability", "clips", "mean probability", "accuracy"]
+    return Table("Accuracy by the probability of the predicted emotion", header, rows)
 
 
 def metrics_table(report: Report) -> Table:
     rows = [
-        [NAMES[name], percent(report.numbers[name]), reach(report.intervals[name])] for name in ordered(metrics.SUMMARY)
+        [COUNT_METRICS[name].label, percent(report.metrics[name]), reach(report.intervals[name])]
+        for name in headline_first()
     ]
-    rows += [[NAMES[name], f"{report.numbers[name]:.3f}", "–"] for name in metrics.OF_PROBABILITIES]
+    rows += [[metric.label, f"{report.metrics[name]:.3f}", "–"] for name, metric in PROBABILITY_METRICS.items()]
     return Table("Every metric", ["metric", "value", "95\u00a0% interval"], rows)
 
 
-def ordered(names: Sequence[str] | dict[str, Any]) -> list[str]:
-    """Metrics in the order in which the page names them."""
-    return [name for name in NAMES if name in names]
+def headline_first() -> list[str]:
+    """Return the names of `COUNT_METRICS` in the order of the page."""
+    return sorted(COUNT_METRICS, key=lambda name: name != HEADLINE)

@@ -1,26 +1,16 @@
-"""The sentences and the number formats of the page: what its pictures show, for those who do not see them."""
+"""The sentences and the number formats of the page, with a text alternative for each figure."""
 
 from collections.abc import Sequence
 from statistics import mean
 
-from ser.evaluation.intervals import RESAMPLES, Interval
+from ser.evaluation.intervals import RESAMPLES, ConfidenceInterval
 from ser.evaluation.metrics import Bin
-from ser.evaluation.subgroups import Group
+from ser.evaluation.subgroups import Subgroup
 from ser.reports.report import Report
-
-NAMES = {
-    "unweighted_average_recall": "Unweighted average recall",
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro F1",
-    "weighted_f1": "Weighted F1",
-    "cross_entropy": "Cross-entropy",
-    "expected_calibration_error": "Expected calibration error",
-    "brier_score": "Brier score",
-}
 
 
 def percent(share: float) -> str:
-    r"""A share with one decimal and a space that does not break.
+    r"""Format a share with one decimal and a non-breaking space.
 
     >>> percent(0.7194)
     '71.9\xa0%'
@@ -28,8 +18,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}\u00a0%"
 
 
-def reach(interval: Interval) -> str:
-    r"""An interval.
+def reach(interval: ConfidenceInterval) -> str:
+    r"""Format an interval.
 
     >>> reach(Interval(0.662, 0.771))
     '66.2 to 77.1\xa0%'
@@ -38,7 +28,7 @@ def reach(interval: Interval) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person reads them.
+    """Format seconds for a person.
 
     >>> duration(7.31), duration(994), duration(4000)
     ('7.3 s', '16 min 34 s', '1 h 7 min')
@@ -52,75 +42,75 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
-def resampling(report: Report) -> str:
-    """What the intervals resample, how many of them, and so what they speak of."""
+def describe_intervals(report: Report) -> str:
+    """Describe what the intervals resample, and so what they generalize to."""
     if not report.provenance.speakers_are_new:
         return (
-            f"The intervals resample the {report.units} tested clips {RESAMPLES} times: they say how far the numbers "
-            "may move with further clips of the same speakers, and nothing about other speakers."
+            f"The intervals resample the {report.units} test clips {RESAMPLES} times: they describe further clips of "
+            "the same speakers, not other speakers."
         )
     if report.units == 1:
-        return "Only one speaker is tested, which says nothing about others: the intervals leave everything open."
+        return "There is only one test speaker, from whom nothing follows for others: the intervals are 0 to 100 %."
     return (
-        f"The intervals resample the {report.units} tested speakers as wholes, {RESAMPLES} times: they say how far the "
-        "numbers may move with other speakers of this kind."
+        f"The intervals resample the {report.units} test speakers as wholes, {RESAMPLES} times: they describe other "
+        "speakers of the same kind."
     )
 
 
-def of_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
-    """The best and the worst emotion, and the most frequent mistake."""
+def describe_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
+    """Name the emotions with the highest and the lowest recall, and the most frequent confusion."""
     recalls = {
-        label: row[place] / sum(row) for place, (label, row) in enumerate(zip(labels, counts, strict=True)) if sum(row)
+        label: row[index] / sum(row) for index, (label, row) in enumerate(zip(labels, counts, strict=True)) if sum(row)
     }
     best, worst = max(recalls, key=lambda label: recalls[label]), min(recalls, key=lambda label: recalls[label])
     words = (
-        f"Confusion matrix of {sum(map(sum, counts))} answers. Found best: {best}, {percent(recalls[best])}; "
-        f"found least: {worst}, {percent(recalls[worst])}."
+        f"Confusion matrix of {sum(map(sum, counts))} predictions. Highest recall: {best}, {percent(recalls[best])}; "
+        f"lowest: {worst}, {percent(recalls[worst])}."
     )
     wrong = [
-        (count, labels[truth], labels[prediction])
+        (count, labels[truth], labels[predicted])
         for truth, row in enumerate(counts)
-        for prediction, count in enumerate(row)
-        if truth != prediction and count
+        for predicted, count in enumerate(row)
+        if truth != predicted and count
     ]
     if not wrong:
-        return f"{words} No answer is wrong."
-    count, truth_label, taken_for = max(wrong, key=lambda entry: entry[0])
-    return f"{words} The most frequent mistake: {truth_label} taken for {taken_for}, {count} times."
+        return f"{words} No prediction is wrong."
+    count, truth_label, predicted_label = max(wrong, key=lambda entry: entry[0])
+    return f"{words} Most frequent confusion: {truth_label} predicted as {predicted_label}, {count} times."
 
 
-def of_training(report: Report) -> str:
-    """Where the checkpoints were kept; the curves themselves are in history.csv."""
-    words = "Loss and accuracy against optimizer steps, of training and of the list that chose the checkpoint."
+def describe_training(report: Report) -> str:
+    """Name the steps of the selected checkpoints; the curves themselves are in history.csv."""
+    words = "Loss and accuracy by optimizer step, on the training split and on the split that selects the checkpoint."
     if report.provenance.step is not None:
-        return f"{words} Kept: the checkpoint of step {report.provenance.step}."
-    steps = sorted(run["step"] for run in report.spread.runs) if report.spread else []
-    return f"{words} Kept: checkpoints of steps {steps[0]} to {steps[-1]}, of {len(steps)} runs." if steps else words
+        return f"{words} Selected: step {report.provenance.step}."
+    steps = sorted(run["step"] for run in report.variation.runs) if report.variation else []
+    return f"{words} Selected: steps {steps[0]} to {steps[-1]}, of {len(steps)} runs." if steps else words
 
 
-def of_speakers(groups: Sequence[Group]) -> str:
-    """The mean over the speakers, the best and the worst of them."""
-    best = max(groups, key=lambda group: group.unweighted_average_recall)
-    worst = min(groups, key=lambda group: group.unweighted_average_recall)
-    if len(groups) == 1:
+def describe_speakers(speakers: Sequence[Subgroup]) -> str:
+    """Name the mean over the speakers, the best and the worst of them."""
+    best = max(speakers, key=lambda speaker: speaker.unweighted_average_recall)
+    worst = min(speakers, key=lambda speaker: speaker.unweighted_average_recall)
+    if len(speakers) == 1:
         return (
             f"Unweighted average recall of the only speaker, {best.value}: {percent(best.unweighted_average_recall)}."
         )
-    average = mean(group.unweighted_average_recall for group in groups)
+    average = mean(speaker.unweighted_average_recall for speaker in speakers)
     return (
-        f"Unweighted average recall of {len(groups)} speakers: mean {percent(average)}, from "
+        f"Unweighted average recall of {len(speakers)} speakers: mean {percent(average)}, from "
         f"{percent(worst.unweighted_average_recall)} (speaker {worst.value}) to "
         f"{percent(best.unweighted_average_recall)} (speaker {best.value})."
     )
 
 
-def of_reliability(bins: Sequence[Bin]) -> str:
-    """How sure the model is on average, how often it is right, and which is higher."""
+def describe_reliability(bins: Sequence[Bin]) -> str:
+    """Compare the mean confidence with the accuracy."""
     clips = sum(b.clips for b in bins)
     confidence = sum(b.clips * b.confidence for b in bins) / clips
     accuracy = sum(b.clips * b.accuracy for b in bins) / clips
     verdict = "over-confident" if confidence > accuracy else "under-confident"
     return (
-        f"On average the model is {percent(confidence)} sure of its answer and right in {percent(accuracy)} of the "
-        f"cases: on the whole it is {verdict}."
+        f"The mean confidence is {percent(confidence)} and the accuracy {percent(accuracy)}: on average the model is "
+        f"{verdict}."
     )

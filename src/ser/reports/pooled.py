@@ -11,9 +11,9 @@ from ser.data import manifest
 from ser.data.audit import missing_emotions
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
-from ser.evaluation.metrics import SUMMARY
-from ser.evaluation.scored import Scored
-from ser.evaluation.variation import spread
+from ser.evaluation.metrics import COUNT_METRICS
+from ser.evaluation.predictions import SplitPredictions
+from ser.evaluation.variation import measure_variation
 from ser.files import write_csv, write_json
 from ser.reports import figures, history, report
 from ser.reports.protocol_text import in_words, silence
@@ -49,19 +49,19 @@ def write(cfg: config.Train, places: Places, prepared: PreparedCorpus, splits_of
         "parameters": finished[0].used["parameters"],
         "checkpoint_bytes": finished[0].used["checkpoint_bytes"],
     }
-    measured = report.measured(scored, source, spread(rows))
-    used = write_report(folder, measured, {**environment("train"), **spent}, prepared)
+    built = report.build_report(scored, source, measure_variation(rows))
+    used = write_report(folder, built, {**environment("train"), **spent}, prepared)
     write_config(folder, cfg)
     write_json(folder / FINISHED, used)
 
 
-def pooled(finished: Sequence[Run]) -> Scored:
+def pooled(finished: Sequence[Run]) -> SplitPredictions:
     """All answers of some runs."""
-    return Scored(
-        [row for run in finished for row in run.scored.utterances],
-        finished[0].scored.emotions,
-        np.concatenate([run.scored.probabilities for run in finished]),
-        [origin(run) for run in finished for _ in run.scored.utterances],
+    return SplitPredictions(
+        [row for run in finished for row in run.predictions.utterances],
+        finished[0].predictions.emotions,
+        np.concatenate([run.predictions.probabilities for run in finished]),
+        [origin(run) for run in finished for _ in run.predictions.utterances],
     )
 
 
@@ -90,7 +90,7 @@ def provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: Seque
         in_words=" ".join(
             [
                 in_words(cfg.protocol, [*splits.values()], config.Split.test),
-                *missing_emotions([*splits.values()], config.Split.test, finished[0].scored.emotions),
+                *missing_emotions([*splits.values()], config.Split.test, finished[0].predictions.emotions),
                 *silence(cfg.audio.trim),
             ]
         ),
@@ -117,5 +117,5 @@ def row_of(run: Run) -> dict[str, Any]:
         "clips": run.report["clips"],
         "step": run.report["step"],
         "seconds": run.used["seconds"],
-        **{name: run.report[name] for name in SUMMARY},
+        **{name: run.report[name] for name in COUNT_METRICS},
     }

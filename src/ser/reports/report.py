@@ -1,53 +1,51 @@
-"""The metrics of a scored split and where they come from."""
+"""The metrics of a split and where they come from."""
 
 from dataclasses import dataclass
 
-from ser.evaluation import metrics
-from ser.evaluation.intervals import Interval, intervals
-from ser.evaluation.metrics import Bin
-from ser.evaluation.scored import Scored
-from ser.evaluation.subgroups import Group, breakdown
-from ser.evaluation.variation import Spread
+from ser.evaluation.intervals import ConfidenceInterval, bootstrap_intervals
+from ser.evaluation.metrics import PROBABILITY_METRICS, Bin, bin_by_confidence, confusion_matrix, summarize
+from ser.evaluation.predictions import SplitPredictions
+from ser.evaluation.subgroups import Subgroup, evaluate_subgroups
+from ser.evaluation.variation import Variation
 from ser.reports.provenance import Provenance
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured on a scored list."""
+    """The predictions of a split and all that is computed from them."""
 
-    scored: Scored
+    predictions: SplitPredictions
     provenance: Provenance
-    numbers: dict[str, float]
-    """`metrics.SUMMARY` and `metrics.OF_PROBABILITIES`, by name."""
-    intervals: dict[str, Interval]
-    """95 %, of those of `metrics.SUMMARY`."""
+    metrics: dict[str, float]
+    """`COUNT_METRICS` and `PROBABILITY_METRICS`, by name."""
+    intervals: dict[str, ConfidenceInterval]
+    """95 %, of `COUNT_METRICS`."""
     units: int
-    """How many speakers or clips the intervals resample."""
+    """Number of speakers or clips that the intervals resample."""
     counts: list[list[int]]
     """Confusion counts `(truth, prediction)`."""
-    groups: dict[str, list[Group]]
+    subgroups: dict[str, list[Subgroup]]
     """By speaker, gender, intensity and statement."""
     bins: list[Bin]
-    """Confidence against accuracy."""
-    spread: Spread | None
-    """Over folds and seeds, where several are pooled."""
+    """Accuracy by confidence."""
+    variation: Variation | None
+    """Over folds and seeds, where several runs are pooled."""
 
 
-def measured(scored: Scored, provenance: Provenance, spread: Spread | None = None) -> Report:
-    """Measure a list."""
-    truth, prediction, emotions = scored.truth, scored.prediction, list(scored.emotions)
-    numbers = metrics.summary(truth, prediction, emotions)
-    for name, metric in metrics.OF_PROBABILITIES.items():
-        numbers[name] = metric(truth, scored.probabilities, emotions)
-    units = [row.speaker if provenance.speakers_are_new else row.path for row in scored.utterances]
+def build_report(predictions: SplitPredictions, provenance: Provenance, variation: Variation | None = None) -> Report:
+    """Compute the metrics of a split."""
+    truth, labels, emotions = predictions.truth, predictions.labels, list(predictions.emotions)
+    counts, probabilities = confusion_matrix(truth, labels, emotions), predictions.probabilities
+    calibration = {name: metric.compute(truth, probabilities, emotions) for name, metric in PROBABILITY_METRICS.items()}
+    units = [row.speaker if provenance.speakers_are_new else row.path for row in predictions.utterances]
     return Report(
-        scored=scored,
+        predictions=predictions,
         provenance=provenance,
-        numbers=numbers,
-        intervals=intervals(truth, prediction, emotions, units),
+        metrics={**summarize(counts), **calibration},
+        intervals=bootstrap_intervals(truth, labels, emotions, units),
         units=len(set(units)),
-        counts=metrics.confusion_matrix(truth, prediction, emotions),
-        groups=breakdown(scored.utterances, prediction),
-        bins=metrics.reliability(truth, scored.probabilities, emotions),
-        spread=spread,
+        counts=counts.tolist(),
+        subgroups=evaluate_subgroups(predictions.utterances, labels),
+        bins=bin_by_confidence(truth, probabilities, emotions),
+        variation=variation,
     )

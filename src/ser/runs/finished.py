@@ -14,7 +14,7 @@ import yaml
 from ser.config.old_keys import current_settings
 from ser.data import manifest
 from ser.errors import UserError
-from ser.evaluation.scored import Scored
+from ser.evaluation.predictions import SplitPredictions
 from ser.runs.folder import CONFIG, FINISHED, PREDICTIONS, REPORT, TEST
 
 ORIGIN = ("seed", "fold")
@@ -34,7 +34,7 @@ class Run:
     """environment.json."""
     settings: dict[str, Any]
     """config.yaml, under today's keys."""
-    scored: Scored
+    predictions: SplitPredictions
 
 
 def read(folder: Path) -> Run:
@@ -68,7 +68,7 @@ def damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def scored_in(folder: Path) -> Scored:
+def scored_in(folder: Path) -> SplitPredictions:
     """The answers of predictions.csv; one that was pooled by an older version does not say which run gave which."""
     utterances = {row.path: row for row in manifest.read(folder / TEST)}
     with (folder / PREDICTIONS).open(newline="", encoding="utf-8") as file:
@@ -80,7 +80,7 @@ def scored_in(folder: Path) -> Scored:
     shares = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
     pooled = "seed" in (reader.fieldnames or ())
     origins = [(int(row["seed"]), int(row["fold"]) if row["fold"] else None) for row in rows] if pooled else None
-    return Scored([utterances[row["path"]] for row in rows], emotions, shares, origins)
+    return SplitPredictions([utterances[row["path"]] for row in rows], emotions, shares, origins)
 
 
 def is_about(report: dict[str, Any], stamp: dict[str, Any]) -> bool:

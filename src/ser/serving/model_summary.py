@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ser.corpora import CORPORA
-from ser.evaluation.intervals import Interval
+from ser.evaluation.intervals import ConfidenceInterval
 from ser.inference.predictor import Member, described
 from ser.models.hub import checkpoint_anywhere
 from ser.reports.html_text import percent, reach
@@ -64,7 +64,7 @@ def report_of(member: Member) -> dict[str, Any] | None:
 def score(report: dict[str, Any], emotions: int) -> str:
     """How often it was right in its test."""
     accuracy, recall = (
-        f"{percent(report[name])} (95\u00a0% interval {reach(Interval(*report['intervals'][name]))})"
+        f"{percent(report[name])} (95\u00a0% interval {reach(ConfidenceInterval(*report['intervals'][name]))})"
         for name in ("accuracy", "unweighted_average_recall")
     )
     return (

@@ -10,7 +10,7 @@ from jinja2 import FileSystemLoader
 
 from ser.data.audio import UnreadableAudio
 from ser.reports.figures import rate
-from ser.reports.html_report import environment
+from ser.reports.html_report import template_environment
 from ser.serving.model_summary import ModelSummary
 from ser.serving.panel import analyse
 from ser.serving.queue import RequestQueue
@@ -19,7 +19,7 @@ from ser.serving.service import PredictionService
 from ser.serving.uploads import Uploads
 
 HERE = Path(__file__).parent
-TEMPLATES = environment().overlay(loader=FileSystemLoader(HERE))
+TEMPLATES = template_environment().overlay(loader=FileSystemLoader(HERE))
 TEMPLATES.filters.update(rate=rate)
 CSS = (HERE / "page.css").read_text(encoding="utf-8")
 FONTS = ("system-ui", "Segoe UI", "Roboto", "Liberation Sans", "Arial", "sans-serif")

@@ -10,7 +10,7 @@ from transformers import Trainer, TrainingArguments, get_scheduler
 from ser import config
 from ser.config import Precision, Tracker
 from ser.errors import UserError, explained, meant
-from ser.evaluation.metrics import SUMMARY
+from ser.evaluation.metrics import COUNT_METRICS
 from ser.models.forward import device
 
 NOTHING_TRAINED = 1000
@@ -26,7 +26,7 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     """
     trainer = cfg.trainer
     if metric_unknown(trainer.metric_for_best_model):
-        choices = ", ".join(["loss", *SUMMARY])
+        choices = ", ".join(["loss", *COUNT_METRICS])
         raise UserError(f"trainer.metric_for_best_model={trainer.metric_for_best_model}: choices: {choices}")
     ours = decided(cfg, folder)
     check_additional(trainer.extra_training_args, ours)
@@ -53,7 +53,7 @@ def decided(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
         "trainer.eval_strategy": dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), strategy),
         "trainer.metric_for_best_model": {
             "metric_for_best_model": trainer.metric_for_best_model,
-            "greater_is_better": trainer.metric_for_best_model != "loss",
+            "greater_is_better": greater_is_better(trainer.metric_for_best_model),
         },
         "trainer.label_smoothing": {"label_smoothing_factor": 0.0},  # would smooth the evaluation loss too
         "trainer.precision": mixed_precision(trainer.precision),
@@ -118,8 +118,12 @@ def try_optimizer(arguments: TrainingArguments) -> None:
         get_scheduler(arguments.lr_scheduler_type, optimizer, 0, NOTHING_TRAINED, scheduler_specific_kwargs=options)
 
 
+def greater_is_better(metric: str) -> bool:
+    return metric != "loss" and COUNT_METRICS[metric].greater_is_better
+
+
 def metric_unknown(name: str) -> bool:
-    return name != "loss" and name not in SUMMARY
+    return name != "loss" and name not in COUNT_METRICS
 
 
 def mixed_precision(precision: Precision) -> dict[str, bool]:

@@ -15,7 +15,7 @@ from ser.acceleration.compilation import lengthened, step_between_lengths
 from ser.acceleration.spec_augment import draw, install, is_masked
 from ser.config import ClassWeights
 from ser.data.dataset import WaveformDataset, scoring_batches
-from ser.evaluation.metrics import cross_entropy, summary
+from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
 from ser.models.architectures import HEAD, depends_on_padding
 from ser.models.outputs import softmax
 from ser.training.alarms import OneClassAlarm
@@ -166,4 +166,7 @@ class EmotionTrainer(SavingTrainer):
 def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """The summary that chooses the checkpoint, from logits `(clips, emotions)` and class indices."""
     logits = np.asarray(prediction.predictions)
-    return summary(np.asarray(prediction.label_ids), logits.argmax(axis=-1), labels=range(logits.shape[1]))
+    counts = confusion_matrix(
+        np.asarray(prediction.label_ids).tolist(), logits.argmax(axis=-1).tolist(), range(logits.shape[1])
+    )
+    return summarize(counts)
