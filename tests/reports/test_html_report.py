@@ -192,11 +192,11 @@ def test_a_clip_that_several_models_get_wrong_is_listed_once():
     assert rank_errors_by_confidence(scored) == [1, 2]
 
 
-def test_a_perfect_list_has_a_page_too(written):
+def test_a_perfect_split_has_a_page_too(written):
     rows = answers().utterances
     scored = report.SplitPredictions(rows, EMOTIONS, metrics.one_hot([row.emotion for row in rows], EMOTIONS))
     text = words(written(scored, recordings=heard(scored)))
-    assert "No answer is wrong." in text
+    assert "No prediction is wrong." in text
     assert "100.0 %" in text
 
 

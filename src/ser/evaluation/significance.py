@@ -17,7 +17,7 @@ def mcnemar_test(right_a: Sequence[bool], right_b: Sequence[bool]) -> float:
         right_a: whether the first run is right, for each clip.
         right_b: the same clips, of the second run.
 
-    >>> mcnemar([True] * 6 + [True, False], [False] * 6 + [True, False])
+    >>> mcnemar_test([True] * 6 + [True, False], [False] * 6 + [True, False])
     0.03125
     """
     first, second = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
@@ -39,7 +39,7 @@ def permutation_test(right_a: Sequence[Any], right_b: Sequence[Any], units: Sequ
         right_b: the same clips, of the second run.
         units: the speaker of each clip.
 
-    >>> by_unit([True] * 8, [False] * 8, list("aabbccdd"))
+    >>> permutation_test([True] * 8, [False] * 8, list("aabbccdd"))
     0.125
     """
     difference = np.asarray(right_a, dtype=float) - np.asarray(right_b, dtype=float)
@@ -63,7 +63,7 @@ def adjust_holm(values: Sequence[float]) -> list[float]:
 
     Holm 1979, Scandinavian Journal of Statistics 6.
 
-    >>> holm([0.01, 0.04, 0.03])
+    >>> adjust_holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
     adjusted, highest = [0.0] * len(values), 0.0

@@ -21,7 +21,7 @@ def percent(share: float) -> str:
 def reach(interval: ConfidenceInterval) -> str:
     r"""Format an interval.
 
-    >>> reach(Interval(0.662, 0.771))
+    >>> reach(ConfidenceInterval(0.662, 0.771))
     '66.2 to 77.1\xa0%'
     """
     return f"{100 * interval.low:.1f} to {percent(interval.high)}"
