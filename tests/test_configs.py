@@ -1,8 +1,10 @@
+import tempfile
 from pathlib import Path
 
 import pytest
 import transformers
 from conftest import composed
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
@@ -11,7 +13,7 @@ from ser.config import Interval
 
 FILES = sorted(path for path in Path(CONFIGS).rglob("*.yaml") if not path.stem.startswith("_"))
 OPTIONS = [path.relative_to(CONFIGS).with_suffix("").as_posix() for path in FILES if path.parent != Path(CONFIGS)]
-COMMANDS = sorted(path.stem for path in Path(CONFIGS).glob("*.yaml"))
+COMMANDS = sorted(path.stem for path in FILES if path.parent == Path(CONFIGS))
 
 
 def test_every_known_config_is_found():
@@ -57,21 +59,36 @@ def test_every_config_opens_with_the_command_that_uses_it(path):
     assert any(line.startswith("# ser ") for line in lines[:2])
 
 
-def test_a_base_is_no_model_by_itself():
-    with pytest.raises(MissingMandatoryValue, match="name"):
-        _ = composed("train", "model=_base").model.name
+@pytest.mark.parametrize(("group", "key"), [("model", "name"), ("trainer", "num_train_epochs")])
+def test_a_base_is_no_choice_by_itself(group, key):
+    with pytest.raises(MissingMandatoryValue, match=key):
+        _ = getattr(getattr(composed("train", f"{group}=_base"), group), key)
 
 
-def test_a_model_file_shows_only_what_is_particular_to_the_model():
-    base = OmegaConf.to_container(OmegaConf.load(Path(CONFIGS) / "model" / "_base.yaml"))
-    for option in (option for option in OPTIONS if option.startswith("model/")):
+@pytest.mark.parametrize("group", ["model", "trainer"])
+def test_a_file_of_a_group_shows_only_what_is_particular_to_it(group):
+    base = OmegaConf.to_container(OmegaConf.load(Path(CONFIGS) / group / "_base.yaml"))
+    for option in (option for option in OPTIONS if option.startswith(f"{group}/")):
         own = OmegaConf.to_container(OmegaConf.load(Path(CONFIGS) / f"{option}.yaml"))
         repeated = [
             key
             for key in own.keys() & base.keys()
             if own[key] == base[key] and key not in ("encoder_config", "pretrained")
         ]
+        if not own["defaults"][0].startswith("_"):  # a variant of another file may go back to the base
+            continue
         assert not repeated, option
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_hydra_writes_nothing_of_its_own(command):
+    own = OmegaConf.load(Path(CONFIGS) / f"{command}.yaml")
+    assert "hydra" not in own  # it stands once, in _base
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        hydra = compose(command, return_hydra_config=True).hydra
+    assert hydra.output_subdir is None
+    assert (hydra.run.dir, hydra.job_logging.root, hydra.hydra_logging.root) == (".", None, None)
+    assert Path(hydra.sweep.dir).parent == Path(tempfile.gettempdir())
 
 
 def test_the_default_is_table_ii_of_the_paper():
