@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,16 +14,14 @@ from hydra import compose, initialize_config_dir
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import IntervalStrategy
 
-from ser.acceleration.attention import attending
-from ser.acceleration.fast_dropout import quick_dropout
+from ser.acceleration.accelerated import accelerated
 from ser.apps import CONFIGS, SCHEMAS, checked
-from ser.commands.train import graphs
 from ser.data.prepared_corpus import open_or_prepare
 from ser.data.protocols import split_corpus
 from ser.models import checkpoint, freezing
 from ser.training.arguments import training_arguments
 from ser.training.clock import Clock
-from ser.training.datasets import inputs, on_gpu
+from ser.training.datasets import inputs
 from ser.training.effort import peak_memory
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
@@ -91,19 +90,17 @@ def steps(
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     window, clock = Window(number, begin, end), Clock()
-    with tempfile.TemporaryDirectory(dir=os.environ.get("SER_STEPS")) as folder:
-        trainer = trainer_of(cfg, Path(folder), [window, clock])
-        quick = quick_dropout(cfg.trainer.quick_dropout and not cfg.trainer.compile, trainer.model.device)
-        bf16, model = trainer.args.bf16, trainer.model
-        with attending(model, cfg.trainer.attention, bf16), graphs(model, cfg.trainer), quick, trainer.writer:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SER_STEPS")) as folder, ExitStack() as stack:
+        trainer = trainer_of(cfg, Path(folder), [window, clock], stack)
+        with trainer.writer:
             Trainer.train(trainer)  # ours would read back the best weights: nothing is evaluated here
     batch = trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps
     waited = clock.phases["checkpoints"]
     return Steps((window.seconds - waited) / number, batch, waited, peak_memory())
 
 
-def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback]) -> EmotionTrainer:
-    """The trainer as `ser train` makes it."""
+def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback], stack: ExitStack) -> EmotionTrainer:
+    """Make the trainer as `ser train` does, inside the context that accelerates it."""
     prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     splits = split_corpus(prepared.utterances, cfg.protocol)
     set_seed(cfg.seed)
@@ -112,8 +109,7 @@ def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback]) -> Emot
     arguments = training_arguments(cfg, folder)
     arguments.eval_strategy = IntervalStrategy.NO
     read = inputs(cfg, classifier, extractor, prepared, splits, arguments, Clock())
-    if cfg.trainer.dataset_on_gpu:
-        read = on_gpu(read, arguments)
+    read = stack.enter_context(accelerated(classifier, cfg.trainer, arguments, read))
     trainer = EmotionTrainer(
         model=classifier, args=arguments, data_collator=read.collator, train_dataset=read.train,
         eval_dataset=read.selection_split, compute_metrics=validation_metrics, callbacks=callbacks, options=cfg.trainer,

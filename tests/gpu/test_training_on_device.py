@@ -10,11 +10,10 @@ from helpers.tiny_trainers import SHAPE, AtStep, Watched, equal, ready, weights_
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from ser.acceleration import compilation
+from ser.acceleration import compilation, gpu_dataset
 from ser.acceleration.attention import MASKED
 from ser.commands.train import train
 from ser.errors import UserError
-from ser.training import datasets
 from ser.training.trainer import EmotionTrainer
 
 QUICK = (
@@ -50,14 +49,14 @@ def of_history(folder):
     return [float(row[name]) for row in rows for name in ("train_loss", "eval_loss") if row[name]]
 
 
-def test_resident_clips_give_the_losses_of_mapped_ones(device, data, tmp_path, monkeypatch):
+def test_clips_on_the_gpu_give_the_losses_of_mapped_ones(device, data, tmp_path, monkeypatch):
     mapped = losses(data, tmp_path / "mapped", *NO_DROPOUT)
     if device.type == "cpu":  # where `ser` would leave them in the memory map
-        monkeypatch.setattr(datasets, "not_resident", lambda *_: "")
-        monkeypatch.setattr(datasets, "fits", lambda *_: True)
-    resident = losses(data, tmp_path / "resident", *NO_DROPOUT, "trainer.dataset_on_gpu=true")
-    assert "memory map" not in (tmp_path / "resident" / "run.log").read_text()
-    assert resident == pytest.approx(mapped, rel=NEAR[device.type])
+        monkeypatch.setattr(gpu_dataset, "reason_not_on_gpu", lambda *_: "")
+        monkeypatch.setattr(gpu_dataset, "fits", lambda *_: True)
+    moved = losses(data, tmp_path / "moved", *NO_DROPOUT, "trainer.dataset_on_gpu=true")
+    assert "memory map" not in (tmp_path / "moved" / "run.log").read_text()
+    assert moved == pytest.approx(mapped, rel=NEAR[device.type])
 
 
 def test_the_cached_cnn_gives_the_losses_of_the_one_that_is_run(device, data, tmp_path):

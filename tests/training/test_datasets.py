@@ -1,22 +1,16 @@
 import csv
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import composed
 from safetensors.torch import load_file
-from transformers import set_seed
 
-from ser.acceleration import feature_cache, frozen_cnn, frozen_layers
-from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
+from ser.acceleration import frozen_cnn, frozen_layers
 from ser.commands.train import train
 from ser.corpora.ravdess import EMOTIONS
-from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset
 from ser.models import checkpoint, freezing
-from ser.training.arguments import training_arguments
-from ser.training.datasets import Inputs, fits, frozen_part, not_resident, resident, stored
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.datasets import frozen_part
 
 QUICK = (
     "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=4", "trainer.eval_strategy=steps",
@@ -125,76 +119,3 @@ def test_the_cache_reaches_as_far_up_as_the_encoder_is_frozen(options, expected,
 
 def test_batches_of_like_length_are_another_order_of_the_same_clips(data, tmp_path):
     assert losses(data, tmp_path / "bucketed", "trainer.bucket_by_length=true") != losses(data, tmp_path / "plain")
-
-
-def masked_encoder():
-    """The tiny encoder with a frozen CNN and SpecAugment, and its preprocessing."""
-    model = composed("train", "model=tiny", "model.freeze=cnn").model
-    model.encoder_config.update(apply_spec_augment=True, mask_time_prob=0.5, mask_time_length=2)
-    set_seed(0)
-    classifier, extractor = checkpoint.build(model, EMOTIONS)
-    freezing.adapt(classifier, model)
-    return classifier, extractor
-
-
-def from_files(prepared, tmp_path, cached):
-    """Two lists of the toy corpus, as waveforms or as frames, and a model that takes both."""
-    splits = [WaveformDataset(prepared, prepared.utterances[start::20], trim=False) for start in (0, 1)]
-    if not cached:
-        return Inputs(*splits, WaveformCollator(True))
-    everything = WaveformDataset(prepared, prepared.utterances, trim=False)
-    cache = feature_cache.build(*masked_encoder(), everything, tmp_path / "features", torch.float32)
-    return Inputs(*(CachedFeatureDataset(cache, clips) for clips in splits), CachedFeatureCollator(cache))
-
-
-def history(read, tmp_path, bucketed):
-    """The losses of a short run."""
-    steps = [f"trainer.{name}=3" for name in ("eval_steps", "save_steps")]
-    cfg = composed(
-        "train", "tracking=none", "trainer=fast", "trainer.precision=fp32", "trainer.max_steps=6",
-        "trainer.logging_steps=1", f"trainer.bucket_by_length={bucketed}", *steps,
-    )  # fmt: skip
-    classifier, _ = masked_encoder()
-    frozen_cnn.install(classifier)  # waveforms go through the CNN as before
-    set_seed(0)
-    trainer = EmotionTrainer(
-        model=classifier, args=training_arguments(cfg, tmp_path), data_collator=read.collator, train_dataset=read.train,
-        eval_dataset=read.selection_split, compute_metrics=validation_metrics, options=cfg.trainer,
-    )  # fmt: skip
-    trainer.train()
-    return [entry[name] for entry in trainer.state.log_history for name in ("loss", "eval_loss") if name in entry]
-
-
-@pytest.mark.parametrize("bucketed", ["true", "false"])
-@pytest.mark.parametrize("cached", [True, False], ids=["frames", "audio"])
-def test_a_run_on_resident_clips_is_the_run_on_the_files(cached, bucketed, prepared, tmp_path):
-    read = from_files(prepared, tmp_path, cached)
-    losses = [
-        history(splits, tmp_path / str(number), bucketed)
-        for number, splits in enumerate((read, resident(read, stored(read))))
-    ]
-    assert len(losses[0]) == 8
-    assert losses[0] == (losses[1] if cached else pytest.approx(losses[1], rel=1e-4))
-
-
-@pytest.mark.parametrize(
-    ("device", "collator", "workers", "reason"),
-    [
-        ("cpu", WaveformCollator(True), 0, "there is no GPU"),
-        ("cuda", ExtractorCollator(None), 0, "the features of this encoder"),
-        ("cuda", WaveformCollator(True), 2, "trainer.extra_training_args.dataloader_num_workers"),
-        ("cuda", WaveformCollator(True), 0, ""),
-    ],
-)
-def test_clips_lie_on_a_gpu_that_can_make_their_batches(device, collator, workers, reason):
-    arguments = SimpleNamespace(device=torch.device(device), dataloader_num_workers=workers)
-    found = not_resident(collator, arguments)
-    assert found.startswith(reason)
-    assert bool(found) == bool(reason)
-
-
-@pytest.mark.parametrize("free", [4.2, 3.8])
-def test_clips_take_no_more_than_a_quarter_of_the_free_memory(free, prepared, tmp_path, monkeypatch):
-    store = stored(from_files(prepared, tmp_path, cached=False))
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free * store.rows.nbytes), 0))
-    assert fits(store, torch.device("cuda")) == (free > 4)

@@ -8,6 +8,7 @@ than Python orders them; a compiled graph orders fewer. On a CPU there is nothin
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -79,6 +80,15 @@ def lengthened(
     }
 
 
+def compiled_or_plain(
+    encoder: Any, fast: Any, batch_size: int, hidden_states: torch.Tensor, *args: Any, **kwargs: Any
+) -> Any:
+    """Run the compiled graph for whole batches of training, the plain code for anything else."""
+    if encoder.training and len(hidden_states) == batch_size:
+        return fast(hidden_states, *args, **kwargs)
+    return type(encoder).forward(encoder, hidden_states, *args, **kwargs)
+
+
 @contextmanager
 def compiled(classifier: PreTrainedModel, batch_size: int, backend: Any) -> Iterator[None]:
     """Compute whole batches of training by compiled graphs, anything else as before: the layers, without the CNN.
@@ -89,14 +99,9 @@ def compiled(classifier: PreTrainedModel, batch_size: int, backend: Any) -> Iter
     if classifier.device.type == "cpu":
         log.info("trainer.compile: on a CPU compiled graphs are slower than the plain code")
     encoder: Any = classifier.base_model.encoder
-    plain = encoder.forward
-    fast = torch.compile(plain, fullgraph=True, dynamic=False, backend=backend)
-
-    def forward(hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        whole = encoder.training and len(hidden_states) == batch_size
-        return (fast if whole else plain)(hidden_states, *args, **kwargs)
-
-    encoder.forward = forward
+    fast = torch.compile(encoder.forward, fullgraph=True, dynamic=False, backend=backend)
+    # A partial rather than a closure: a deep copy of the encoder then calls itself.
+    encoder.forward = partial(compiled_or_plain, encoder, fast, batch_size)
     try:
         yield
     finally:

@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,8 @@ from rich.progress import Progress
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback, set_seed
 
 from ser import config, console
-from ser.acceleration import compilation
-from ser.acceleration.attention import attending
+from ser.acceleration.accelerated import accelerated
 from ser.acceleration.cpu_backend import faster_float32
-from ser.acceleration.fast_dropout import quick_dropout
 from ser.acceleration.flops import flops_of_a_clip
 from ser.corpora import CORPORA
 from ser.data import audit
@@ -47,7 +44,7 @@ from ser.training.alarms import EvaluationAtEnd, LossAlarm, warn_of_missing_clas
 from ser.training.arguments import training_arguments
 from ser.training.callbacks import Terminal
 from ser.training.clock import Clock
-from ser.training.datasets import inputs, on_gpu
+from ser.training.datasets import inputs
 from ser.training.effort import Effort, reset_peak_memory
 from ser.training.guard import guard_trackers
 from ser.training.trainer import EmotionTrainer, validation_metrics
@@ -137,20 +134,20 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
     adaptation = freezing.adapt(classifier, cfg.model)
-    if cfg.trainer.compile:
-        compilation.check(classifier)
     parameters = count_parameters(classifier)
     checkpoint_folders.check_space(folder, parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
     arguments = training_arguments(cfg, folder)
     clock, audio = Clock(), sum(row.duration for row in splits.train)
     read = inputs(cfg, classifier, extractor, prepared, splits, arguments, clock)
-    if cfg.trainer.dataset_on_gpu:
-        read = on_gpu(read, arguments)
-    flops = flops_of_a_clip(classifier, read.train, read.collator)
     # Every checkpoint-N says what it is; the step is written when it is saved.
     setattr(classifier.config, checkpoint.STAMP, {**stamp(cfg, splits, 0), checkpoint.ON_THE_WAY: True})
-    effort = Effort(len(splits.train), audio, clock, parameters, flops)
-    with tracking.tracked(cfg.tracking, folder, plain(asdict(cfg))), console.bar() as bar:
+    with (
+        accelerated(classifier, cfg.trainer, arguments, read) as read,
+        tracking.tracked(cfg.tracking, folder, plain(asdict(cfg))),
+        console.bar() as bar,
+    ):
+        flops = flops_of_a_clip(classifier, read.train, read.collator)
+        effort = Effort(len(splits.train), audio, clock, parameters, flops)
         trainer = EmotionTrainer(
             model=classifier,
             args=arguments,
@@ -162,10 +159,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
             processing_class=extractor,
             options=cfg.trainer,
         )
-        # A compiled graph draws its dropouts inside.
-        quick = quick_dropout(cfg.trainer.quick_dropout and not cfg.trainer.compile, classifier.device)
-        with attending(classifier, cfg.trainer.attention, arguments.bf16), graphs(classifier, cfg.trainer), quick:
-            fit(trainer, folder, cfg)
+        fit(trainer, folder, cfg)
     # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
     classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
     classifier = freezing.merged(classifier, adaptation)
@@ -202,13 +196,6 @@ def callbacks(trainer: config.Trainer, effort: Effort, bar: Progress) -> list[Tr
     stopping = [] if patience is None else [EarlyStoppingCallback(early_stopping_patience=patience)]
     terminal = Terminal(bar, effort.clips, effort.audio)
     return [LossAlarm(), EvaluationAtEnd(), effort.clock, terminal, *stopping]
-
-
-def graphs(classifier: PreTrainedModel, trainer: config.Trainer) -> AbstractContextManager[None]:
-    """The compiled encoder, where one is asked for."""
-    if not trainer.compile:
-        return nullcontext()
-    return compilation.compiled(classifier, trainer.per_device_train_batch_size, backend="inductor")
 
 
 def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:

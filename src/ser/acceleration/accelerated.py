@@ -1,0 +1,51 @@
+"""The one entry point of this room for training: everything that makes a run faster and leaves its result alone.
+
+`trainer.cache_features` decides what the datasets are, so `ser.training.datasets` reads it.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from transformers import PreTrainedModel, TrainingArguments
+
+from ser.acceleration import compilation
+from ser.acceleration.attention import attending
+from ser.acceleration.fast_dropout import quick_dropout
+from ser.acceleration.gpu_dataset import Inputs, move_to_gpu
+from ser.config import Trainer
+
+
+@contextmanager
+def accelerated(
+    classifier: PreTrainedModel, options: Trainer, arguments: TrainingArguments, inputs: Inputs
+) -> Iterator[Inputs]:
+    """Accelerate training inside the context; afterwards the classifier computes as it did before.
+
+    Covers `trainer.dataset_on_gpu`, `attention`, `quick_dropout` and `compile`. Create the trainer inside the context:
+    the classifier is on the device that trains, and `arguments` suit the inputs.
+
+    Args:
+        classifier: the model that is trained.
+        options: the switches.
+        arguments: of the Trainer; their data loader is changed where batches are made on the GPU.
+        inputs: the datasets and the collator on the CPU.
+
+    Yields:
+        The datasets and the collator to train with.
+
+    Raises:
+        UserError: the encoder cannot be compiled.
+    """
+    if options.compile:
+        compilation.check(classifier)
+    classifier.to(arguments.device)
+    if options.dataset_on_gpu:
+        inputs = move_to_gpu(inputs, arguments)
+    with ExitStack() as stack:
+        stack.enter_context(attending(classifier, options.attention, arguments.bf16))
+        if options.compile:
+            batch_size = options.per_device_train_batch_size
+            stack.enter_context(compilation.compiled(classifier, batch_size, backend="inductor"))
+        # A compiled graph draws its dropouts inside.
+        stack.enter_context(quick_dropout(options.quick_dropout and not options.compile, classifier.device))
+        yield inputs
