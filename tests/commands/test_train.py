@@ -45,8 +45,8 @@ def test_the_run_folder_holds_what_the_contract_says(finished):
 
 def test_the_report_says_who_was_heard_and_where_the_checkpoint_was_chosen(finished):
     text = (finished / "classification_report.txt").read_text()
-    assert "24 of these 24 speakers also speak in the training list" in text
-    assert "The checkpoint was chosen on this very list" in text
+    assert "24 of 24 test speakers also occur in the training split" in text
+    assert "The checkpoint was selected on this same split" in text
 
 
 def test_the_checkpoint_says_what_it_was_trained_on(finished):
@@ -153,7 +153,7 @@ def test_a_checkpoint_on_the_way_is_one_that_can_be_used_and_says_its_step(finis
     assert report["step"] == int(step)
     text = (tmp_path / "out" / "classification_report.txt").read_text()
     assert "no split has chosen them" in text
-    assert "was chosen on" not in text
+    assert "was selected on" not in text
 
 
 def without_seconds(folder):
@@ -266,7 +266,7 @@ def test_a_speaker_independent_run_is_chosen_on_its_validation_list(data_dir, tm
     }
     assert speakers["test"] == {"4", "10", "12", "14"}
     assert not speakers["train"] & (speakers["validation"] | speakers["test"])
-    assert "None of these speakers is heard in training." in (folder / "report.html").read_text()
+    assert "Speaker-independent: no test speaker occurs in the training split." in (folder / "report.html").read_text()
     rows = list(csv.DictReader((folder / "history.csv").open()))
     assert {row["evaluated_on"] for row in rows} == {"validation"}
 

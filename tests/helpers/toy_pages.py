@@ -31,10 +31,10 @@ PROVENANCE = provenance.Provenance(
     description="RAVDESS, speech part (CC BY-NC-SA 4.0)",
     synthetic=False,
     protocol={"name": "emobox", "fold": 2, "seed": 0, "test_sha256": "ab12"},
-    scored_on="test",
-    in_words="None of these speakers is heard in training.",
+    split="test",
+    protocol_text="Speaker-independent: no test speaker occurs in the training split.",
     leaks=[],
-    speakers_are_new=True,
+    speaker_independent=True,
     model="tiny",
     seed=0,
     step=300,
@@ -100,7 +100,9 @@ def write_hostile(folder):
     """A page on which everything that a user may name tries to be more than a name."""
     scored = answers(2, "{0}-{1}" + HOSTILE, ["angry", "<b>sad</b>"])
     scored = replace(scored, probabilities=1 - scored.probabilities)  # mostly mistakes
-    source = replace(PROVENANCE, description=HOSTILE, model=HOSTILE, in_words=HOSTILE, leaks=[HOSTILE], synthetic=True)
+    source = replace(
+        PROVENANCE, description=HOSTILE, model=HOSTILE, protocol_text=HOSTILE, leaks=[HOSTILE], synthetic=True
+    )
     measured = report.build_report(scored, source)
     tables.write(folder, measured)
     html_report.write(folder, measured, {**USED, "command": HOSTILE}, heard(scored))

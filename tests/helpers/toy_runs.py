@@ -32,8 +32,8 @@ def toy_run(
         shares[place, truth if generator.random() < hits else (truth + 1) % 8] = 3
     source = provenance.Provenance(
         corpus="ravdess", description="RAVDESS", synthetic=False,
-        protocol={"name": protocol, "fold": None, "seed": 0, "test_sha256": lists}, scored_on="test",
-        in_words="Words.", leaks=[], speakers_are_new=new, model=model, seed=seed, step=600,
+        protocol={"name": protocol, "fold": None, "seed": 0, "test_sha256": lists}, split="test",
+        protocol_text="Words.", leaks=[], speaker_independent=new, model=model, seed=seed, step=600,
     )  # fmt: skip
     scored = report.SplitPredictions(answers, EMOTIONS, shares / shares.sum(axis=1, keepdims=True))
     tables.write_tables(folder, report.build_report(scored, source))

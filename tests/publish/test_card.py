@@ -70,8 +70,8 @@ def test_the_index_of_results_survives_the_clients_own_reading(run, stamp):
 
 def test_the_card_says_what_the_report_page_says(run, stamp):
     text = html(card(run, stamp, "anna/model", carries_code=False))
-    assert "24 of these 24 speakers also speak in the training list" in text
-    assert "The checkpoint was chosen on this very list, which makes the number optimistic" in text
+    assert "24 of 24 test speakers also occur in the training split" in text
+    assert "The checkpoint was selected on this same split, which makes the metrics optimistic" in text
     assert "further clips of the same speakers, not other speakers" in text
     assert "CC BY-NC-SA 4.0" in text
     assert f"<td>{100 * run.report['accuracy']:.1f} %</td>" in text

@@ -64,15 +64,15 @@ def test_the_numbers_of_a_cell_can_be_read_on_any_shade():
 def test_one_run_is_drawn_with_the_step_of_its_checkpoint():
     figure = figures.training_figure([history()], [20], "validation", "title")
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
-    assert legend(figure) == ["training", "validation list", "checkpoint kept (step 20)"]
+    assert legend(figure) == ["training split", "validation split", "selected checkpoint (step 20)"]
     curves = [list(map(list, line.get_data())) for line in figure.axes[1].get_lines()[:2]]
     assert curves == [[[10, 20], [0.2, 0.5]], [[20, 40], [0.4, 0.8]]]
 
 
 def test_several_runs_share_one_legend_and_mark_each_checkpoint_on_its_curve():
     figure = figures.training_figure([history(0.8), history(0.7), history(0.6)], [40, 20, 40], "test", "title")
-    assert legend(figure) == ["training", "test list", "checkpoint kept"]
-    marks = [line.get_data() for line in figure.axes[1].get_lines() if line.get_label() == "checkpoint kept"]
+    assert legend(figure) == ["training split", "test split", "selected checkpoint"]
+    marks = [line.get_data() for line in figure.axes[1].get_lines() if line.get_label() == "selected checkpoint"]
     assert [(x[0], y[0]) for x, y in marks] == [(40, 0.8), (20, 0.4), (40, 0.6)]
     assert "3 runs" in figure.axes[1].get_xlabel()
 
@@ -80,7 +80,7 @@ def test_several_runs_share_one_legend_and_mark_each_checkpoint_on_its_curve():
 def test_a_run_that_was_never_evaluated_is_drawn_without_that_curve():
     rows = [row for row in history() if row["eval_loss"] is None]
     figure = figures.training_figure([rows], [10], "validation", "title")
-    assert legend(figure) == ["training", "checkpoint kept (step 10)"]
+    assert legend(figure) == ["training split", "selected checkpoint (step 10)"]
 
 
 @pytest.mark.parametrize("number", [4, 24])

@@ -51,13 +51,13 @@ def test_the_headline_has_both_numbers_with_their_intervals_and_what_they_are_ab
     for name in ("unweighted_average_recall", "accuracy"):
         low, high = measured.intervals[name]
         assert f"{100 * measured.metrics[name]:.1f} % 95 % interval {100 * low:.1f} to {100 * high:.1f} %" in headline
-    assert "None of these speakers is heard in training." in headline
+    assert "Speaker-independent: no test speaker occurs in the training split." in headline
     assert "resample the 24 test speakers as wholes" in headline
     assert "chance is 12.5 %" in headline
 
 
 def test_where_speakers_are_known_the_page_says_that_clips_are_resampled(written):
-    html = written(provenance=replace(PROVENANCE, speakers_are_new=False))
+    html = written(provenance=replace(PROVENANCE, speaker_independent=False))
     assert "resample the 384 test clips" in words(html)
     assert "not other speakers" in words(html)
 

@@ -27,10 +27,10 @@ def provenance(synthetic=False, new=True):
         description="SYNTHETIC <corpus>" if synthetic else "RAVDESS",
         synthetic=synthetic,
         protocol={"name": "emobox", "fold": 2, "seed": 0, "test_sha256": "ab"},
-        scored_on="test",
-        in_words="None of these speakers is heard in training.",
+        split="test",
+        protocol_text="Speaker-independent: no test speaker occurs in the training split.",
         leaks=["Leak: 0.wav (test) and 9.wav (train) are the same recording."],
-        speakers_are_new=new,
+        speaker_independent=new,
         model="tiny",
         seed=0,
         step=300,
@@ -50,7 +50,7 @@ def test_the_text_report_is_scikit_learns_with_its_provenance_below(scored, tmp_
     tables.write(tmp_path, measured)
     text = (tmp_path / "classification_report.txt").read_text()
     assert text.startswith(classification_report(scored.truth, scored.labels, labels=EMOTIONS, zero_division=0))
-    assert "None of these speakers is heard in training." in text
+    assert "Speaker-independent: no test speaker occurs in the training split." in text
     assert f"unweighted average recall {measured.metrics['unweighted_average_recall']:.3f} (95 % interval" in text
     assert "Leak: 0.wav (test) and 9.wav (train) are the same recording." in text
 

@@ -8,6 +8,7 @@ from ser.corpora import ravdess
 from ser.reports import provenance
 from ser.serving.model_summary import summarise
 
+INDEPENDENT = "Speaker-independent: no test speaker occurs in the training split."
 EMOTIONS = ["angry", "calm", "sad", "happy"]
 IDENTITY = {"name": "emobox", "fold": 2, "seed": 0, "test_sha256": "ab12"}
 STAMP = {"corpus": "ravdess", "model": "tiny", "identity": IDENTITY, "step": 300}
@@ -16,13 +17,13 @@ STAMP = {"corpus": "ravdess", "model": "tiny", "identity": IDENTITY, "step": 300
 def member(folder, stamp=STAMP, **differences):
     """A checkpoint in its run folder, with a report that says what it is told to."""
     source = provenance.Provenance(
-        corpus="ravdess", description="RAVDESS", synthetic=False, protocol=IDENTITY, scored_on="test",
-        in_words="None of these speakers is heard in training.", leaks=[], speakers_are_new=True, model="tiny", seed=0,
+        corpus="ravdess", description="RAVDESS", synthetic=False, protocol=IDENTITY, split="test",
+        protocol_text=INDEPENDENT, leaks=[], speaker_independent=True, model="tiny", seed=0,
         step=300,
     )  # fmt: skip
     numbers = {"accuracy": 0.5, "unweighted_average_recall": 0.4}
     intervals = {"accuracy": [0.41, 0.59], "unweighted_average_recall": [0.3, 0.5]}
-    content = {**vars(source), "clips": 96, **numbers, "intervals": intervals, **differences}
+    content = {**source.to_report(), "clips": 96, **numbers, "intervals": intervals, **differences}
     (folder / "checkpoint").mkdir()
     (folder / "classification_report.json").write_text(json.dumps(content))
     return SimpleNamespace(name=str(folder), stamp=stamp, labels=EMOTIONS)
@@ -30,7 +31,7 @@ def member(folder, stamp=STAMP, **differences):
 
 def test_the_score_stands_with_its_interval_its_protocol_and_what_guessing_gives(tmp_path):
     found = summarise(member(tmp_path))
-    assert found.title == "tiny on ravdess, protocol emobox fold 2, seed 0, step 300, test list"
+    assert found.title == "tiny on ravdess, protocol emobox fold 2, seed 0, step 300, test split"
     assert found.score.replace("\u00a0", " ") == (
         "On the test list of 96 recordings it was right in 50.0 % (95 % interval 41.0 to 59.0 %). With every emotion "
         "counting the same (unweighted average recall): 40.0 % (95 % interval 30.0 to 50.0 %); guessing would give "
@@ -39,7 +40,7 @@ def test_the_score_stands_with_its_interval_its_protocol_and_what_guessing_gives
     assert found.warnings == []
     assert found.sentences == [
         f"It learned from {ravdess.VOICES}.",
-        "None of these speakers is heard in training.",
+        INDEPENDENT,
     ]
 
 

@@ -12,7 +12,7 @@ from ser.models import checkpoint
 from ser.models.hub import checkpoint_folder
 from ser.out_of_memory import explaining_out_of_memory
 from ser.reports import report
-from ser.reports.provenance import provenance_of
+from ser.reports.provenance import build_provenance
 from ser.reports.write import write_report
 from ser.runs.environment import environment
 from ser.runs.folder import REPORT, RunFolder
@@ -44,7 +44,7 @@ def evaluate(cfg: config.Evaluate) -> None:
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
         scored = score(classifier, collator_for(extractor), prepared, rows, checkpoint.audio_of(stamp), cfg.batch_size)
-    measured = report.build_report(scored, provenance_of(protocol, splits, cfg.split, stamp, prepared))
+    measured = report.build_report(scored, build_provenance(protocol, splits, cfg.split, stamp, prepared))
     with locked(target):
         write_report(target, measured, environment("evaluate"), prepared)
     console.print_report(target)

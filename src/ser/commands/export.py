@@ -32,7 +32,7 @@ from ser.models.architectures import depends_on_padding
 from ser.models.checkpoint import Opened, audio_of
 from ser.models.forward import Answer
 from ser.models.hub import checkpoint_anywhere, is_hub_name, weights
-from ser.reports.provenance import Provenance, provenance_of
+from ser.reports.provenance import Provenance, build_provenance
 from ser.runs.environment import environment
 from ser.runs.trained_data import default_data_dir, folder_beside, trained_data
 
@@ -146,7 +146,7 @@ def test_list(cfg: config.Export, folder: Path, model: Opened) -> TestList | Non
         return None
     protocol, prepared, splits = trained_data(model.stamp, folder, cfg.root, cfg.data_dir)
     checkpoint.check_labels(folder, model.labels, prepared.emotions)
-    source = provenance_of(protocol, splits, config.Split.test, model.stamp, prepared)
+    source = build_provenance(protocol, splits, config.Split.test, model.stamp, prepared)
     return TestList(prepared, splits, source, model, cfg.batch_size)
 
 
@@ -186,7 +186,7 @@ def summary(forms: Sequence[Measured], test: TestList | None) -> dict[str, objec
     """What export.json says."""
     return {
         "forms": [asdict(form) for form in forms],
-        "provenance": test and vars(test.provenance),
+        "provenance": test and test.provenance.to_report(),
         "environment": environment("export"),
     }
 
@@ -206,4 +206,4 @@ def print_table(forms: Sequence[Measured], test: TestList | None) -> None:
         f"this machine's CPU, threads: {torch.get_num_threads()}"
     )
     if test is not None:
-        print(f"accuracy: {test.provenance.in_words}")
+        print(f"accuracy: {test.provenance.protocol_text}")

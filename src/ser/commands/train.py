@@ -28,8 +28,8 @@ from ser.models.hub import lasting
 from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
 from ser.publish.push import check_before_training, push_finished
 from ser.reports import figures, history, pooled, report
-from ser.reports.protocol_text import in_words
-from ser.reports.provenance import Provenance, provenance_of
+from ser.reports.protocol_text import describe_protocol
+from ser.reports.provenance import Provenance, build_provenance
 from ser.reports.write import write_report
 from ser.runs import finished
 from ser.runs.environment import environment
@@ -128,7 +128,9 @@ def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepare
 def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits: Splits) -> None:
     """The run itself, inside its folder."""
     started = time.time()
-    log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, in_words(cfg.protocol, [splits], config.Split.test))
+    log.info(
+        "%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, describe_protocol(cfg.protocol, [splits], config.Split.test)
+    )
     warn_of_missing_classes(splits, prepared.emotions)
     reset_peak_memory()
     set_seed(cfg.seed)
@@ -168,7 +170,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     batch_size = cfg.trainer.per_device_eval_batch_size
     with explaining_out_of_memory(EVALUATION):
         scored = score(classifier, collator_for(extractor), prepared, splits.test, cfg.audio, batch_size)
-    source = provenance_of(cfg.protocol, splits, config.Split.test, trained_on, prepared)
+    source = build_provenance(cfg.protocol, splits, config.Split.test, trained_on, prepared)
     rows = history.history(trainer.state.log_history)
     write_history(folder, rows, trained_on["step"], source, splits)
     spent = {**effort.spent(rows, trained_on["step"], folder), "seconds": round(time.time() - started, 1)}

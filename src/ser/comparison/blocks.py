@@ -46,7 +46,7 @@ class Block:
     """The runs of one protocol, best UAR first: same corpus, same training, validation and test lists."""
 
     title: str
-    in_words: str
+    description: str
     runs: list[Run]
     repeated: list[Repeated]
     pairs: list[Pair]
@@ -79,7 +79,7 @@ def block(runs: Sequence[Run]) -> Block:
     fold = f", fold {report['protocol']['fold']}" if report["protocol"]["fold"] is not None else ""
     return Block(
         title=f"{report['corpus']}, protocol {report['protocol']['name']}{f', {len(folds)} folds' if folds else fold}",
-        in_words=" ".join([report["in_words"], *report["leaks"]]),
+        description=" ".join([report["in_words"], *report["leaks"]]),
         runs=ranked,
         repeated=repeated(ranked),
         pairs=pairs(ranked),

@@ -49,7 +49,7 @@ def write(folder: Path, blocks: Sequence[Block], published: bool) -> None:
 def markdown(blocks: Sequence[Block], published: bool) -> str:
     parts = [NEVER_ACROSS]
     for block in blocks:
-        parts += [f"## {block.title}", block.in_words, table(cells(block, published), "github")]
+        parts += [f"## {block.title}", block.description, table(cells(block, published), "github")]
         parts += [table(pair_cells(block), "github")] if block.pairs else []
         parts += notes(block, published)
     return "\n\n".join(parts) + "\n"
@@ -59,7 +59,7 @@ def latex(blocks: Sequence[Block], published: bool) -> str:
     """One `tabular` for each block, for a document that uses booktabs; what they are worth as comments."""
     parts = []
     for block in blocks:
-        lines = [NEVER_ACROSS, block.title, block.in_words, *notes(block, published)]
+        lines = [NEVER_ACROSS, block.title, block.description, *notes(block, published)]
         parts.append("\n".join(f"% {line}" for line in lines))
         parts.append(table(cells(block, published), "latex_booktabs"))
     return "\n\n".join(parts) + "\n"
@@ -75,7 +75,7 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
     parts = [
         {
             "title": block.title,
-            "in_words": block.in_words,
+            "description": block.description,
             "tables": [rows for rows in (cells(block, published), pair_cells(block)) if rows],
             "notes": notes(block, published),
         }

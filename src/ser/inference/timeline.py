@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ser.inference.predictions import Answer
-from ser.reports.figures import canvas, plain
+from ser.reports.figures import canvas, style
 
 ROW = 0.34
 """Inches of height for an emotion."""
@@ -27,7 +27,7 @@ def timeline_figure(answers: Sequence[Answer], labels: Sequence[str], title: str
         heard[stretch] += 1
     figure, axes = canvas((7.2, 1.6 + ROW * len(labels)), title)
     mesh = axes.pcolormesh(edges, range(len(labels) + 1), shares / np.maximum(heard, 1), cmap="Blues", vmin=0, vmax=1)
-    plain(axes)
+    style(axes)
     axes.grid(visible=False)
     axes.set_yticks([place + 0.5 for place in range(len(labels))], labels, parse_math=False)
     axes.invert_yaxis()

@@ -36,7 +36,7 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
         repo: where it will be.
         carries_code: the library needs code that comes with the checkpoint.
     """
-    provenance = Provenance.of(run.report)
+    provenance = Provenance.from_report(run.report)
     report = build_report(run.predictions, provenance)
     pretrained = stamp["pretrained"]
     base_model = pretrained if pretrained is not None and looks_like_hub_name(pretrained) else None
@@ -81,15 +81,18 @@ def front_matter(report: Report, base_model: str | None, repo: str) -> ModelCard
 def result(report: Report, name: str) -> EvalResult:
     """A number for the index of results, with its interval and its protocol in words."""
     provenance = report.provenance
-    heard = "speakers not heard in training" if provenance.speakers_are_new else "speakers heard in training"
+    heard = "speakers not heard in training" if provenance.speaker_independent else "speakers heard in training"
     return EvalResult(
         task_type="audio-classification",
         task_name="Speech emotion recognition",
         dataset_type=provenance.corpus,
         dataset_name=one_line(f"{provenance.description}, protocol {provenance.protocol['name']}, {heard}"),
         dataset_config=one_line(provenance.protocol["name"]),
-        dataset_split=provenance.scored_on,
-        dataset_args={"protocol": one_line(provenance.in_words), "intervals": html_text.describe_intervals(report)},
+        dataset_split=provenance.split,
+        dataset_args={
+            "protocol": one_line(provenance.protocol_text),
+            "intervals": html_text.describe_intervals(report),
+        },
         metric_type=METRICS[name].hub_name,
         metric_value=round(report.metrics[name], 4),
         metric_name=one_line(f"{METRICS[name].label} (95 % interval {reach(report.intervals[name])})"),

@@ -1,7 +1,7 @@
-"""The pictures of a report, each as a bitmap for pages and as vectors for papers.
+"""The figures of a report, each as a bitmap for pages and as vectors for papers.
 
-They are narrow, with large text, because pages are read on phones too. Nothing a user may name is read as mathematics:
-a `$` stays a `$`.
+They are narrow, with large text, because pages are read on phones too. Names given by users are never parsed as
+mathematics: a `$` stays a `$`.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from ser.evaluation.subgroups import Subgroup
 from ser.files import replacing
 from ser.reports.history import Row
 
-# Blue and vermilion of Okabe & Ito, told apart with any colour vision.
+# Blue and vermilion of Okabe & Ito, distinguishable with any colour vision.
 BLUE, VERMILION = "#0072B2", "#D55E00"
 GREY = "#666666"
 DARK = 0.72
@@ -29,7 +29,7 @@ DARK = 0.72
 
 
 def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Figure:
-    """Counts with their share of the true emotion, shaded by that share: a rare one is as dark as a frequent one."""
+    """Draw counts and their shares of the true emotion; the share decides the shade, so frequency does not."""
     side = max(5.4, 1.4 + 0.5 * len(labels))
     figure, axes = canvas((side, side), title)
     shares = [[count / max(sum(row), 1) for count in row] for row in counts]
@@ -51,7 +51,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], tit
 
 
 def cell(axes: Axes, x: float, y: float, count: int, share: float) -> None:
-    """The texts of one cell; an empty one has no share, so that the mistakes stand out."""
+    """Write the texts of one cell; an empty one has no share, so that errors stand out."""
     if count == 0:
         axes.text(x, y, "0", ha="center", va="center", color=GREY, fontsize=9)
         return
@@ -61,7 +61,7 @@ def cell(axes: Axes, x: float, y: float, count: int, share: float) -> None:
 
 
 def rate(share: float) -> str:
-    """A share in whole percent that never says none or all of what is some or most.
+    """Format a share in whole percent; only an exact 0 or 1 is shown as 0 % or 100 %.
 
     >>> rate(0.82), rate(0.001), rate(0.999), rate(1.0)
     ('82 %', '<1 %', '>99 %', '100 %')
@@ -72,25 +72,25 @@ def rate(share: float) -> str:
 
 
 def training_figure(
-    histories: Sequence[Sequence[Row]], chosen_steps: Sequence[int], evaluated_on: str, title: str
+    histories: Sequence[Sequence[Row]], selected_steps: Sequence[int], selection_split: str, title: str
 ) -> Figure:
-    """Loss and accuracy against optimizer steps, of training and of the list that chose the checkpoint.
+    """Draw loss and accuracy by optimizer step, on the training split and on the split that selects the checkpoint.
 
     Args:
-        histories: the rows of `ser.reports.history`, of each run.
-        chosen_steps: of each run, the step whose checkpoint was kept.
-        evaluated_on: the list that chose it.
-        title: whose training it is.
+        histories: the table of `ser.reports.history` of each run.
+        selected_steps: the step of the selected checkpoint of each run.
+        selection_split: the split that selected it.
+        title: the name of the run.
     """
     figure = Figure(figsize=(6, 5.8), layout="constrained")
     heading(figure, title)
     panels = figure.subplots(2, 1, sharex=True)
     for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
-        for rows, step in zip(histories, chosen_steps, strict=True):
-            curves(axes, rows, quantity, f"{evaluated_on} list", alone=len(histories) == 1)
-            kept(axes, rows, quantity, step, alone=len(histories) == 1)
+        for rows, step in zip(histories, selected_steps, strict=True):
+            curves(axes, rows, quantity, f"{selection_split} split", alone=len(histories) == 1)
+            mark_selected(axes, rows, quantity, step, alone=len(histories) == 1)
         axes.set_ylabel(quantity)
-        plain(axes)
+        style(axes)
     panels[0].set_ylim(bottom=0)
     panels[1].set_ylim(0, 1)
     panels[1].yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
@@ -104,30 +104,30 @@ def training_figure(
     return figure
 
 
-def curves(axes: Axes, rows: Sequence[Row], quantity: str, evaluated_on: str, alone: bool) -> None:
+def curves(axes: Axes, rows: Sequence[Row], quantity: str, split: str, alone: bool) -> None:
     look: dict[str, Any] = (
         {"linewidth": 1.6, "markersize": 4} if alone else {"linewidth": 0.8, "alpha": 0.6, "markersize": 0}
     )
-    kinds = (("train", "training", BLUE, "o"), ("eval", evaluated_on, VERMILION, "s"))
+    kinds = (("train", "training split", BLUE, "o"), ("eval", split, VERMILION, "s"))
     for name, label, colour, marker in kinds:
         points = [(row["step"], row[f"{name}_{quantity}"]) for row in rows if row[f"{name}_{quantity}"] is not None]
         if points:
             axes.plot(*zip(*points, strict=True), color=colour, marker=marker, label=label, **look)
 
 
-def kept(axes: Axes, rows: Sequence[Row], quantity: str, step: int, alone: bool) -> None:
-    """A line at the kept step of a single run; of several, a dot on each curve, for lines would bar the view."""
+def mark_selected(axes: Axes, rows: Sequence[Row], quantity: str, step: int, alone: bool) -> None:
+    """Mark the selected step by a line; where several runs are drawn, by a dot on each curve."""
     if alone:
-        axes.axvline(step, color=GREY, linestyle=":", label=f"checkpoint kept (step {step})")
+        axes.axvline(step, color=GREY, linestyle=":", label=f"selected checkpoint (step {step})")
         return
     height = next((row[f"eval_{quantity}"] for row in rows if row["step"] == step), None)
     if height is not None:
         look: dict[str, Any] = {"marker": "o", "markersize": 5, "linestyle": "", "zorder": 3}
-        axes.plot([step], [height], color=VERMILION, markeredgecolor="black", label="checkpoint kept", **look)
+        axes.plot([step], [height], color=VERMILION, markeredgecolor="black", label="selected checkpoint", **look)
 
 
 def speakers_figure(groups: Sequence[Subgroup], title: str) -> Figure:
-    """Unweighted average recall of each speaker, the best on top, and the mean over the speakers."""
+    """Draw the unweighted average recall of each speaker, the best on top, and the mean over the speakers."""
     ordered = sorted(groups, key=lambda group: group.unweighted_average_recall, reverse=True)
     # A page of print holds about forty lines; more speakers share it in smaller type, then without names.
     row = min(0.25, 10 / len(ordered))
@@ -143,21 +143,21 @@ def speakers_figure(groups: Sequence[Subgroup], title: str) -> Figure:
     named = size >= 4
     for place, score in zip(places, scores, strict=True):
         if named:
-            beside(axes, score, place, average, size)
+            annotate_score(axes, score, place, average, size)
     axes.set_yticks(places if named else [], [group.value for group in ordered] if named else [], parse_math=False)
     axes.tick_params(axis="y", labelsize=size, length=0)
     axes.set_ylim(len(ordered) - 0.4, -0.6)
-    axes.set_xlim(0, 1.1)  # room for the value of a speaker who is always understood
+    axes.set_xlim(0, 1.1)  # room for the value of a speaker with a recall of 1
     axes.xaxis.set_major_locator(MultipleLocator(0.2))
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.set_ylabel("speaker" if named else f"{len(ordered)} speakers")
     axes.set_xlabel("unweighted average recall")
-    plain(axes)
+    style(axes)
     return figure
 
 
-def beside(axes: Axes, score: float, place: int, average: float, size: float) -> None:
-    """The value, on the side of its dot that is away from the mean, unless that would leave the picture."""
+def annotate_score(axes: Axes, score: float, place: int, average: float, size: float) -> None:
+    """Write the value on the side of its dot that is away from the mean, unless it would leave the figure."""
     offset, side = (7, "left") if score >= average or score < 0.08 else (-7, "right")
     axes.annotate(
         f"{100 * score:.0f} %",
@@ -171,21 +171,21 @@ def beside(axes: Axes, score: float, place: int, average: float, size: float) ->
 
 
 def reliability_figure(bins: Sequence[Bin], title: str) -> Figure:
-    """How often the model is right against how sure it is, and how many clips each bin of that holds."""
+    """Draw accuracy by confidence, and the number of clips in each bin."""
     figure = Figure(figsize=(5.4, 6.4), layout="constrained")
     heading(figure, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     confidence, accuracy = [b.confidence for b in bins], [b.accuracy for b in bins]
     clips = [b.clips for b in bins]
     error = sum(b.clips * abs(b.accuracy - b.confidence) for b in bins) / sum(clips)
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as often right as it is sure")
-    upper.vlines(confidence, confidence, accuracy, color=VERMILION, alpha=0.5, linewidth=4, label="distance from that")
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
+    upper.vlines(confidence, confidence, accuracy, color=VERMILION, alpha=0.5, linewidth=4, label="calibration gap")
     label = f"this model (calibration error {error:.3f})"
     upper.plot(confidence, accuracy, "o-", color=BLUE, label=label, clip_on=False)
     upper.set_xlim(0, 1)
     upper.set_ylim(0, 1)
     upper.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    upper.set_ylabel("share of right answers")
+    upper.set_ylabel("accuracy")
     upper.legend(loc="upper left", fontsize=8, frameon=False)
     bars = lower.bar([b.low for b in bins], clips, [b.high - b.low for b in bins], align="edge", color=BLUE, ec="white")
     lower.bar_label(bars, fontsize=7, padding=1)
@@ -194,8 +194,8 @@ def reliability_figure(bins: Sequence[Bin], title: str) -> Figure:
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     lower.set_ylabel("clips")
     lower.set_xlabel("probability of the predicted emotion")
-    plain(upper)
-    plain(lower)
+    style(upper)
+    style(lower)
     return figure
 
 
@@ -206,12 +206,13 @@ def canvas(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
 
 
 def heading(figure: Figure, title: str) -> None:
-    """A title in lines of about equal length, as many as the width of the figure asks for."""
+    """Set a title, broken into lines of about equal length."""
     lines = ceil(len(title) / (14 * figure.get_figwidth()))
     figure.suptitle(fill(title, ceil(len(title) / max(lines, 1)) + 4), fontsize=9, parse_math=False)
 
 
-def plain(axes: Axes) -> None:
+def style(axes: Axes) -> None:
+    """Remove the box and draw a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)

@@ -44,7 +44,7 @@ def duration(seconds: float) -> str:
 
 def describe_intervals(report: Report) -> str:
     """Describe what the intervals resample, and so what they generalize to."""
-    if not report.provenance.speakers_are_new:
+    if not report.provenance.speaker_independent:
         return (
             f"The intervals resample the {report.units} test clips {RESAMPLES} times: they describe further clips of "
             "the same speakers, not other speakers."

@@ -16,7 +16,7 @@ from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.variation import measure_variation
 from ser.files import write_csv, write_json
 from ser.reports import figures, history, report
-from ser.reports.protocol_text import in_words, silence
+from ser.reports.protocol_text import describe_protocol, describe_trimming
 from ser.reports.provenance import Provenance
 from ser.reports.write import write_report
 from ser.runs.environment import environment
@@ -86,16 +86,16 @@ def provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: Seque
         description=first["description"],
         synthetic=first["synthetic"],
         protocol=first["protocol"] if len(folds) == 1 else over_folds(first["protocol"], list(folds.values())),
-        scored_on=first["scored_on"],
-        in_words=" ".join(
+        split=first["scored_on"],
+        protocol_text=" ".join(
             [
-                in_words(cfg.protocol, [*splits.values()], config.Split.test),
+                describe_protocol(cfg.protocol, [*splits.values()], config.Split.test),
                 *missing_emotions([*splits.values()], config.Split.test, finished[0].predictions.emotions),
-                *silence(cfg.audio.trim),
+                *describe_trimming(cfg.audio.trim),
             ]
         ),
         leaks=list(dict.fromkeys(leak for content in reports for leak in content["leaks"])),
-        speakers_are_new=all(content["speakers_are_new"] for content in reports),
+        speaker_independent=all(content["speakers_are_new"] for content in reports),
         model=first["model"],
         seed=cfg.seeds[0] if len(cfg.seeds) == 1 else cfg.seeds,
         step=None,

@@ -1,4 +1,4 @@
-"""What a reader must know to judge a number of a protocol, in sentences computed from the lists themselves."""
+"""Describe a protocol in sentences that are computed from the splits themselves."""
 
 from collections.abc import Sequence
 
@@ -7,28 +7,28 @@ from ser.data.audit import shared_speakers
 from ser.data.protocols import Splits
 from ser.data.published import as_published
 
-ON_THE_WAY = "These weights were saved in the middle of training: no split has chosen them."
+NOT_SELECTED = "This checkpoint was written during training: it was not selected on any split."
 
 
-def in_words(protocol: Protocol, folds: Sequence[Splits], scored: Split, chosen: bool = True) -> str:
-    """Who is tested, who was heard in training, and where the checkpoint was chosen.
+def describe_protocol(protocol: Protocol, folds: Sequence[Splits], scored: Split, selected: bool = True) -> str:
+    """Describe which speakers are tested, whether training had them too, and how the checkpoint was selected.
 
     Args:
-        protocol: what divided the corpus.
-        folds: splits of each fold that the number is about.
-        scored: the list of each fold whose clips the number is about.
-        chosen: false for a checkpoint that was saved on the way, and that no split has chosen.
+        protocol: the protocol that divided the corpus.
+        folds: the splits of each fold.
+        scored: the split of each fold that is scored.
+        selected: false for a checkpoint that was written during training and not selected.
     """
     sentences = [one_fold(protocol, folds[0], scored) if len(folds) == 1 else all_folds(protocol, folds, scored)]
     if scored is Split.train:
-        sentences.append("These clips were trained on: the number says how well they were learned, nothing else.")
+        sentences.append("These clips were used in training: the metrics describe the fit, not generalization.")
     else:
-        sentences += [speakers_heard(folds, scored), *statements_heard(folds, scored)]
-    return " ".join([*sentences, *(where_chosen(protocol, folds, scored) if chosen else [ON_THE_WAY])])
+        sentences += [speaker_overlap(folds, scored), *new_statements(folds, scored)]
+    return " ".join([*sentences, *(selection(protocol, folds, scored) if selected else [NOT_SELECTED])])
 
 
-def silence(trim: bool) -> list[str]:
-    """Says so where clips are not heard as they were recorded."""
+def describe_trimming(trim: bool) -> list[str]:
+    """Return a sentence where silence is cut off."""
     return ["The silence before and after the speech of each clip is cut off."] if trim else []
 
 
@@ -37,58 +37,58 @@ def one_fold(protocol: Protocol, splits: Splits, scored: Split) -> str:
     fold = f", fold {protocol.fold}" if protocol.fold is not None else ""
     return (
         f"Protocol {protocol.name}{fold}: {len(splits.train)} training clips, "
-        f"{len(splits.validation)} validation clips, {len(splits.test)} test clips; scored on the {scored.value} list "
-        f"({len(utterances)} clips, {counted(len({utterance.speaker for utterance in utterances}), 'speaker')})."
+        f"{len(splits.validation)} validation clips, {len(splits.test)} test clips; scored on the {scored.value} split "
+        f"({len(utterances)} clips, {counted(len({row.speaker for row in utterances}), 'speaker')})."
     )
 
 
 def all_folds(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> str:
-    rows = [row for splits in folds for row in splits.get(scored)]
-    paths, speakers = {row.path for row in rows}, {row.speaker for row in rows}
-    often = "each tested once" if len(paths) == len(rows) else "some of them in several folds"
+    utterances = [row for splits in folds for row in splits.get(scored)]
+    paths, speakers = {row.path for row in utterances}, {row.speaker for row in utterances}
+    repetition = "each tested once" if len(paths) == len(utterances) else "some of them in several folds"
     sizes = [len(splits.train) for splits in folds]
     trained = " to ".join(map(str, sorted({min(sizes), max(sizes)})))
     return (
         f"Protocol {protocol.name}, {len(folds)} folds: {len(paths)} clips of {counted(len(speakers), 'speaker')}, "
-        f"{often}, by a model trained on {trained} other clips."
+        f"{repetition}, by a model trained on {trained} other clips."
     )
 
 
-def speakers_heard(folds: Sequence[Splits], scored: Split) -> str:
+def speaker_overlap(folds: Sequence[Splits], scored: Split) -> str:
     everyone = {row.speaker for splits in folds for row in splits.get(scored)}
-    known = set[str]().union(*(shared_speakers(splits, scored) for splits in folds))
-    if known:
+    shared = set[str]().union(*(shared_speakers(splits, scored) for splits in folds))
+    if shared:
         return (
-            f"{len(known)} of these {counted(len(everyone), 'speaker')} also speak in the training list: "
-            "the number says little about speakers the model has not heard."
+            f"Not speaker-independent: {len(shared)} of {counted(len(everyone), f'{scored.value} speaker')} also "
+            "occur in the training split, so the metrics do not describe new speakers."
         )
-    return "None of these speakers is heard in training."
+    return f"Speaker-independent: no {scored.value} speaker occurs in the training split."
 
 
-def statements_heard(folds: Sequence[Splits], scored: Split) -> list[str]:
-    """Says so where the scored sentences are new to the model as well."""
-    scored_ones = {row.statement for splits in folds for row in splits.get(scored)}
+def new_statements(folds: Sequence[Splits], scored: Split) -> list[str]:
+    """Return a sentence where the spoken statements are new to the model as well."""
+    statements = {row.statement for splits in folds for row in splits.get(scored)}
     new = all(
         {row.statement for row in splits.get(scored)}.isdisjoint(row.statement for row in splits.train)
         for splits in folds
     )
-    return ["Neither are the sentences that they speak."] if new and scored_ones != {""} else []
+    return [f"The {scored.value} statements do not occur there either."] if new and statements != {""} else []
 
 
-def where_chosen(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> list[str]:
+def selection(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> list[str]:
+    """Return a sentence on the split that selected the checkpoint."""
+    which = "The checkpoint" if len(folds) == 1 else "The checkpoint of each fold"
     if scored is folds[0].selection_split:
-        published = f" So it was published: {protocol.reference}." if as_published(protocol.name, folds) else ""
-        which = "The checkpoint" if len(folds) == 1 else "The checkpoint of each fold"
-        return [f"{which} was chosen on this very list, which makes the number optimistic.{published}"]
+        published = f" Published in this form: {protocol.reference}." if as_published(protocol.name, folds) else ""
+        return [f"{which} was selected on this same split, which makes the metrics optimistic.{published}"]
     if scored is not Split.test:
         return []
     numbers = sorted({len({row.speaker for row in splits.validation}) for splits in folds})
-    which = "The checkpoint" if len(folds) == 1 else "Each checkpoint"
-    return [f"{which} was chosen on {' to '.join(map(str, numbers))} other held-out speakers."]
+    return [f"{which} was selected on {' to '.join(map(str, numbers))} other held-out speakers."]
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun.
+    """Return a number and its noun.
 
     >>> counted(1, "speaker"), counted(4, "speaker")
     ('1 speaker', '4 speakers')

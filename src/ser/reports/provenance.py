@@ -1,6 +1,6 @@
-"""Where a number comes from: corpus, protocol, split, checkpoint."""
+"""Where metrics come from: corpus, protocol, split, checkpoint."""
 
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from ser.config import Protocol, Split
@@ -9,37 +9,45 @@ from ser.data.audit import leaks, missing_emotions, shared_speakers
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.models.checkpoint import ON_THE_WAY, audio_of
-from ser.reports.protocol_text import in_words, silence
+from ser.reports.protocol_text import describe_protocol, describe_trimming
+
+KEY = "key"
+"""Metadata of a field: its key in classification_report.json, where that is another than its name."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a number comes from; it stands beside each."""
+    """Where the metrics of a report come from."""
 
     corpus: str
     description: str
     synthetic: bool
     protocol: dict[str, Any]
-    """`ser.data.protocols.identity`; of several folds pooled, with the list `folds` of theirs."""
-    scored_on: str
-    in_words: str
+    """`ser.data.protocols.identity`; of several pooled folds, with theirs under `folds`."""
+    split: str = field(metadata={KEY: "scored_on"})
+    protocol_text: str = field(metadata={KEY: "in_words"})
     leaks: list[str]
-    """What the audit found on both sides, in sentences."""
-    speakers_are_new: bool
-    """Whether no tested speaker was heard in training; then speakers are resampled for the intervals, else clips."""
+    """What the audit found in several splits, in sentences."""
+    speaker_independent: bool = field(metadata={KEY: "speakers_are_new"})
+    """Whether no scored speaker occurs in the training split; then speakers are resampled for the intervals, else
+    clips."""
     model: str
     seed: int | list[int]
     step: int | None
-    """Optimizer steps behind the checkpoint; None where several are pooled."""
+    """Optimizer steps behind the checkpoint; None where several runs are pooled."""
 
     @classmethod
-    def of(cls, report: dict[str, Any]) -> "Provenance":
-        """Read it back from classification_report.json."""
-        return cls(**{field.name: report[field.name] for field in fields(cls)})
+    def from_report(cls, report: dict[str, Any]) -> "Provenance":
+        """Read it from the content of classification_report.json."""
+        return cls(**{field.name: report[key_of(field)] for field in fields(cls)})
+
+    def to_report(self) -> dict[str, Any]:
+        """Return the content of classification_report.json, with the keys of all releases."""
+        return {key_of(field): getattr(self, field.name) for field in fields(self)}
 
     @property
     def run_title(self) -> str:
-        """The run in one line."""
+        """The name of the run in one line."""
         folds = self.protocol.get("folds")
         fold = f" fold {self.protocol['fold']}" if self.protocol["fold"] is not None else ""
         fold = f", {len(folds)} folds" if folds else fold
@@ -50,37 +58,41 @@ class Provenance:
 
     @property
     def title(self) -> str:
-        """The number in one line."""
+        """The name of the checkpoint and the split in one line."""
         step = f", step {self.step}" if self.step is not None else ""
-        return f"{self.run_title}{step}, {self.scored_on} list"
+        return f"{self.run_title}{step}, {self.split} split"
 
     @property
     def resampled(self) -> str:
         """What the intervals resample."""
-        return "speakers" if self.speakers_are_new else "clips"
+        return "speakers" if self.speaker_independent else "clips"
 
 
-def provenance_of(
+def build_provenance(
     protocol: Protocol, splits: Splits, split: Split, stamp: dict[str, Any], prepared: PreparedCorpus
 ) -> Provenance:
-    """Where the number of one run comes from."""
+    """Describe where the metrics of one run come from."""
     corpus = CORPORA[stamp["corpus"]]
     return Provenance(
         corpus=stamp["corpus"],
         description=corpus.DESCRIPTION,
         synthetic=corpus.SYNTHETIC,
         protocol=stamp["identity"],
-        scored_on=split.value,
-        in_words=" ".join(
+        split=split.value,
+        protocol_text=" ".join(
             [
-                in_words(protocol, [splits], split, chosen=not stamp.get(ON_THE_WAY)),
+                describe_protocol(protocol, [splits], split, selected=not stamp.get(ON_THE_WAY)),
                 *missing_emotions([splits], split, prepared.emotions),
-                *silence(audio_of(stamp).trim),
+                *describe_trimming(audio_of(stamp).trim),
             ]
         ),
         leaks=leaks(splits, split, prepared.copies),
-        speakers_are_new=not shared_speakers(splits, split),
+        speaker_independent=not shared_speakers(splits, split),
         model=stamp["model"],
         seed=stamp["seed"],
         step=stamp["step"],
     )
+
+
+def key_of(field: "Field[Any]") -> str:
+    return str(field.metadata.get(KEY, field.name))

@@ -37,7 +37,7 @@ def build_report(predictions: SplitPredictions, provenance: Provenance, variatio
     truth, labels, emotions = predictions.truth, predictions.labels, list(predictions.emotions)
     counts, probabilities = confusion_matrix(truth, labels, emotions), predictions.probabilities
     calibration = {name: metric.compute(truth, probabilities, emotions) for name, metric in PROBABILITY_METRICS.items()}
-    units = [row.speaker if provenance.speakers_are_new else row.path for row in predictions.utterances]
+    units = [row.speaker if provenance.speaker_independent else row.path for row in predictions.utterances]
     return Report(
         predictions=predictions,
         provenance=provenance,

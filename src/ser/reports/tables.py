@@ -36,7 +36,7 @@ def write_tables(folder: Path, report: Report) -> None:
     write_json(
         folder / "classification_report.json",
         {
-            **vars(provenance),
+            **provenance.to_report(),
             "clips": len(report.predictions.utterances),
             **report.metrics,
             "intervals": {name: list(interval) for name, interval in report.intervals.items()},
@@ -62,7 +62,7 @@ def report_text(report: Report) -> str:
     lines = [per_emotion(report, output_dict=False), *metric_lines(report), ""]
     if report.variation:
         lines += [*report.variation.describe(), ""]
-    lines += [provenance.title, provenance.description, provenance.in_words, *provenance.leaks, ""]
+    lines += [provenance.title, provenance.description, provenance.protocol_text, *provenance.leaks, ""]
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ def write_report(folder: Path, report: Report, used: dict[str, Any], prepared: P
     """
     tables.write(folder, report)
     html_report.write(folder, report, used, confident_errors(report.predictions, prepared))
-    return {**used, "provenance": vars(report.provenance)}
+    return {**used, "provenance": report.provenance.to_report()}
 
 
 def confident_errors(predictions: SplitPredictions, prepared: PreparedCorpus) -> list[ConfidentError]:

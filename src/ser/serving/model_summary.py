@@ -34,9 +34,12 @@ def summarise(member: Member) -> ModelSummary:
     if report is None:
         unknown = "The report of its run is not beside it: how well it does is not known here."
         return ModelSummary(described(member), None, [], [*learned, unknown])
-    source = Provenance.of(report)
+    source = Provenance.from_report(report)
     return ModelSummary(
-        source.title, score(report, len(member.labels)), [*warnings(source), *source.leaks], [*learned, source.in_words]
+        source.title,
+        score(report, len(member.labels)),
+        [*warnings(source), *source.leaks],
+        [*learned, source.protocol_text],
     )
 
 
@@ -45,7 +48,7 @@ def warnings(source: Provenance) -> list[str]:
     found = []
     if source.synthetic:
         found.append(f"Not human speech. {source.description}. The score shows that the chain works, and nothing else.")
-    if not source.speakers_are_new:
+    if not source.speaker_independent:
         found.append(
             "The speakers of the test were also in the training data: expect less of a voice that is new to it."
         )
