@@ -25,7 +25,7 @@ import torch
 from benchmark_inputs import SHAPES, clips_of_our_own, divided, flops_per_step, random_checkpoint
 from benchmark_report import SIDES, markdown
 
-from ser.acceleration.flops import peak
+from ser.acceleration.flops import peak_flops
 from ser.runs.environment import environment
 
 OWN_RATE = {"cpu": 48_000, "cuda": 16_000}
@@ -227,7 +227,7 @@ def machine() -> dict[str, Any]:
         "packages": {name: known["packages"][name] for name in ("torch", "transformers")},
         "date": time.strftime("%Y-%m-%d"),
         "flops": 2 * size**3 / min(times),
-        "peak": peak(known["gpu"][0]) if known["gpu"] else None,
+        "peak": peak_flops(known["gpu"][0]) if known["gpu"] else None,
     }
 
 

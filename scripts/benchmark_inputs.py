@@ -10,10 +10,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
-from ser.acceleration.flops import training_flops
+from ser.acceleration.flops import count_training_flops
 from ser.apps import CONFIGS
 from ser.corpora import ravdess
-from ser.models.architectures import FAMILIES
+from ser.models.architectures import ARCHITECTURES
 
 DEEP = dict(num_attention_heads=16, feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True)
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -95,7 +95,7 @@ def flops_per_step(shape: str) -> float:
     given = dict(SHAPES[shape][1])
     config = AutoConfig.for_model(given.pop("model_type"), **given, num_labels=len(ravdess.EMOTIONS))
     with torch.device("meta"):
-        model = FAMILIES[config.model_type].classifier(config)
+        model = ARCHITECTURES[config.model_type].classifier(config)
     model.freeze_feature_encoder()
     batch = {"input_values": torch.zeros(8, int(3.7 * 16_000)), "labels": torch.zeros(8, dtype=torch.long)}
-    return training_flops(model, batch)
+    return count_training_flops(model, batch)

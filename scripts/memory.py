@@ -158,7 +158,7 @@ def classifier_of(model: config.Model, setting: Setting, device: str = "meta") -
     classifier.encoder_mask = lambda attention_mask, frames: None
     with torch.device(device):
         # Checkpointing is switched on below, with a context that a run does not need.
-        freezing.adapt(classifier, replace(model, freeze=setting.freeze, lora_rank=setting.lora_rank))
+        freezing.freeze_and_adapt(classifier, replace(model, freeze=setting.freeze, lora_rank=setting.lora_rank))
     if setting.checkpointing:
         # PyTorch does not know this Autocast: without the context it would recompute a layer outside it.
         options = {"use_reentrant": False, "context_fn": lambda: (nullcontext(), Autocast())}

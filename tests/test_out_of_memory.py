@@ -26,13 +26,13 @@ def test_training_that_does_not_fit_ends_with_a_line_that_says_what_to_lower(dat
 
 
 def test_a_test_list_that_does_not_fit_names_the_batch_size_of_evaluation(data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(forward, "device", too_large)
+    monkeypatch.setattr(forward, "default_device", too_large)
     with pytest.raises(UserError, match=r"out of memory: lower trainer\.per_device_eval_batch_size"):
         train(composed("train", *QUICK, f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'run'}'"))
 
 
 def test_recordings_that_do_not_fit_name_the_batch_size_of_predict(finished_run, corpus_root, tmp_path, monkeypatch):
-    monkeypatch.setattr(forward, "device", too_large)
+    monkeypatch.setattr(forward, "default_device", too_large)
     arguments = (f"checkpoint='{finished_run}'", f"audio='{corpus_root}'", f"output='{tmp_path / 'answers.csv'}'")
     with pytest.raises(UserError, match="out of memory: lower batch_size=8"):
         predict(composed("predict", *arguments))

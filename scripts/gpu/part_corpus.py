@@ -121,7 +121,7 @@ def exported(options: Options) -> None:
     from ser.export import parity
     from ser.models import checkpoint
 
-    opened = checkpoint.opened(run_folder() / "checkpoint")
+    opened = checkpoint.open_checkpoint(run_folder() / "checkpoint")
     expected = parity.Expected.of(opened)
     document = options.document.table("ONNX provider", "logits off by", "probabilities off by")
     for provider in ("CPUExecutionProvider", "CUDAExecutionProvider"):

@@ -105,7 +105,7 @@ def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback], stack: 
     splits = split_corpus(prepared.utterances, cfg.protocol)
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
-    freezing.adapt(classifier, cfg.model)
+    freezing.freeze_and_adapt(classifier, cfg.model)
     arguments = training_arguments(cfg, folder)
     arguments.eval_strategy = IntervalStrategy.NO
     read = inputs(cfg, classifier, extractor, prepared, splits, arguments, Clock())

@@ -66,7 +66,7 @@ def test_an_encoder_that_cannot_be_compiled_is_refused_before_the_clips_are_move
 
 def test_a_copy_of_a_compiled_classifier_runs_its_own_layers():
     model = wav2vec2().train()
-    with compilation.compiled(model, 1, CompileCounterWithBackend("eager")):
+    with compilation.compile_encoder(model, 1, CompileCounterWithBackend("eager")):
         twin = copy.deepcopy(model).eval()
         clips = torch.randn(1, 6000)
         before = twin(clips).logits

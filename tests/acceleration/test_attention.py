@@ -4,7 +4,7 @@ from conftest import composed
 from helpers.tiny_trainers import SHAPE
 from transformers import Wav2Vec2Config, WavLMConfig, set_seed
 
-from ser.acceleration.attention import MASKED, attending
+from ser.acceleration.attention import MASKED_SDPA, use_attention
 from ser.config import Attention
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification, WavLMForSequenceClassification
 
@@ -21,7 +21,7 @@ def classifier():
 )
 def test_training_attends_with_what_is_asked_for_and_scoring_with_what_was_there(key, bf16, expected, classifier):
     attention = composed("train", f"trainer.attention={key}").trainer.attention
-    with attending(classifier, attention, bf16):
+    with use_attention(classifier, attention, bf16):
         assert classifier.config._attn_implementation == expected
     assert classifier.config._attn_implementation == "sdpa"
 
@@ -29,20 +29,20 @@ def test_training_attends_with_what_is_asked_for_and_scoring_with_what_was_there
 def test_both_codes_compute_the_same(classifier):
     clip, answers = torch.randn(2, 6000), []
     for attention in (Attention.sdpa, Attention.eager):
-        with attending(classifier, attention, bf16=False), torch.inference_mode():
+        with use_attention(classifier, attention, bf16=False), torch.inference_mode():
             answers.append(classifier(clip).logits)
     assert torch.allclose(*answers, atol=1e-6)
 
 
 def test_an_encoder_that_has_only_its_own_code_keeps_it():
     classifier = WavLMForSequenceClassification(WavLMConfig(**SHAPE))
-    with attending(classifier, Attention.sdpa, bf16=False):
+    with use_attention(classifier, Attention.sdpa, bf16=False):
         assert classifier.config._attn_implementation == "eager"
 
 
 def test_on_another_device_than_a_cpu_nothing_asks_whether_a_mask_is_needed(classifier):
-    with attending(classifier.to("meta"), Attention.sdpa, bf16=False):
-        assert classifier.config._attn_implementation == MASKED
+    with use_attention(classifier.to("meta"), Attention.sdpa, bf16=False):
+        assert classifier.config._attn_implementation == MASKED_SDPA
 
 
 @pytest.mark.parametrize("lengths", [(6000, 6000), (6000, 4000)])
@@ -50,7 +50,7 @@ def test_a_mask_that_is_always_given_changes_no_answer(lengths, classifier):
     clips = torch.randn(2, 6000)
     mask = (torch.arange(6000) < torch.tensor(lengths)[:, None]).long()
     answers = []
-    for implementation in ("sdpa", MASKED):
+    for implementation in ("sdpa", MASKED_SDPA):
         classifier.set_attn_implementation(implementation)
         with torch.inference_mode():
             answers.append(classifier(clips, mask).logits)

@@ -6,7 +6,15 @@ from helpers.tiny_trainers import SHAPE
 from torch._dynamo.testing import CompileCounterWithBackend
 from transformers import HubertConfig, Wav2Vec2BertConfig, Wav2Vec2Config, WavLMConfig, set_seed
 
-from ser.acceleration.compilation import SHAPES, STEP, check, compiled, lengthened, rounded_up, step_between_lengths
+from ser.acceleration.compilation import (
+    SHAPES,
+    STEP,
+    check_compilable,
+    compile_encoder,
+    pad_to_fixed_length,
+    round_up,
+    step_between_lengths,
+)
 from ser.data.dataset import WaveformCollator
 from ser.errors import UserError
 from ser.models import classifiers
@@ -56,7 +64,7 @@ def history(tmp_path, backend=None):
     if backend is None:
         trainer.train()
     else:
-        with compiled(model, 4, backend):
+        with compile_encoder(model, 4, backend):
             trainer.train()
     return [entry[name] for entry in trainer.state.log_history for name in ("loss", "eval_loss") if name in entry]
 
@@ -64,7 +72,7 @@ def history(tmp_path, backend=None):
 def test_compiled_training_is_the_same_training_with_a_graph_for_each_length(tmp_path):
     counter = CompileCounterWithBackend("aot_eager")
     lengths = OfManyLengths().lengths()
-    shapes = {rounded_up(length, step_between_lengths(lengths)) for length in lengths}
+    shapes = {round_up(length, step_between_lengths(lengths)) for length in lengths}
     ours = history(tmp_path / "compiled", counter)
     plain = history(tmp_path / "plain")
     assert len(plain) == 16
@@ -75,7 +83,7 @@ def test_compiled_training_is_the_same_training_with_a_graph_for_each_length(tmp
 def test_padding_to_a_fixed_length_changes_no_answer():
     model, clips = wav2vec2().eval(), OfManyLengths()
     batch = WaveformCollator(True)([clips[index] for index in range(4)])
-    longer = lengthened(batch, 16000, model.frames)
+    longer = pad_to_fixed_length(batch, 16000, model.frames)
     assert longer["input_values"].shape == longer["attention_mask"].shape == (4, 16000)
     assert batch["input_values"].shape[1] < 16000
     with torch.inference_mode():
@@ -85,9 +93,9 @@ def test_padding_to_a_fixed_length_changes_no_answer():
 def test_frames_are_padded_to_what_the_cnn_makes_of_the_fixed_length():
     model, clips = wav2vec2().eval(), OfManyLengths()
     batch = WaveformCollator(True)([clips[index] for index in range(4)])
-    longer = lengthened(batch, 8000, model.frames)
+    longer = pad_to_fixed_length(batch, 8000, model.frames)
     frames = model.wav2vec2.feature_extractor(batch["input_values"])
-    made = lengthened({**batch, "input_values": frames}, 8000, model.frames)
+    made = pad_to_fixed_length({**batch, "input_values": frames}, 8000, model.frames)
     assert made["input_values"].shape == model.wav2vec2.feature_extractor(longer["input_values"]).shape
     assert torch.equal(made["attention_mask"], longer["attention_mask"])
 
@@ -97,13 +105,13 @@ def test_there_are_at_most_eight_lengths():
     assert step_between_lengths([16_000, 20_000]) == STEP
     for longest in (100_000, 1_000_000):
         step = step_between_lengths(range(0, longest, 500))
-        assert len({rounded_up(length, step) for length in range(0, longest, 500)}) <= SHAPES
+        assert len({round_up(length, step) for length in range(0, longest, 500)}) <= SHAPES
 
 
 def test_afterwards_the_encoder_is_what_it_was():
     model = wav2vec2().train()
     before = dict(vars(model.wav2vec2.encoder))
-    with compiled(model, 1, CompileCounterWithBackend("eager")):
+    with compile_encoder(model, 1, CompileCounterWithBackend("eager")):
         model(torch.randn(1, 6000))
     assert vars(model.wav2vec2.encoder).keys() == before.keys()
 
@@ -123,7 +131,7 @@ def test_afterwards_the_encoder_is_what_it_was():
 )
 def test_an_encoder_of_which_there_is_no_graph_is_refused_in_a_line(model, said):
     with pytest.raises(UserError, match=said):
-        check(model())
+        check_compilable(model())
 
 
 @pytest.mark.parametrize(
@@ -138,11 +146,11 @@ def test_an_encoder_of_which_there_is_no_graph_is_refused_in_a_line(model, said)
 )
 def test_encoders_with_a_layer_norm_are_one_graph(model):
     model = model().train()
-    check(model)
+    check_compilable(model)
     counter = CompileCounterWithBackend("eager")
     clips, mask = torch.randn(2, 6000), torch.ones(2, 6000, dtype=torch.long)
     mask[1, 4000:] = 0
     plain = model(clips, mask).logits
-    with compiled(model, 2, counter):
+    with compile_encoder(model, 2, counter):
         assert torch.allclose(model(clips, mask).logits, plain, atol=1e-6)
     assert counter.frame_count == 1

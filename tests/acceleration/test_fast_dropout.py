@@ -6,7 +6,7 @@ from conftest import composed
 from torch import nn
 from torch.nn import functional
 
-from ser.acceleration.fast_dropout import Quick, dropout, quick_dropout
+from ser.acceleration.fast_dropout import FastDropoutMode, dropout, use_fast_dropout
 from ser.commands.train import train
 
 CPU = torch.device("cpu")
@@ -62,7 +62,7 @@ def test_nothing_is_drawn_where_nothing_is_left_to_chance(p, training):
 def test_every_dropout_of_a_model_is_drawn_so_inside_of_the_context_alone():
     module, called = nn.Dropout(0.5), []
 
-    class Watched(Quick):
+    class Watched(FastDropoutMode):
         def __torch_function__(self, function, types, args=(), kwargs=None):
             called.append(function)
             return super().__torch_function__(function, types, args, kwargs)
@@ -76,9 +76,9 @@ def test_every_dropout_of_a_model_is_drawn_so_inside_of_the_context_alone():
     ours = dropout(torch.ones(1000), 0.5)
     assert torch.equal(drawn(Watched()), ours)
     assert functional.dropout in called
-    assert torch.equal(drawn(quick_dropout(True, CPU)), ours)
-    assert not torch.equal(drawn(quick_dropout(False, CPU)), ours)
-    assert not torch.equal(drawn(quick_dropout(True, torch.device("cuda"))), ours)
+    assert torch.equal(drawn(use_fast_dropout(True, CPU)), ours)
+    assert not torch.equal(drawn(use_fast_dropout(False, CPU)), ours)
+    assert not torch.equal(drawn(use_fast_dropout(True, torch.device("cuda"))), ours)
 
 
 def test_views_and_transposed_tensors_are_dropped_out_as_well():

@@ -26,7 +26,7 @@ def test_a_clip_is_kept_as_the_cnn_answers_to_it_alone(dtype, norm, prepared, tm
     classifier, cache = built(clips, tmp_path, dtype, feat_extract_norm=norm, do_stable_layer_norm=norm == "layer")
     for index, utterance in enumerate(clips.utterances):
         answer = frozen_cnn.run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T.to(dtype)
-        assert torch.equal(torch.tensor(cache.of(utterance.path)).view(dtype), answer)
+        assert torch.equal(torch.tensor(cache.frames(utterance.path)).view(dtype), answer)
 
 
 def test_clips_have_their_labels_and_lengths(prepared, tmp_path):
@@ -85,7 +85,7 @@ def test_the_cnn_runs_once(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(frozen_cnn, "run", lambda *_: pytest.fail("it ran again"))
     _, again = built(clips, tmp_path)
     path = clips.utterances[0].path
-    assert np.array_equal(cache.of(path), again.of(path))
+    assert np.array_equal(cache.frames(path), again.frames(path))
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ def test_weights_behind_the_cnn_share_a_file(prepared, tmp_path):
     classifier, extractor = frozen()
     with torch.no_grad():
         classifier.classifier.weight.add_(1)
-    feature_cache.build(classifier, extractor, clips, tmp_path, torch.float32)
+    feature_cache.open_or_compute(classifier, extractor, clips, tmp_path, torch.float32)
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def built_of_layers(clips, folder, depth=1, **settings):
     classifier, extractor = frozen(freeze=f"layers:{depth}" if depth < 2 else "encoder", **settings)
-    return classifier, feature_cache.build(
-        classifier, extractor, clips, folder, torch.float32, frozen_layers.Layers(depth)
+    return classifier, feature_cache.open_or_compute(
+        classifier, extractor, clips, folder, torch.float32, frozen_layers.FrozenLayers(depth)
     )
 
 
@@ -150,9 +150,11 @@ def test_a_clip_is_kept_as_the_frozen_layers_answer_to_it_alone(prepared, tmp_pa
     clips = some(prepared)
     classifier, cache = built_of_layers(clips, tmp_path)
     for index, utterance in enumerate(clips.utterances):
-        answer = frozen_layers.Layers(1).run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T
+        answer = (
+            frozen_layers.FrozenLayers(1).run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T
+        )
         assert answer.shape[1] == classifier.config.hidden_size
-        assert torch.equal(torch.tensor(cache.of(utterance.path)), answer)
+        assert torch.equal(torch.tensor(cache.frames(utterance.path)), answer)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ def test_other_frozen_layers_make_another_file(other, prepared, tmp_path):
 def test_a_damaged_file_is_made_again(damage, prepared, tmp_path):
     clips = some(prepared)
     _, cache = built(clips, tmp_path)
-    expected = cache.of(clips.utterances[-1].path).copy()
+    expected = cache.frames(clips.utterances[-1].path).copy()
     (place,) = tmp_path.iterdir()
     if damage == "cut":
         data = (place / feature_cache.FRAMES).read_bytes()
@@ -186,7 +188,7 @@ def test_a_damaged_file_is_made_again(damage, prepared, tmp_path):
     else:
         (place / feature_cache.MADE_FROM).write_text("{}")
     _, again = built(clips, tmp_path)
-    assert np.array_equal(again.of(clips.utterances[-1].path), expected)
+    assert np.array_equal(again.frames(clips.utterances[-1].path), expected)
 
 
 def test_frames_with_a_flipped_bit_are_refused_and_not_trained_on(prepared, tmp_path):
@@ -210,12 +212,12 @@ def test_what_another_run_wrote_meanwhile_is_read_and_not_replaced(prepared, tmp
     def waiting(place, wait):
         monkeypatch.undo()
         built(clips, tmp_path)
-        monkeypatch.setattr(feature_cache, "write", lambda *_: pytest.fail("replaced"))
+        monkeypatch.setattr(feature_cache, "compute", lambda *_: pytest.fail("replaced"))
         yield
 
     monkeypatch.setattr(feature_cache, "locked", waiting)
     _, cache = built(clips, tmp_path)
-    assert len(cache.of(clips.utterances[0].path))
+    assert len(cache.frames(clips.utterances[0].path))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def test_what_another_run_wrote_meanwhile_is_read_and_not_replaced(prepared, tmp
     ],
 )
 def test_an_interrupted_build_leaves_nothing(error, told, prepared, tmp_path, monkeypatch):
-    calls, stored = [], feature_cache.stored
+    calls, stored = [], feature_cache.to_bytes
 
     def failing(*arguments):
         calls.append(1)
@@ -234,7 +236,7 @@ def test_an_interrupted_build_leaves_nothing(error, told, prepared, tmp_path, mo
             raise error
         return stored(*arguments)
 
-    monkeypatch.setattr(feature_cache, "stored", failing)
+    monkeypatch.setattr(feature_cache, "to_bytes", failing)
     with pytest.raises(told):
         built(some(prepared), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -263,7 +265,7 @@ def trained(prepared, folder, cached):
     classifier, extractor = frozen()
     clips, collator = rows, WaveformCollator(True)
     if cached:
-        cache = feature_cache.build(classifier, extractor, rows, folder / "features", torch.float32)
+        cache = feature_cache.open_or_compute(classifier, extractor, rows, folder / "features", torch.float32)
         frozen_cnn.install(classifier)
         clips, collator = CachedFeatureDataset(cache, rows), CachedFeatureCollator(cache)
     trainer = EmotionTrainer(

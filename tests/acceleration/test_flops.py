@@ -5,7 +5,7 @@ from transformers import Wav2Vec2Config, set_seed
 
 from ser.acceleration import flops, frozen_layers
 from ser.acceleration import frozen_cnn as frontend
-from ser.acceleration.flops import flops_of_a_clip, peak, training_flops
+from ser.acceleration.flops import count_training_flops, flops_per_clip, peak_flops
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 
 SAMPLES, CLIPS = 6000, 3
@@ -37,12 +37,12 @@ def batch(values=None):
 
 def test_what_is_trained_counts_three_times_and_what_is_frozen_once():
     expected = CLIPS * (sum(CNN) + 3 * (ENCODER + PROJECTOR + CLASSIFIER))
-    assert training_flops(encoder(), batch()) == expected
+    assert count_training_flops(encoder(), batch()) == expected
 
 
 def test_the_gradient_of_the_waveform_is_not_wanted():
     expected = CLIPS * (2 * CNN[0] + 3 * (CNN[1] + ENCODER + PROJECTOR + CLASSIFIER))
-    assert training_flops(encoder(frozen_cnn=False), batch()) == expected
+    assert count_training_flops(encoder(frozen_cnn=False), batch()) == expected
 
 
 def test_a_frozen_encoder_is_run_and_only_the_head_is_trained():
@@ -50,28 +50,28 @@ def test_a_frozen_encoder_is_run_and_only_the_head_is_trained():
     for parameter in model.wav2vec2.parameters():
         parameter.requires_grad = False
     expected = CLIPS * (sum(CNN) + ENCODER + 2 * PROJECTOR + 3 * CLASSIFIER)
-    assert training_flops(model, batch()) == expected
+    assert count_training_flops(model, batch()) == expected
 
 
 def test_with_cached_features_the_cnn_counts_nothing():
     model = encoder()
     frontend.install(model)
     frames = torch.zeros(CLIPS, 8, FRAMES, dtype=torch.bfloat16)
-    assert training_flops(model, batch(frames)) == CLIPS * 3 * (ENCODER + PROJECTOR + CLASSIFIER)
+    assert count_training_flops(model, batch(frames)) == CLIPS * 3 * (ENCODER + PROJECTOR + CLASSIFIER)
 
 
 def test_with_cached_layers_only_those_above_count():
     model = encoder(num_hidden_layers=2)
-    frozen_layers.Layers(1).install(model)
+    frozen_layers.FrozenLayers(1).install(model)
     states = torch.zeros(CLIPS, 16, FRAMES)
-    assert training_flops(model, batch(states)) == CLIPS * 3 * (LAYER + PROJECTOR + CLASSIFIER)
+    assert count_training_flops(model, batch(states)) == CLIPS * 3 * (LAYER + PROJECTOR + CLASSIFIER)
 
 
 def test_dropped_layers_and_masks_are_counted_as_if_they_were_not_and_the_model_stays_as_it_was():
     model = encoder(layerdrop=0.9, mask_time_prob=0.5, mask_time_length=2).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    counts = {training_flops(model, batch()) for _ in range(3)}
-    assert counts == {training_flops(encoder(), batch())}
+    counts = {count_training_flops(model, batch()) for _ in range(3)}
+    assert counts == {count_training_flops(encoder(), batch())}
     assert model.training
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -98,7 +98,7 @@ def test_dropped_layers_and_masks_are_counted_as_if_they_were_not_and_the_model_
     ],
 )
 def test_a_device_has_the_peak_of_its_own_name_or_none(name, teraflops):
-    assert peak(name) == (None if teraflops is None else teraflops * 1e12)
+    assert peak_flops(name) == (None if teraflops is None else teraflops * 1e12)
 
 
 class Three:
@@ -113,5 +113,5 @@ class Three:
 def test_a_clip_of_median_length_is_counted_where_the_peak_is_known(name, known, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: name)
-    monkeypatch.setattr(flops, "training_flops", lambda model, batch: batch)
-    assert flops_of_a_clip(None, Three(), lambda clips: clips) == ([6000] if known else None)
+    monkeypatch.setattr(flops, "count_training_flops", lambda model, batch: batch)
+    assert flops_per_clip(None, Three(), lambda clips: clips) == ([6000] if known else None)

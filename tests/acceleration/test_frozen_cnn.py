@@ -27,7 +27,7 @@ def published(tmp_path_factory):
 def frozen(folder, freeze="cnn", **settings):
     """A classifier in training whose CNN is frozen, and its collator."""
     classifier, extractor = built(folder, **settings)
-    freezing.adapt(classifier, model_config(folder, freeze=freeze, **settings))
+    freezing.freeze_and_adapt(classifier, model_config(folder, freeze=freeze, **settings))
     return classifier.train(), collator_for(extractor)
 
 
@@ -104,7 +104,7 @@ def test_specaugment_masks_features_as_it_masks_the_waveform(published):
         torch.manual_seed(1)
         folder = published["xls-r-turkish"]  # it brings the vector that is written over masked frames
         classifier, extractor = checkpoint.build(model_config(folder, **settings), EMOTIONS)
-        freezing.adapt(classifier, model_config(folder))
+        freezing.freeze_and_adapt(classifier, model_config(folder))
         return classifier.train(), collator_for(extractor)
 
     losses = []
@@ -201,9 +201,9 @@ def test_the_cnn_is_frozen_where_nothing_trains_it(name, settings, expected, pub
 @pytest.mark.parametrize("name", ["hubert", "moonshine"])
 def test_lora_merges_into_an_installed_classifier(name, published):
     classifier, extractor = built(published[name])
-    adapter = freezing.adapt(classifier, model_config(published[name], lora_rank=2))
+    adapter = freezing.freeze_and_adapt(classifier, model_config(published[name], lora_rank=2))
     frozen_cnn.install(classifier)
-    whole = freezing.merged(classifier, adapter)
+    whole = freezing.merge_lora(classifier, adapter)
     collator = collator_for(extractor)
     batch = without_labels(collator(examples([9000])))
     with torch.inference_mode():

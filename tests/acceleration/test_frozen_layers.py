@@ -9,7 +9,7 @@ from helpers.tiny_models import BATCH_DEPENDENT, built, examples, loss_and_gradi
 from ser.acceleration import frozen_layers
 from ser.data.dataset import collator_for
 from ser.models import checkpoint, freezing
-from ser.models.architectures import FAMILIES, HEAD
+from ser.models.architectures import ARCHITECTURES, HEAD
 
 WITH_CNN = [name for name in PUBLISHED if name not in ("w2v-bert", "whisper", "xls-r-turkish")]  # that is another xls-r
 FEEL_NO_PADDING = [name for name in WITH_CNN if name not in BATCH_DEPENDENT]
@@ -30,8 +30,12 @@ def frozen(folder, freeze="layers:2", **settings):
         for key, parameter in classifier.named_parameters():
             if "norm" in key:
                 parameter.add_(torch.randn_like(parameter) / 4)
-    freezing.adapt(classifier, model_config(folder, freeze=freeze, **settings))
-    return classifier.train(), frozen_layers.Layers(frozen_layers.frozen_layers(classifier)), collator_for(extractor)
+    freezing.freeze_and_adapt(classifier, model_config(folder, freeze=freeze, **settings))
+    return (
+        classifier.train(),
+        frozen_layers.FrozenLayers(frozen_layers.count_frozen_layers(classifier)),
+        collator_for(extractor),
+    )
 
 
 def in_the_place_of(batch, classifier, part, collator, rows):
@@ -190,7 +194,7 @@ def test_layers_are_counted_as_frozen_where_nothing_trains_them(name, settings, 
 @pytest.mark.parametrize("name", WITH_CNN)
 def test_without_an_obstacle_an_encoder_in_training_answers_the_same_each_time(name, published):
     classifier, _, collator = frozen(published[name])
-    assert frozen_layers.obstacle(classifier.config) == ""
+    assert frozen_layers.reason_not_cacheable(classifier.config) == ""
     batch = collator(examples([6000, 9000]))
     assert torch.equal(classifier(**batch).logits, classifier(**batch).logits)
     dropouts = [module.p for module in classifier.modules() if isinstance(module, torch.nn.Dropout)]
@@ -207,23 +211,23 @@ def test_what_stands_in_the_way_is_named(setting, published):
     classifier, _, _ = frozen(published["hubert"])
     classifier.config.update(setting)
     (key,) = setting
-    assert key.removeprefix("use_") in frozen_layers.obstacle(classifier.config)
+    assert key.removeprefix("use_") in frozen_layers.reason_not_cacheable(classifier.config)
 
 
 def test_specaugment_that_is_switched_off_does_not_stand_in_the_way(published):
     classifier, _, _ = frozen(published["hubert"])
     classifier.config.update({"mask_time_prob": 0.3, "apply_spec_augment": False})
-    assert frozen_layers.obstacle(classifier.config) == ""
+    assert frozen_layers.reason_not_cacheable(classifier.config) == ""
 
 
 @pytest.mark.parametrize("name", WITH_CNN)
 def test_the_fingerprint_is_of_all_below_and_of_nothing_above(name, published):
     classifier, part, _ = frozen(published[name])
-    prints = [part.fingerprint(classifier), frozen_layers.Layers(1).fingerprint(classifier)]
+    prints = [part.fingerprint(classifier), frozen_layers.FrozenLayers(1).fingerprint(classifier)]
     below = dict(part.weights(classifier))
     with torch.no_grad():
         for key, parameter in classifier.named_parameters():
-            if key.startswith((*HEAD, f"{FAMILIES[classifier.config.model_type].layers}2.")):
+            if key.startswith((*HEAD, f"{ARCHITECTURES[classifier.config.model_type].layers}2.")):
                 assert key not in below
                 parameter.add_(1)
         classifier.config.update({"classifier_proj_size": 99, "id2label": {0: "calm"}})
@@ -246,8 +250,10 @@ def test_the_last_layers_state_comes_before_the_norm_that_follows_it(published):
     waveform = collator(examples([9000]))["input_values"]
     states = classifier.base_model(waveform, output_hidden_states=True).hidden_states
     for depth in (1, 2):
-        assert torch.allclose(frozen_layers.Layers(depth).run(classifier, waveform)[0].T, states[depth][0], atol=1e-6)
-    last = frozen_layers.Layers(3).run(classifier, waveform).transpose(1, 2)
+        assert torch.allclose(
+            frozen_layers.FrozenLayers(depth).run(classifier, waveform)[0].T, states[depth][0], atol=1e-6
+        )
+    last = frozen_layers.FrozenLayers(3).run(classifier, waveform).transpose(1, 2)
     answer = classifier.base_model(waveform).last_hidden_state
     assert torch.allclose(classifier.base_model.encoder.layer_norm(last), answer, atol=1e-6)
     assert not torch.allclose(last, answer, atol=1e-2)

@@ -130,7 +130,7 @@ def masked_encoder():
     model.encoder_config.update(apply_spec_augment=True, mask_time_prob=0.5, mask_time_length=2)
     set_seed(0)
     classifier, extractor = checkpoint.build(model, EMOTIONS)
-    freezing.adapt(classifier, model)
+    freezing.freeze_and_adapt(classifier, model)
     return classifier, extractor
 
 
@@ -140,7 +140,7 @@ def from_files(prepared, tmp_path, cached):
     if not cached:
         return Inputs(*datasets, WaveformCollator(True))
     everything = WaveformDataset(prepared, prepared.utterances, trim=False)
-    cache = feature_cache.build(*masked_encoder(), everything, tmp_path / "features", torch.float32)
+    cache = feature_cache.open_or_compute(*masked_encoder(), everything, tmp_path / "features", torch.float32)
     return Inputs(*(CachedFeatureDataset(cache, clips) for clips in datasets), CachedFeatureCollator(cache))
 
 

@@ -7,8 +7,8 @@ from conftest import NeverWaits
 from helpers.published import PUBLISHED, publish
 from helpers.tiny_models import built, examples
 
-from ser.acceleration.attention import MASKED
-from ser.acceleration.spec_augment import draw, install, is_masked, true_frames
+from ser.acceleration.attention import MASKED_SDPA
+from ser.acceleration.spec_augment import accept_masks, draw_masks, true_frame_mask, uses_spec_augment
 from ser.data.dataset import collator_for
 
 WITHOUT = {"whisper", "moonshine"}
@@ -36,7 +36,7 @@ def classifier_and_batch(folder, **settings):
 
 def drawn(classifier, batch, seed):
     mask = batch["attention_mask"]
-    return draw(classifier, mask.sum(dim=-1), mask.shape[1], seed)
+    return draw_masks(classifier, mask.sum(dim=-1), mask.shape[1], seed)
 
 
 def answers(classifier, batch):
@@ -53,7 +53,7 @@ def test_masks_drawn_beforehand_are_those_of_the_library_and_give_its_answers_bi
     np.random.seed([3, 1, 4])
     stock, stock_gradients = answers(classifier, batch)
     masks = drawn(classifier, batch, [3, 1, 4])
-    install(classifier)
+    accept_masks(classifier)
     ours, gradients = answers(classifier, {**batch, **masks})
     assert masks["mask_time_indices"].any()
     assert masks["mask_feature_indices"].any()
@@ -70,14 +70,14 @@ def test_only_what_the_config_asks_for_is_hidden(name, published):
     assert drawn(classifier, batch, [0]).keys() == {"mask_time_indices"}
     classifier.config.update({"mask_time_prob": 0.0, "mask_feature_prob": 0.2})
     assert drawn(classifier, batch, [0]).keys() == {"mask_feature_indices"}
-    assert is_masked(classifier)
+    assert uses_spec_augment(classifier)
     classifier.config.apply_spec_augment = False
-    assert not is_masked(classifier)
+    assert not uses_spec_augment(classifier)
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT))
 def test_encoders_of_another_line_are_not_masked(name, published):
-    assert not is_masked(built(published[name])[0])
+    assert not uses_spec_augment(built(published[name])[0])
 
 
 def test_a_mask_follows_from_its_seed_and_leaves_the_other_random_numbers_alone(published):
@@ -97,9 +97,9 @@ def test_a_mask_follows_from_its_seed_and_leaves_the_other_random_numbers_alone(
 def test_nothing_waits_for_the_device_from_the_batch_to_the_gradients(name, published):
     classifier, batch = classifier_and_batch(published[name])
     batch.update(drawn(classifier, batch, [0]))
-    install(classifier)
+    accept_masks(classifier)
     if classifier._supports_sdpa:
-        classifier.set_attn_implementation(MASKED)
+        classifier.set_attn_implementation(MASKED_SDPA)
     classifier.to("meta")  # tensors without values: to read one is an error wherever it happens
     batch = {key: tensor.to("meta") for key, tensor in batch.items()}
     with NeverWaits():
@@ -118,5 +118,5 @@ def test_the_frames_of_a_clip_are_counted_as_the_library_counts_them(name, publi
     classifier, batch = classifier_and_batch(published[name])
     time = int(classifier.frames(torch.tensor(batch["attention_mask"].shape[1])))
     expected = classifier.base_model._get_feature_vector_attention_mask(time, batch["attention_mask"])
-    assert torch.equal(true_frames(classifier.base_model, time, batch["attention_mask"]), expected)
+    assert torch.equal(true_frame_mask(classifier.base_model, time, batch["attention_mask"]), expected)
     assert not expected.all()

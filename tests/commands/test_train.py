@@ -374,7 +374,7 @@ def test_a_lora_run_is_resumed_and_ends_in_a_stock_checkpoint(data_dir, tmp_path
     on_the_way = load_file(folder / "checkpoint-4" / "model.safetensors")
     assert not [name for name in on_the_way if "lora" not in name and not name.startswith(HEAD)]
     with pytest.raises(UserError, match="holds the LoRA updates of an unfinished run"):
-        checkpoint.opened(folder / "checkpoint-4")
+        checkpoint.open_checkpoint(folder / "checkpoint-4")
     names = load_file(folder / "checkpoint" / "model.safetensors").keys()
     assert names == load_file(tmp_path / "whole" / "checkpoint" / "model.safetensors").keys()
     assert not [name for name in names if "lora" in name or "base_layer" in name]

@@ -22,7 +22,7 @@ from ser.errors import UserError
 from ser.export import onnx, parity
 from ser.export.session import Session
 from ser.models import checkpoint
-from ser.models.architectures import FAMILIES
+from ser.models.architectures import ARCHITECTURES
 from ser.models.outputs import Outputs, softmax
 
 
@@ -36,7 +36,7 @@ def exported(tmp_path_factory):
             folder = save(name, root / name, {"audio": {"trim": name == "wavlm"}})
             quantize = "int8" if name == "wav2vec2-layer" else "null"
             export(composed("export", f"checkpoint='{folder}'", "score=false", f"quantize={quantize}"))
-            done[name] = checkpoint.opened(folder), root / f"{name}-onnx"
+            done[name] = checkpoint.open_checkpoint(folder), root / f"{name}-onnx"
         return done[name]
 
     return make
@@ -74,7 +74,7 @@ def test_the_mask_decides_what_is_pooled_and_attended_to(name, exported):
 
 
 def test_every_family_and_every_pooling_is_tested():
-    assert {settings["model_type"] for settings in TOYS.values()} == set(FAMILIES)
+    assert {settings["model_type"] for settings in TOYS.values()} == set(ARCHITECTURES)
     assert {*POOLINGS.values(), "mean"} == {pooling.value for pooling in Pooling}
     assert set(TOYS) >= WEIGHTED
 
@@ -164,7 +164,7 @@ def test_the_example_of_a_multi_label_head_gives_the_sigmoid_of_each_logit(tmp_p
     result = in_the_example(tmp_path / "toy-onnx", wav(tmp_path / "a.wav", clip))
     assert result.returncode == 0, result.stderr
     found = {label: float(share) for label, share in map(str.split, result.stdout.splitlines()[1:])}
-    model = checkpoint.opened(folder)
+    model = checkpoint.open_checkpoint(folder)
     logits = parity.on_cpu(model.classifier, [collator_for(model.extractor)([{"samples": clip, "label": 0}])])
     assert found == pytest.approx(
         dict(zip(EMOTIONS, torch.tensor(logits[0]).sigmoid().tolist(), strict=True)), abs=2e-4

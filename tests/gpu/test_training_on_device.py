@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from ser.acceleration import compilation, gpu_dataset
-from ser.acceleration.attention import MASKED
+from ser.acceleration.attention import MASKED_SDPA
 from ser.commands.train import train
 from ser.errors import UserError
 from ser.training.trainer import EmotionTrainer
@@ -69,8 +69,8 @@ def test_the_cached_cnn_gives_the_losses_of_the_one_that_is_run(device, data, tm
 def test_compiled_layers_give_the_losses_of_the_plain_ones(device, data, tmp_path, monkeypatch):
     plain = losses(data, tmp_path / "plain", *NO_DROPOUT)
     if device.type == "cpu":  # the same graphs, without minutes of a C++ compiler
-        whole = compilation.compiled
-        monkeypatch.setattr(compilation, "compiled", lambda *some, backend: whole(*some, backend="aot_eager"))
+        whole = compilation.compile_encoder
+        monkeypatch.setattr(compilation, "compile_encoder", lambda *some, backend: whole(*some, backend="aot_eager"))
     compiled = losses(data, tmp_path / "compiled", *NO_DROPOUT, "trainer.compile=true")
     assert compiled == pytest.approx(plain, rel=NEAR[device.type])
 
@@ -131,7 +131,7 @@ def test_no_step_waits_for_the_device(precision, device, prepared, tmp_path, mon
     trainer = ready(prepared, tmp_path, "trainer=fast", f"trainer.precision={precision}", "trainer.max_steps=2")
     alarm = Alarmed() if device.type == "cuda" else Watched()
     trainer.add_callback(alarm)
-    trainer.model.set_attn_implementation(MASKED)
+    trainer.model.set_attn_implementation(MASKED_SDPA)
     try:
         trainer.train()
     finally:

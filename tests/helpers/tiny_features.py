@@ -17,7 +17,7 @@ def frozen(seed=0, freeze="cnn", **settings):
     model.encoder_config.update(QUIET, **settings)
     torch.manual_seed(seed)
     classifier, extractor = checkpoint.build(model, EMOTIONS)
-    freezing.adapt(classifier, model)
+    freezing.freeze_and_adapt(classifier, model)
     return classifier, extractor
 
 
@@ -29,4 +29,4 @@ def some(prepared, count=6):
 def built(clips, folder, dtype=torch.float32, do_normalize=True, **settings):
     classifier, extractor = frozen(**settings)
     extractor.do_normalize = do_normalize
-    return classifier, feature_cache.build(classifier, extractor, clips, folder, dtype)
+    return classifier, feature_cache.open_or_compute(classifier, extractor, clips, folder, dtype)

@@ -14,7 +14,7 @@ from ser.corpora.ravdess import EMOTIONS
 from ser.data.dataset import collator_for
 from ser.errors import UserError
 from ser.models import checkpoint, freezing
-from ser.models.architectures import FAMILIES, HEAD, family_of
+from ser.models.architectures import ARCHITECTURES, HEAD, find_architecture
 from ser.training.async_writer import snapshot
 
 
@@ -55,7 +55,7 @@ def test_every_stored_tensor_of_the_encoder_is_loaded_exactly(name, published):
 def test_a_clip_has_the_same_answer_alone_and_in_a_batch(name, published):
     classifier, extractor = built(published[name], weighted_layer_sum=True)
     collator = collator_for(extractor)
-    family = family_of(classifier.config, name)
+    family = find_architecture(classifier.config, name)
     assert family.depends_on_padding(classifier.config) == (name in BATCH_DEPENDENT)
     classifier.eval()
     with torch.inference_mode():
@@ -87,8 +87,8 @@ def test_one_step_changes_exactly_what_is_trained(name, freeze, published):
     if name == "w2v-bert" and freeze == "cnn":
         pytest.skip("wav2vec2-BERT has no CNN")
     classifier, extractor = built(published[name])
-    family = family_of(classifier.config, name)
-    freezing.adapt(classifier, model_config(published[name], freeze=freeze))
+    family = find_architecture(classifier.config, name)
+    freezing.freeze_and_adapt(classifier, model_config(published[name], freeze=freeze))
     changed = changed_by_a_step(classifier, extractor)
     expected = {
         "cnn": lambda key: not key.startswith(family.cnn),
@@ -105,14 +105,14 @@ def test_one_step_changes_exactly_what_is_trained(name, freeze, published):
 def test_lora_trains_every_update_and_the_head_and_merges_into_the_weights(name, published, tmp_path):
     classifier, extractor = built(published[name])
     model = model_config(published[name], lora_rank=4, lora_dropout=0.0)
-    adapter = freezing.adapt(classifier, model)
+    adapter = freezing.freeze_and_adapt(classifier, model)
     rate = (
         1.0 if name == "wavlm" else 1e4
     )  # feed-forward layers take large steps badly, attention hardly feels small ones
     first, second = (changed_by_a_step(classifier, extractor, rate) for _ in range(2))
     updates = {key for key, _ in classifier.named_parameters() if "lora_" in key}
     head = {key for key, _ in classifier.named_parameters() if key.startswith(HEAD)}
-    assert len(updates) == 2 * 3 * len(family_of(classifier.config, name).lora)
+    assert len(updates) == 2 * 3 * len(find_architecture(classifier.config, name).lora)
     assert first == {key for key in updates if "lora_B" in key} | head  # A gets its gradient through B, which is zero
     assert second == updates | head
     assert freezing.trained_state(classifier).keys() == updates | head
@@ -120,7 +120,7 @@ def test_lora_trains_every_update_and_the_head_and_merges_into_the_weights(name,
     batch = without_labels(collator_for(extractor)(examples()))
     with torch.inference_mode():
         before = classifier(**batch).logits
-    checkpoint.save(freezing.merged(classifier, adapter), extractor, tmp_path / "checkpoint", {})
+    checkpoint.save(freezing.merge_lora(classifier, adapter), extractor, tmp_path / "checkpoint", {})
     stored = load_file(tmp_path / "checkpoint" / "model.safetensors")
     assert not [key for key in stored if "lora" in key or "base_layer" in key]
     again, _ = checkpoint.load(tmp_path / "checkpoint", EMOTIONS)
@@ -132,7 +132,7 @@ def test_lora_trains_every_update_and_the_head_and_merges_into_the_weights(name,
 @pytest.mark.parametrize("name", ["hubert", "wavlm", "data2vec", "unispeech-sat"])
 def test_a_frozen_cnn_keeps_no_graph(name, lora_rank, published):
     classifier, _ = built(published[name])
-    freezing.adapt(
+    freezing.freeze_and_adapt(
         classifier, model_config(published[name], freeze="none" if lora_rank else "encoder", lora_rank=lora_rank)
     )
     features = classifier.train().base_model.feature_extractor(torch.randn(1, 4000))
@@ -144,7 +144,9 @@ def test_gradient_checkpointing_gives_the_same_gradients(name, published):
     gradients = []
     for recompute in (False, True):
         classifier, extractor = built(published[name])
-        freezing.adapt(classifier, model_config(published[name], freeze="none", gradient_checkpointing=recompute))
+        freezing.freeze_and_adapt(
+            classifier, model_config(published[name], freeze="none", gradient_checkpointing=recompute)
+        )
         classifier.train()
         assert any(getattr(module, "gradient_checkpointing", False) for module in classifier.modules()) == recompute
         classifier(**collator_for(extractor)(examples())).loss.backward()
@@ -257,8 +259,8 @@ def test_whisper_runs_on_the_true_length_of_a_clip(published):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_table_knows_the_hop_and_the_layers_of_every_family(name, published):
     classifier, extractor = built(published[name])
-    family = family_of(classifier.config, name)
-    freezing.adapt(classifier, model_config(published[name], freeze="encoder"))
+    family = find_architecture(classifier.config, name)
+    freezing.freeze_and_adapt(classifier, model_config(published[name], freeze="encoder"))
     counts = [
         int(classifier.frames(collator_for(extractor)(examples([length]))["attention_mask"].sum(-1)))
         for length in (16000, 16000 + 100 * family.hop)
@@ -277,12 +279,12 @@ def test_the_table_knows_the_hop_and_the_layers_of_every_family(name, published)
 def test_a_part_that_the_encoder_lacks_cannot_be_frozen(name, freeze, message, published):
     classifier, _ = built(published[name])
     with pytest.raises(UserError, match=message):
-        freezing.adapt(classifier, model_config(published[name], freeze=freeze))
+        freezing.freeze_and_adapt(classifier, model_config(published[name], freeze=freeze))
 
 
 def test_every_family_of_the_table_is_tested(published):
     tested = {json.loads((folder / "config.json").read_text())["model_type"] for folder in published.values()}
-    assert tested == set(FAMILIES)
+    assert tested == set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -337,7 +337,7 @@ def test_a_broken_file_of_a_folder_is_one_line_that_names_the_folder_and_not_the
 def test_a_request_that_the_token_breaks_is_told_without_the_token():
     error = LocalEntryNotFoundError("nothing in the cache")
     error.__cause__ = ValueError(f"Illegal header value b'Bearer {TOKEN}'")
-    assert sources.refusal(error, "checkpoint")[0] == "cannot be reached (LocalEntryNotFoundError)"
+    assert sources.explain_hub_error(error, "checkpoint")[0] == "cannot be reached (LocalEntryNotFoundError)"
 
 
 @pytest.mark.parametrize(
@@ -349,20 +349,25 @@ def test_a_misspelt_folder_is_never_asked_of_the_hub(given, tmp_path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sources, "snapshot_download", lambda *_, **__: pytest.fail("the hub is asked"))
     with pytest.raises(UserError, match=f"^checkpoint={given}: there is no such folder$"):
-        sources.checkpoint_anywhere(given)
+        sources.find_or_download_checkpoint(given)
     with pytest.raises(UserError, match=f"^model.pretrained={given}: there is no such folder$"):
-        sources.fetched(None, given)
+        sources.load_pretrained(None, given)
 
 
 def test_a_misspelt_folder_is_told_with_the_one_it_may_be(tmp_path):
     (tmp_path / "hubert-seed0").mkdir()
     with pytest.raises(UserError, match=rf"there is no such folder; is it {tmp_path}/hubert-seed0\?$"):
-        sources.checkpoint_folder(f"{tmp_path}/huber-seed0")
+        sources.find_checkpoint(f"{tmp_path}/huber-seed0")
 
 
 def test_the_key_that_was_given_is_the_one_that_is_advised():
-    assert sources.refusal(ConnectionError("down"), "checkpoint")[1] == "give a local folder with checkpoint=PATH"
-    assert sources.refusal(ConnectionError("down"), "model.pretrained")[1].endswith("with model.pretrained=PATH")
+    assert (
+        sources.explain_hub_error(ConnectionError("down"), "checkpoint")[1]
+        == "give a local folder with checkpoint=PATH"
+    )
+    assert sources.explain_hub_error(ConnectionError("down"), "model.pretrained")[1].endswith(
+        "with model.pretrained=PATH"
+    )
 
 
 def test_a_hub_name_is_one_where_no_folder_is_called_like_its_owner(tmp_path, monkeypatch):
@@ -376,4 +381,4 @@ def test_an_unfinished_run_names_the_checkpoints_that_it_has(tmp_path):
     for step in (100, 340):
         (tmp_path / f"checkpoint-{step}").mkdir()
     with pytest.raises(UserError, match="the run is not finished; choices: checkpoint-100, checkpoint-340 in it"):
-        sources.checkpoint_folder(str(tmp_path))
+        sources.find_checkpoint(str(tmp_path))

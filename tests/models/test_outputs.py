@@ -11,7 +11,7 @@ from ser.config import Ensemble
 from ser.errors import UserError
 from ser.inference.predictor import Predictor
 from ser.models import checkpoint
-from ser.models.outputs import outputs_of, sigmoid
+from ser.models.outputs import read_outputs, sigmoid
 
 LABELS = ("arousal", "dominance", "valence")
 
@@ -33,7 +33,7 @@ def test_the_probabilities_of_a_head_are_those_of_the_librarys_pipeline(problem,
 def test_a_regression_head_is_refused_since_its_outputs_are_no_probabilities(tmp_path):
     folder = configured(saved(tmp_path / "toy", labels=LABELS), problem_type="regression")
     with pytest.raises(UserError, match=r"regression head \(arousal, dominance, valence\): its outputs are values"):
-        checkpoint.opened(folder)
+        checkpoint.open_checkpoint(folder)
 
 
 def test_a_head_that_ser_trained_is_a_softmax_whatever_the_encoder_was_for(tmp_path):
@@ -54,7 +54,7 @@ def test_an_encoder_without_a_head_is_refused(tmp_path):
     folder = saved(tmp_path / "toy")
     Wav2Vec2Model.from_pretrained(folder).save_pretrained(folder)
     with pytest.raises(UserError, match="no trained head"):
-        checkpoint.opened(folder)
+        checkpoint.open_checkpoint(folder)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_an_encoder_without_a_head_is_refused(tmp_path):
 )
 def test_labels_that_do_not_tell_the_outputs_apart_are_refused_in_a_line(id2label, message):
     with pytest.raises(UserError, match=message) as error:
-        outputs_of(PretrainedConfig(id2label=id2label), "toy", {})
+        read_outputs(PretrainedConfig(id2label=id2label), "toy", {})
     assert "\n" not in str(error.value)
 
 
 def test_a_single_output_of_a_multi_label_head_is_a_probability():
     settings = PretrainedConfig(id2label={0: "angry"}, problem_type="multi_label_classification")
-    assert outputs_of(settings, "toy", {}).probabilities(np.zeros((1, 1), dtype=np.float32)).tolist() == [[0.5]]
+    assert read_outputs(settings, "toy", {}).probabilities(np.zeros((1, 1), dtype=np.float32)).tolist() == [[0.5]]
 
 
 def test_the_sigmoid_is_that_of_torch_and_does_not_overflow():

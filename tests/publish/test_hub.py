@@ -126,7 +126,7 @@ def test_the_hub_then_holds_byte_for_byte_what_a_dry_run_writes(delivered, tmp_p
 def test_what_the_hub_holds_is_a_checkpoint(delivered, tmp_path):
     for name, content in delivered["hub"].repositories["anna/model"].files.items():
         (tmp_path / name).write_bytes(content)
-    opened = checkpoint.opened(tmp_path)
+    opened = checkpoint.open_checkpoint(tmp_path)
     assert opened.labels[0] == "angry"
     assert opened.stamp["protocol"]["name"] == "paper"
 

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from ser.errors import UserError
-from ser.models.hub import checkpoint_folder
+from ser.models.hub import find_checkpoint
 from ser.publish import repository
 
 
@@ -15,7 +15,7 @@ def folder(finished_run, tmp_path):
 
 
 def packed(folder):
-    checkpoint = checkpoint_folder(str(folder))
+    checkpoint = find_checkpoint(str(folder))
     return repository.packed(repository.finished_run(checkpoint), checkpoint, "anna/model")
 
 

@@ -80,7 +80,7 @@ def part_of(caplog, *options):
     """The part that a run would cache, and what the log says."""
     cfg = composed("train", "model=tiny", "model.freeze=layers:1", *options)
     classifier, _ = checkpoint.build(cfg.model, EMOTIONS)
-    freezing.adapt(classifier, cfg.model)
+    freezing.freeze_and_adapt(classifier, cfg.model)
     with caplog.at_level("INFO", logger="ser"):
         caplog.clear()
         return frozen_part(classifier, cfg.trainer.compile), caplog.messages
@@ -107,8 +107,8 @@ def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_s
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ((), frozen_layers.Layers(1)),
-        (("model.freeze=encoder",), frozen_layers.Layers(2)),
+        ((), frozen_layers.FrozenLayers(1)),
+        (("model.freeze=encoder",), frozen_layers.FrozenLayers(2)),
         (("model.freeze=cnn",), frozen_cnn),
         (("model.lora_rank=2", "model.freeze=cnn"), frozen_cnn),
     ],

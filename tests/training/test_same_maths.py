@@ -77,7 +77,7 @@ def fast(same, tmp_path, precision):
     given, arguments = options(tmp_path, "trainer=fast", f"trainer.precision={precision}")
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
     extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
-    cache = feature_cache.build(model, extractor, clips, tmp_path / "features", dtype)
+    cache = feature_cache.open_or_compute(model, extractor, clips, tmp_path / "features", dtype)
     frozen_cnn.install(model)
     made = feature_cache.CachedFeatureDataset(cache, clips)
     return losses(

@@ -6,7 +6,7 @@ from conftest import composed
 from helpers.tiny_trainers import SHAPE, Watched, ready
 from transformers import Wav2Vec2Config
 
-from ser.acceleration.attention import MASKED
+from ser.acceleration.attention import MASKED_SDPA
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
@@ -241,7 +241,7 @@ def test_no_step_of_training_waits_for_the_device(objective, prepared, tmp_path,
     trainer = ready(prepared, tmp_path, "trainer=fast", "trainer.precision=bf16", "trainer.max_steps=2", *objective)
     watched = Watched()
     trainer.add_callback(watched)
-    trainer.model.set_attn_implementation(MASKED)
+    trainer.model.set_attn_implementation(MASKED_SDPA)
     trainer.train()
     assert watched.steps == 2
 

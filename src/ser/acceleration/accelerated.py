@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from transformers import PreTrainedModel, TrainingArguments
 
 from ser.acceleration import compilation
-from ser.acceleration.attention import attending
-from ser.acceleration.fast_dropout import quick_dropout
+from ser.acceleration.attention import use_attention
+from ser.acceleration.fast_dropout import use_fast_dropout
 from ser.acceleration.gpu_dataset import Inputs, move_to_gpu
 from ser.config import Trainer
 
@@ -37,15 +37,15 @@ def accelerated(
         UserError: the encoder cannot be compiled.
     """
     if options.compile:
-        compilation.check(classifier)
+        compilation.check_compilable(classifier)
     classifier.to(arguments.device)
     if options.dataset_on_gpu:
         inputs = move_to_gpu(inputs, arguments)
     with ExitStack() as stack:
-        stack.enter_context(attending(classifier, options.attention, arguments.bf16))
+        stack.enter_context(use_attention(classifier, options.attention, arguments.bf16))
         if options.compile:
             batch_size = options.per_device_train_batch_size
-            stack.enter_context(compilation.compiled(classifier, batch_size, backend="inductor"))
+            stack.enter_context(compilation.compile_encoder(classifier, batch_size, backend="inductor"))
         # A compiled graph draws its dropouts inside.
-        stack.enter_context(quick_dropout(options.quick_dropout and not options.compile, classifier.device))
+        stack.enter_context(use_fast_dropout(options.quick_dropout and not options.compile, classifier.device))
         yield inputs

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from ser.data.audio import SAMPLE_RATE
 from ser.data.dataset import MINIMUM
 from ser.errors import UserError
-from ser.models.architectures import FAMILIES, depends_on_padding
+from ser.models.architectures import ARCHITECTURES, depends_on_padding
 
 log = logging.getLogger("ser")
 
@@ -29,14 +29,14 @@ SHAPES = 8
 """Lengths at most: as many graphs of one function as PyTorch keeps (`torch._dynamo.config.recompile_limit`)."""
 
 
-def check(classifier: PreTrainedModel) -> None:
+def check_compilable(classifier: PreTrainedModel) -> None:
     """Refuse an encoder of which there is no graph, or whose answers the padding would change.
 
     Raises:
         UserError: with what to give instead, where there is something.
     """
     config = classifier.config
-    if FAMILIES[config.model_type].features:
+    if ARCHITECTURES[config.model_type].features:
         raise UserError(f"trainer.compile=true: {config.model_type} takes features; choices: false")
     if depends_on_padding(config):
         raise UserError("trainer.compile=true: the answers of this encoder depend on padding; choices: false")
@@ -50,17 +50,17 @@ def check(classifier: PreTrainedModel) -> None:
 def step_between_lengths(lengths: Sequence[int]) -> int:
     """Samples from one fixed length to the next: a quarter of a second, or as many as it takes for `SHAPES` lengths."""
     step = STEP
-    while len({rounded_up(length, step) for length in lengths}) > SHAPES:
+    while len({round_up(length, step) for length in lengths}) > SHAPES:
         step += STEP
     return step
 
 
-def rounded_up(length: int, step: int) -> int:
+def round_up(length: int, step: int) -> int:
     """The shortest multiple of `step` that a clip of `length` samples fits into."""
     return -(-max(length, MINIMUM) // step) * step
 
 
-def lengthened(
+def pad_to_fixed_length(
     batch: dict[str, torch.Tensor], step: int, frames: Callable[..., torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """Pad a batch to the next fixed length.
@@ -71,7 +71,7 @@ def lengthened(
         frames: says how many frames the CNN makes of so many samples.
     """
     mask, values = batch["attention_mask"], batch["input_values"]
-    samples = rounded_up(mask.shape[1], step)
+    samples = round_up(mask.shape[1], step)
     wanted = samples if values.dim() == 2 else int(frames(torch.tensor(samples)))
     return {
         **batch,
@@ -90,7 +90,7 @@ def compiled_or_plain(
 
 
 @contextmanager
-def compiled(classifier: PreTrainedModel, batch_size: int, backend: Any) -> Iterator[None]:
+def compile_encoder(classifier: PreTrainedModel, batch_size: int, backend: Any) -> Iterator[None]:
     """Compute whole batches of training by compiled graphs, anything else as before: the layers, without the CNN.
 
     The last batch of an epoch, which may be smaller, and evaluation, whose batches have any length, would each want

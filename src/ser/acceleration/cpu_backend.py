@@ -5,25 +5,25 @@ from typing import Any
 
 import torch
 
-EXACT = 1e-5
+MAX_ERROR = 1e-5
 """Largest error, of the largest value, of a product that still counts as float32's: its own is about 1e-6."""
 
-SHAPES_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
+CACHE_LIMITS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
 """Settings of oneDNN and of PyTorch's own layer above it."""
 
 
-def few_kept_shapes() -> None:
+def limit_onednn_cache() -> None:
     """Let what oneDNN makes for one length of clip go again, before anything is computed; the user's number stays.
 
     Each of the two keeps code and buffers for 1024 shapes, and recordings that anybody made have more lengths than
     that: 300 lengths answered by Moonshine-tiny take 0.58 GB so and 0.17 GB with 64, in the same time (float32, one
     EPYC core, torch 2.14, 2026-11-23).
     """
-    for name, number in SHAPES_KEPT.items():
+    for name, number in CACHE_LIMITS.items():
         os.environ.setdefault(name, number)
 
 
-def faster_float32() -> bool:
+def enable_onednn_fp32_matmul() -> bool:
     """Let oneDNN compute float32 matrix products on a CPU, if what it computes is float32.
 
     PyTorch asks MKL by default, which takes twice as long on an AMD EPYC (116 against 264 GFLOP/s a core, torch 2.14,
@@ -37,13 +37,13 @@ def faster_float32() -> bool:
     switch: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = switch.fp32_precision
     switch.fp32_precision = "bf16"
-    if error_of_a_product() <= EXACT:
+    if matmul_error() <= MAX_ERROR:
         return True
     switch.fp32_precision = before
     return False
 
 
-def error_of_a_product() -> float:
+def matmul_error() -> float:
     """The largest error of a linear map of the size that encoders have, of its largest value."""
     generator = torch.Generator().manual_seed(0)
     clips, weights = (torch.randn(rows, 768, generator=generator) for rows in (256, 768))

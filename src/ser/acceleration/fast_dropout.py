@@ -18,12 +18,12 @@ AS_INTEGERS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.fl
 """Types of one width: a value and a mask of all its bits, which zeroes it or leaves it alone."""
 
 
-def quick_dropout(wanted: bool, device: torch.device) -> AbstractContextManager[Any]:
+def use_fast_dropout(wanted: bool, device: torch.device) -> AbstractContextManager[Any]:
     """Draw the masks of every dropout inside of the context so; nothing changes on a GPU, which draws fast enough."""
-    return Quick() if wanted and device.type == "cpu" else nullcontext()
+    return FastDropoutMode() if wanted and device.type == "cpu" else nullcontext()
 
 
-class Quick(TorchFunctionMode):
+class FastDropoutMode(TorchFunctionMode):
     """Takes the place of `torch.nn.functional.dropout` for tensors on a CPU, whoever calls it."""
 
     def __torch_function__(
@@ -39,32 +39,32 @@ def dropout(values: torch.Tensor, p: float = 0.5, training: bool = True, inplace
     """`torch.nn.functional.dropout` with another generator, itself started by PyTorch's: a seed decides the masks."""
     if not training or not 0 < round(p * LEVELS) < LEVELS or inplace or values.dtype not in AS_INTEGERS:
         return torch.nn.functional.dropout(values, p, training, inplace)
-    made: torch.Tensor = Dropout.apply(values, round(p * LEVELS))
+    made: torch.Tensor = FastDropout.apply(values, round(p * LEVELS))
     return made
 
 
-class Dropout(torch.autograd.Function):
+class FastDropout(torch.autograd.Function):
     """Zeroes elements and scales the others, forwards and backwards."""
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, level: int) -> torch.Tensor:
         """Zero each element with a probability of `level` / 65536."""
-        kept = keep(values.shape, level, AS_INTEGERS[values.dtype])
+        kept = draw_mask(values.shape, level, AS_INTEGERS[values.dtype])
         ctx.save_for_backward(kept)
         ctx.scale = LEVELS / (LEVELS - level)
-        return masked(values, kept, ctx.scale)
+        return apply_mask(values, kept, ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (kept,) = ctx.saved_tensors
-        return masked(gradient, kept, ctx.scale), None
+        return apply_mask(gradient, kept, ctx.scale), None
 
 
-def masked(values: torch.Tensor, kept: torch.Tensor, scale: float) -> torch.Tensor:
+def apply_mask(values: torch.Tensor, kept: torch.Tensor, scale: float) -> torch.Tensor:
     return (values.contiguous().view(kept.dtype) & kept).view(values.dtype).mul_(scale)
 
 
-def keep(shape: torch.Size, level: int, dtype: torch.dtype) -> torch.Tensor:
+def draw_mask(shape: torch.Size, level: int, dtype: torch.dtype) -> torch.Tensor:
     """All bits set where an element stays, none where it goes."""
     seed = int(torch.randint(2**62, ()))
     raw = np.random.SFC64(seed).random_raw((shape.numel() + 3) // 4)  # 64 bits, four elements, at a time

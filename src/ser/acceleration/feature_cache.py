@@ -39,7 +39,7 @@ from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, collato
 from ser.errors import UserError
 from ser.files import replacing, write_json
 from ser.locks import locked
-from ser.models.forward import device
+from ser.models.forward import default_device
 
 log = logging.getLogger("ser")
 
@@ -53,14 +53,14 @@ SUMS = "crc32.bin"
 LAYOUT = 2
 """Another number for another way to compute or store; files of earlier ones are then left alone."""
 
-STORED: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype("f4"), torch.bfloat16: np.dtype("i2")}
+NUMPY_TYPES: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype("f4"), torch.bfloat16: np.dtype("i2")}
 """numpy has no bfloat16: its bits are kept as int16."""
 
-Stored = npt.NDArray[Any]
+Frames = npt.NDArray[Any]
 MadeFrom = dict[str, Any]
 
 
-class Part(Protocol):
+class FrozenPart(Protocol):
     """A frozen part of an encoder, from the waveform on."""
 
     @property
@@ -81,7 +81,7 @@ class Part(Protocol):
 
 
 class FeatureCache:
-    """The output of a part for some recordings: `of(path)` `(frames, channels)`, and `silence` `(channels,)`."""
+    """The output of a part for some recordings: `frames(path)` `(frames, channels)`, and `silence` `(channels,)`."""
 
     def __init__(self, folder: Path, dtype: torch.dtype, frames: dict[str, int], channels: int) -> None:
         """Map the file of a folder; `frames` says how many each recording has, in the order of the file."""
@@ -90,35 +90,35 @@ class FeatureCache:
         ends = list(accumulate(frames.values(), initial=1))
         self._rows: dict[str, tuple[int, int]] = dict(zip(frames, pairwise(ends), strict=True))
         # As a bare array: a slice of np.memmap takes ten times as long.
-        self._frames: Stored = np.asarray(
-            np.memmap(folder / FRAMES, dtype=STORED[dtype], mode="r", shape=(ends[-1], channels))
+        self._frames: Frames = np.asarray(
+            np.memmap(folder / FRAMES, dtype=NUMPY_TYPES[dtype], mode="r", shape=(ends[-1], channels))
         )
 
     @property
-    def silence(self) -> Stored:
+    def silence(self) -> Frames:
         """What the part makes of digital silence: nearly what it makes of the padding of a batch."""
-        silence: Stored = self._frames[0]
+        silence: Frames = self._frames[0]
         return silence
 
-    def of(self, path: str) -> Stored:
+    def frames(self, path: str) -> Frames:
         """A read-only view of the mapped file."""
         first, end = self._rows[path]
         return self._frames[first:end]
 
-    def checked(self, path: str) -> Stored:
-        """`of`, with its checksum compared the first time.
+    def verified_frames(self, path: str) -> Frames:
+        """Return `frames(path)`, comparing the checksum the first time.
 
         Raises:
             UserError: the frames are not what was computed.
         """
-        frames = self.of(path)
+        frames = self.frames(path)
         if path in self._sums and zlib.crc32(frames.data) != self._sums.pop(path):
             raise UserError(f"{self._folder}: damaged (the frames of {path}); remove it, and it is computed again")
         return frames
 
 
 class FeatureExample(TypedDict):
-    frames: Stored
+    frames: Frames
     samples: int
     """Length of the clip at 16 kHz."""
     label: int
@@ -138,7 +138,7 @@ class CachedFeatureDataset(Dataset[FeatureExample]):
 
     def __getitem__(self, index: int) -> FeatureExample:
         label = self._clips[index]["label"]
-        frames = self._cache.checked(self._paths[index])
+        frames = self._cache.verified_frames(self._paths[index])
         return {"frames": frames, "samples": self._lengths[index], "label": label, "clip": index}
 
     def lengths(self) -> list[int]:
@@ -174,18 +174,18 @@ class CachedFeatureCollator:
         }
 
 
-def build(
+def open_or_compute(
     classifier: PreTrainedModel,
     extractor: SequenceFeatureExtractor,
     clips: WaveformDataset,
     folder: Path,
     dtype: torch.dtype,
-    part: Part = frozen_cnn,
+    part: FrozenPart = frozen_cnn,
 ) -> FeatureCache:
     """Open the output of the frozen part for some clips; compute it first where it is not there yet.
 
     Args:
-        classifier: one with a frozen CNN that takes waveforms (`frontend.can_cache`); to compute, it is moved to the
+        classifier: one with a frozen CNN that takes waveforms (`FrozenCnn.can_cache`); to compute, it is moved to the
             device on which it will be trained.
         extractor: its preprocessing.
         clips: all of the corpus, and every fold and seed of a run reads the same file.
@@ -209,26 +209,26 @@ def build(
         "sample_rate": SAMPLE_RATE,
         "do_normalize": collator.do_normalize,
         "dtype": str(dtype).removeprefix("torch."),
-        "audio": audio_identity(clips),
+        "audio": audio_sha256(clips),
         "clips": len(frames),
-        "bytes": (1 + sum(counts)) * channels * STORED[dtype].itemsize,
+        "bytes": (1 + sum(counts)) * channels * NUMPY_TYPES[dtype].itemsize,
     }
     place = folder / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
-    if is_whole(place, made_from):
+    if is_valid(place, made_from):
         log.info("output of the frozen %s: read from %s", part.name, place)
     else:
         check_space(place, made_from["bytes"], part)
         with locked(place, wait=True):
             # Another run may have written it meanwhile; it is then read, and not replaced under that run.
-            if not is_whole(place, made_from):
+            if not is_valid(place, made_from):
                 if place.exists():
                     log.warning("warning: %s: it is damaged, and is computed again", place)
-                write(place, made_from, classifier.to(device()), collator, clips, dtype, part)
+                compute(place, made_from, classifier.to(default_device()), collator, clips, dtype, part)
                 log.info("output of the frozen %s: %.0f MB in %s", part.name, made_from["bytes"] / 1e6, place)
     return FeatureCache(place, dtype, frames, channels)
 
 
-def audio_identity(clips: WaveformDataset) -> str:
+def audio_sha256(clips: WaveformDataset) -> str:
     """Sha256 of the clips, name by name and sample by sample: a change in decoding or trimming is one of the samples.
 
     Two gigabytes a second, 0.1 s for RAVDESS.
@@ -241,7 +241,7 @@ def audio_identity(clips: WaveformDataset) -> str:
     return identity.hexdigest()
 
 
-def is_whole(place: Path, made_from: MadeFrom) -> bool:
+def is_valid(place: Path, made_from: MadeFrom) -> bool:
     """Whether the files are there, made from the same and of the right sizes."""
     try:
         same: bool = json.loads((place / MADE_FROM).read_text(encoding="utf-8")) == made_from
@@ -251,7 +251,7 @@ def is_whole(place: Path, made_from: MadeFrom) -> bool:
     return same and sizes == [made_from["bytes"], 4 * (1 + made_from["clips"])]
 
 
-def check_space(place: Path, needed: int, part: Part) -> None:
+def check_space(place: Path, needed: int, part: FrozenPart) -> None:
     """Refuse before the work what would fill the disk at its end."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -268,25 +268,25 @@ def check_space(place: Path, needed: int, part: Part) -> None:
         )
 
 
-def write(
+def compute(
     place: Path,
     made_from: MadeFrom,
     classifier: PreTrainedModel,
     collator: WaveformCollator,
     clips: WaveformDataset,
     dtype: torch.dtype,
-    part: Part,
+    part: FrozenPart,
 ) -> None:
     """Run the part over every clip; written in order rather than through a map, which a full disk would crash."""
     with replacing(place, folder=True) as temporary:
         temporary.mkdir()
-        silence = stored(part.run(classifier, torch.zeros(1, MINIMUM, device=device()))[..., :1], dtype)
+        silence = to_bytes(part.run(classifier, torch.zeros(1, MINIMUM, device=default_device()))[..., :1], dtype)
         sums = [zlib.crc32(silence)]
         with (temporary / FRAMES).open("wb") as file:
             file.write(silence)
             for index in progress(range(len(clips)), f"Running the frozen {part.name}", total=len(clips)):
-                waveform = collator([clips[index]])["input_values"].to(device())
-                content = stored(part.run(classifier, waveform), dtype)
+                waveform = collator([clips[index]])["input_values"].to(default_device())
+                content = to_bytes(part.run(classifier, waveform), dtype)
                 sums.append(zlib.crc32(content))
                 file.write(content)
         np.array(sums, "<u4").tofile(temporary / SUMS)
@@ -294,7 +294,7 @@ def write(
         write_json(temporary / MADE_FROM, made_from)
 
 
-def stored(features: torch.Tensor, dtype: torch.dtype) -> bytes:
+def to_bytes(features: torch.Tensor, dtype: torch.dtype) -> bytes:
     """One clip `(1, channels, frames)` as it is kept, frame after frame."""
     frames = features[0].T.to(dtype).contiguous().cpu()
     return (frames.view(torch.int16) if dtype is torch.bfloat16 else frames).numpy().tobytes()

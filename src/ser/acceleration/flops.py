@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 from transformers import PreTrainedModel
 
-from ser.acceleration.attention import MASKED
+from ser.acceleration.attention import MASKED_SDPA
 
 # Products of dense matrices in 16 bits, summed in 32: NVIDIA's data sheets of each (half of the figure where one gives
 # it with sparsity, as from the H100 on), and for GeForce the appendices of its white papers on GA102 and Ada.
@@ -35,45 +35,45 @@ PEAKS = {
 """Floating-point operations a second, by the name of the device without maker and memory."""
 
 
-def peak(name: str) -> float | None:
+def peak_flops(name: str) -> float | None:
     """What a GPU of that name can do at most; None: not known, as of a part of one (MIG)."""
     bare = re.sub(r"[- ]\d+GB( HBM\w+| PCIe)?$", "", name.removeprefix("NVIDIA "))
     return PEAKS.get(bare)
 
 
-def flops_of_a_clip(classifier: PreTrainedModel, clips: Any, collator: Any) -> float | None:
+def flops_per_clip(classifier: PreTrainedModel, clips: Any, collator: Any) -> float | None:
     """Operations of training on a clip of median length; None where no share of a peak can be said anyway."""
-    if not torch.cuda.is_available() or peak(torch.cuda.get_device_name()) is None:
+    if not torch.cuda.is_available() or peak_flops(torch.cuda.get_device_name()) is None:
         return None
     lengths = clips.lengths()
     median = sorted(range(len(lengths)), key=lengths.__getitem__)[len(lengths) // 2]
-    return training_flops(classifier, collator([clips[median]]))
+    return count_training_flops(classifier, collator([clips[median]]))
 
 
 def share_of_peak(flops: float, clips_per_second: float) -> float:
     """Return the share a run makes of what its GPU could do: training alone is counted as work, everything as time."""
-    highest = peak(torch.cuda.get_device_name())
+    highest = peak_flops(torch.cuda.get_device_name())
     assert highest is not None
     return flops * clips_per_second / highest
 
 
-def training_flops(classifier: PreTrainedModel, batch: dict[str, torch.Tensor]) -> float:
+def count_training_flops(classifier: PreTrainedModel, batch: dict[str, torch.Tensor]) -> float:
     """Count the operations of a forward and a backward pass, of what is trained as the classifier is.
 
     A multiplication and an addition are two. Products of matrices and convolutions are counted, which is nearly all;
     what is computed twice to save memory is counted once. Nothing is computed: only the shapes of the batch matter.
     """
-    twin: Any = without_values(classifier).eval()
+    twin: Any = copy_to_meta(classifier).eval()
     if twin._supports_sdpa:
-        twin.set_attn_implementation(MASKED)
+        twin.set_attn_implementation(MASKED_SDPA)
     with FlopCounterMode(
-        display=False, custom_mapping={torch.ops.aten.convolution_backward: backward_flops}
+        display=False, custom_mapping={torch.ops.aten.convolution_backward: count_backward_flops}
     ) as counter:
         twin(**{name: tensor.to("meta") for name, tensor in batch.items()}).loss.backward()
     return float(counter.get_total_flops())
 
 
-def without_values(classifier: PreTrainedModel) -> PreTrainedModel:
+def copy_to_meta(classifier: PreTrainedModel) -> PreTrainedModel:
     """A copy whose tensors have shapes and nothing in them."""
     tensors = [*classifier.parameters(), *classifier.buffers()]
     memo: dict[int, Any] = {}
@@ -84,7 +84,7 @@ def without_values(classifier: PreTrainedModel) -> PreTrainedModel:
     return copy.deepcopy(classifier, memo)
 
 
-def backward_flops(
+def count_backward_flops(
     gradient: Sequence[int], inputs: Sequence[int], weight: Sequence[int], *args: Any, out_shape: Any, **_: Any
 ) -> int:
     """Of a convolution: as many as forward for the gradient of its input, and as many for that of its weight.

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from ser.models.architectures import FAMILIES
+from ser.models.architectures import ARCHITECTURES
 
 name = "CNN"
 """Of this part of an encoder, in words."""
@@ -37,7 +37,7 @@ def can_cache(config: PretrainedConfig) -> bool:
     Whisper and wav2vec2-BERT have none: they take the log-mel features of the library's extractor, and Whisper's two
     convolutions are a twentieth of the work of its smallest encoders and less of the others'.
     """
-    family = FAMILIES[config.model_type]
+    family = ARCHITECTURES[config.model_type]
     return bool(family.cnn) and not family.features
 
 
@@ -48,7 +48,7 @@ def is_frozen(classifier: PreTrainedModel) -> bool:
 
 def weights(classifier: PreTrainedModel) -> list[tuple[str, torch.Tensor]]:
     """The CNN's tensors, by name."""
-    prefixes = FAMILIES[classifier.config.model_type].cnn
+    prefixes = ARCHITECTURES[classifier.config.model_type].cnn
     return [(name, tensor) for name, tensor in classifier.named_parameters() if name.startswith(prefixes)]
 
 

@@ -15,30 +15,30 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from ser.acceleration.frozen_cnn import digest_of, in_the_type_of
-from ser.models.architectures import FAMILIES, HEAD
-from ser.models.freezing import layer_of
+from ser.models.architectures import ARCHITECTURES, HEAD
+from ser.models.freezing import layer_index
 
 DROPOUTS = ("feat_proj_dropout", "hidden_dropout", "attention_dropout", "activation_dropout", "layerdrop")
 MASKS = ("mask_time_prob", "mask_feature_prob")
 """Entries of a config that make an encoder in training answer otherwise each time; a family has some of them."""
 
-OF_THE_HEAD = ("classifier_proj_size", "projection_size", "pooling", "use_weighted_layer_sum")
+HEAD_SETTINGS = ("classifier_proj_size", "projection_size", "pooling", "use_weighted_layer_sum")
 """Entries of a config that no layer reads."""
 
 
-def frozen_layers(classifier: PreTrainedModel) -> int:
+def count_frozen_layers(classifier: PreTrainedModel) -> int:
     """How many layers are frozen, counted from the first, with all that stands before them."""
-    family = FAMILIES[classifier.config.model_type]
+    family = ARCHITECTURES[classifier.config.model_type]
     trained = [
         name for name, tensor in classifier.named_parameters() if tensor.requires_grad and not name.startswith(HEAD)
     ]
     if not all(name.startswith(family.layers) for name in trained):
         return 0
     count = len(classifier.get_submodule(family.layers.removesuffix(".")))
-    return min((layer_of(name, family) for name in trained), default=count)
+    return min((layer_index(name, family) for name in trained), default=count)
 
 
-def obstacle(config: PretrainedConfig) -> str:
+def reason_not_cacheable(config: PretrainedConfig) -> str:
     """Why the frozen layers of an encoder with a CNN cannot be computed once and for all, or nothing."""
     if config.use_weighted_layer_sum:
         return "model.weighted_layer_sum reads the states below them as well"
@@ -52,7 +52,7 @@ def obstacle(config: PretrainedConfig) -> str:
 
 
 @dataclass(frozen=True)
-class Layers:
+class FrozenLayers:
     """The lower part of an encoder that ends with a layer; a part as `ser.acceleration.frozen_cnn` is one."""
 
     depth: int
@@ -67,20 +67,20 @@ class Layers:
 
         The vector of SpecAugment is none of them: a checkpoint may lack it, and then it is random.
         """
-        family = FAMILIES[classifier.config.model_type]
+        family = ARCHITECTURES[classifier.config.model_type]
         return [
             (name, tensor)
             for name, tensor in classifier.named_parameters()
             if not name.startswith(HEAD)
             and not name.endswith(family.untrained)
-            and not (name.startswith(family.layers) and layer_of(name, family) >= self.depth)
+            and not (name.startswith(family.layers) and layer_index(name, family) >= self.depth)
         ]
 
     def fingerprint(self, classifier: PreTrainedModel) -> str:
         """Sha256 of all that decides what these layers make of a waveform."""
         config = classifier.config
         common = PretrainedConfig().to_dict()
-        shape = {key: value for key, value in config.to_dict().items() if key not in {*common, *OF_THE_HEAD}}
+        shape = {key: value for key, value in config.to_dict().items() if key not in {*common, *HEAD_SETTINGS}}
         shape |= {"attention": config._attn_implementation, "depth": self.depth}
         return digest_of(dict(sorted(shape.items())), self.weights(classifier))
 
@@ -107,10 +107,10 @@ class Layers:
         they are, so a checkpoint is the same with and without; installing twice is installing once.
         """
         model = classifier.encoder_module()
-        model.forward = partial(states_or_waveform, model, self.depth)
+        model.forward = partial(forward_states_or_waveform, model, self.depth)
 
 
-def states_or_waveform(
+def forward_states_or_waveform(
     model: Any, depth: int, inputs: torch.Tensor, attention_mask: torch.Tensor | None = None, **settings: Any
 ) -> Any:
     """The forward of an encoder: a waveform through all of it, hidden states through the layers from `depth` on."""
@@ -125,7 +125,7 @@ def states_or_waveform(
     return upper_layers(model.encoder, depth)(states, attention_mask=attention_mask)
 
 
-def sharing(module: Any, **parts: nn.Module) -> Any:
+def shallow_copy_with(module: Any, **parts: nn.Module) -> Any:
     """A module that shares everything with another, but for the parts that are given."""
     twin = copy.copy(module)
     twin._modules = {**module._modules, **parts}
@@ -135,11 +135,11 @@ def sharing(module: Any, **parts: nn.Module) -> Any:
 def lower_layers(model: Any, depth: int) -> Any:
     """An encoder that ends with a layer, before any norm that follows the last one."""
     if model.config.model_type == "moonshine":
-        return sharing(model, layers=model.layers[:depth], layer_norm=nn.Identity())
+        return shallow_copy_with(model, layers=model.layers[:depth], layer_norm=nn.Identity())
     parts = {"layers": model.encoder.layers[:depth]}
-    if normalises_last(model.config):
+    if has_final_norm(model.config):
         parts["layer_norm"] = nn.Identity()
-    return sharing(model, encoder=sharing(model.encoder, **parts))
+    return shallow_copy_with(model, encoder=shallow_copy_with(model.encoder, **parts))
 
 
 def upper_layers(encoder: Any, depth: int) -> Any:
@@ -150,12 +150,12 @@ def upper_layers(encoder: Any, depth: int) -> Any:
     layers = encoder.layers[depth:]
     if len(layers) and hasattr(encoder.layers[0].attention, "rel_attn_embed"):
         # WavLM's first layer makes the bias that all others use: here the first of the upper ones makes the same.
-        attention = sharing(layers[0].attention, rel_attn_embed=encoder.layers[0].attention.rel_attn_embed)
-        layers[0] = sharing(layers[0], attention=attention)
-    parts = {"layers": layers, "pos_conv_embed": Nothing()}
-    if not normalises_last(encoder.config):
+        attention = shallow_copy_with(layers[0].attention, rel_attn_embed=encoder.layers[0].attention.rel_attn_embed)
+        layers[0] = shallow_copy_with(layers[0], attention=attention)
+    parts = {"layers": layers, "pos_conv_embed": ZeroPositionalEmbedding()}
+    if not has_final_norm(encoder.config):
         parts["layer_norm"] = nn.Identity()
-    return sharing(encoder, **parts)
+    return shallow_copy_with(encoder, **parts)
 
 
 def upper_layers_of_moonshine(encoder: Any, depth: int, states: torch.Tensor) -> Any:
@@ -164,29 +164,29 @@ def upper_layers_of_moonshine(encoder: Any, depth: int, states: torch.Tensor) ->
     It calls activations between its convolutions, which states would not survive: they come in with the layers. What
     goes in before has their shape, from which mask and rotary positions are made.
     """
-    return sharing(
+    return shallow_copy_with(
         encoder,
-        conv1=Given(states.transpose(1, 2)),
+        conv1=Constant(states.transpose(1, 2)),
         groupnorm=nn.Identity(),
         conv2=nn.Identity(),
         conv3=nn.Identity(),
-        layers=nn.ModuleList([Given(states), *encoder.layers[depth:]]),
+        layers=nn.ModuleList([Constant(states), *encoder.layers[depth:]]),
     )
 
 
-def normalises_last(config: PretrainedConfig) -> bool:
+def has_final_norm(config: PretrainedConfig) -> bool:
     """Whether the layer norm of a transformer of the wav2vec2 line follows its layers; else it stands before them."""
     return bool(getattr(config, "do_stable_layer_norm", False))  # data2vec knows no other than the latter
 
 
-class Nothing(nn.Module):
+class ZeroPositionalEmbedding(nn.Module):
     """A positional embedding that adds nothing: the states have theirs."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return hidden_states.new_zeros(())
 
 
-class Given(nn.Module):
+class Constant(nn.Module):
     """A module that answers with the tensor that it was made with."""
 
     def __init__(self, answer: torch.Tensor) -> None:

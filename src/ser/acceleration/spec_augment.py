@@ -21,7 +21,7 @@ from ser.models.heads import frame_mask
 Masks = dict[str, torch.Tensor]
 
 
-def is_masked(classifier: PreTrainedModel) -> bool:
+def uses_spec_augment(classifier: PreTrainedModel) -> bool:
     """Whether training hides parts of what the encoder hears: of the wav2vec2 line, unless its config turns it off."""
     config = classifier.config
     return (
@@ -31,7 +31,7 @@ def is_masked(classifier: PreTrainedModel) -> bool:
     )
 
 
-def draw(classifier: Any, lengths: torch.Tensor, longest: int, seed: Sequence[int]) -> Masks:
+def draw_masks(classifier: Any, lengths: torch.Tensor, longest: int, seed: Sequence[int]) -> Masks:
     """Draw what is hidden of a batch.
 
     Args:
@@ -47,14 +47,14 @@ def draw(classifier: Any, lengths: torch.Tensor, longest: int, seed: Sequence[in
     config = classifier.config
     frames = int(classifier.frames(torch.tensor(longest)))
     masks = {}
-    with seeded(seed):
+    with numpy_seed(seed):
         if config.mask_time_prob > 0:
             own = frame_mask(classifier.frames(lengths), frames)
             masks["mask_time_indices"] = _compute_mask_indices(
                 (len(lengths), frames),
                 config.mask_time_prob,
                 config.mask_time_length,
-                own if stays_within_clips(classifier) else None,
+                own if masks_within_clips(classifier) else None,
                 config.mask_time_min_masks,
             )
         if config.mask_feature_prob > 0:
@@ -68,7 +68,7 @@ def draw(classifier: Any, lengths: torch.Tensor, longest: int, seed: Sequence[in
     return {name: torch.from_numpy(mask) for name, mask in masks.items()}
 
 
-def stays_within_clips(classifier: Any) -> bool:
+def masks_within_clips(classifier: Any) -> bool:
     """Whether the library counts and places the spans of a clip by its own length rather than that of the batch.
 
     It does so where its encoder is given a mask of the padding, but for HuBERT, whose it forgets to pass on.
@@ -78,7 +78,7 @@ def stays_within_clips(classifier: Any) -> bool:
 
 
 @contextmanager
-def seeded(seed: Sequence[int]) -> Iterator[None]:
+def numpy_seed(seed: Sequence[int]) -> Iterator[None]:
     """The library draws from numpy's global generator: it begins at `seed`, and afterwards goes on where it was."""
     before = np.random.get_state()
     np.random.seed(seed)
@@ -88,7 +88,7 @@ def seeded(seed: Sequence[int]) -> Iterator[None]:
         np.random.set_state(before)
 
 
-def install(classifier: PreTrainedModel) -> None:
+def accept_masks(classifier: PreTrainedModel) -> None:
     """Let a classifier take masks with its inputs, and draw none by itself; without masks nothing is hidden.
 
     Modules, tensors and their names stay what they are, so a checkpoint is the same with and without. An encoder of
@@ -96,11 +96,11 @@ def install(classifier: PreTrainedModel) -> None:
     """
     encoder: Any = classifier.base_model
     if hasattr(encoder, "_mask_hidden_states"):
-        encoder._mask_hidden_states = partial(hide, encoder)
-        encoder._get_feature_vector_attention_mask = partial(true_frames, encoder)
+        encoder._mask_hidden_states = partial(apply_masks, encoder)
+        encoder._get_feature_vector_attention_mask = partial(true_frame_mask, encoder)
 
 
-def true_frames(encoder: Any, time: int, attention_mask: torch.Tensor, **_: Any) -> torch.Tensor:
+def true_frame_mask(encoder: Any, time: int, attention_mask: torch.Tensor, **_: Any) -> torch.Tensor:
     """Which of `time` frames belong to a clip, from the mask of its samples: `(batch, time)` booleans.
 
     The library's own counts back from a one that it writes at the last frame, and copies that one to the device first.
@@ -109,7 +109,7 @@ def true_frames(encoder: Any, time: int, attention_mask: torch.Tensor, **_: Any)
     return frame_mask(frames, time)
 
 
-def hide(
+def apply_masks(
     encoder: Any,
     hidden_states: torch.Tensor,
     mask_time_indices: tuple[torch.Tensor | None, torch.Tensor | None] | None = None,

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from ser import config, console
-from ser.acceleration.cpu_backend import faster_float32
+from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
 from ser.data.dataset import collator_for
 from ser.errors import UserError
 from ser.evaluation.scoring import score
 from ser.locks import locked
 from ser.models import checkpoint
-from ser.models.hub import checkpoint_folder
+from ser.models.hub import find_checkpoint
 from ser.out_of_memory import explaining_out_of_memory
 from ser.reports import report
 from ser.reports.provenance import build_provenance
@@ -33,8 +33,8 @@ def evaluate(cfg: config.Evaluate) -> None:
     """Score a checkpoint by its own protocol, from nothing but its folder and the data."""
     console.start_logging()
     console.quiet_transformers()
-    faster_float32()
-    folder = checkpoint_folder(cfg.checkpoint)
+    enable_onednn_fp32_matmul()
+    folder = find_checkpoint(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
     protocol, prepared, splits = trained_data(stamp, folder, cfg.root, cfg.data_dir)
     rows = splits.get(cfg.split)
@@ -43,7 +43,9 @@ def evaluate(cfg: config.Evaluate) -> None:
     target = output_folder(cfg, folder)
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
-        scored = score(classifier, collator_for(extractor), prepared, rows, checkpoint.audio_of(stamp), cfg.batch_size)
+        scored = score(
+            classifier, collator_for(extractor), prepared, rows, checkpoint.audio_config(stamp), cfg.batch_size
+        )
     measured = report.build_report(scored, build_provenance(protocol, splits, cfg.split, stamp, prepared))
     with locked(target):
         write_report(target, measured, environment("evaluate"), prepared)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ser import config, console
-from ser.acceleration.cpu_backend import faster_float32
+from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
 from ser.data import manifest
 from ser.data.dataset import collator_for
 from ser.data.prepared_corpus import PreparedCorpus
@@ -29,9 +29,9 @@ from ser.files import check_kind, replacing, write_json
 from ser.locks import locked
 from ser.models import checkpoint, forward
 from ser.models.architectures import depends_on_padding
-from ser.models.checkpoint import Opened, audio_of
-from ser.models.forward import Answer
-from ser.models.hub import checkpoint_anywhere, is_hub_name, weights
+from ser.models.checkpoint import Checkpoint, audio_config
+from ser.models.forward import LogitsFunction
+from ser.models.hub import find_or_download_checkpoint, is_hub_name, weight_files
 from ser.reports.provenance import Provenance, build_provenance
 from ser.runs.environment import environment
 from ser.runs.trained_data import default_data_dir, folder_beside, trained_data
@@ -59,25 +59,27 @@ def export(cfg: config.Export) -> None:
     console.start_logging()
     console.quiet_transformers()
     check_installed("export", "onnx", "onnxruntime", "onnxscript")
-    faster_float32()
-    folder = checkpoint_anywhere(cfg.checkpoint)
+    enable_onednn_fp32_matmul()
+    folder = find_or_download_checkpoint(cfg.checkpoint)
     target = output_folder(cfg, folder)
     with locked(target):
         check_free(target)
-        model = checkpoint.opened(folder)
+        model = checkpoint.open_checkpoint(folder)
         test = test_list(cfg, folder, model)
         forms = exported(cfg, folder, target, model, test)
     print_table(forms, test)
     print(target)
 
 
-def exported(cfg: config.Export, folder: Path, target: Path, model: Opened, test: "TestList | None") -> list[Measured]:
+def exported(
+    cfg: config.Export, folder: Path, target: Path, model: Checkpoint, test: "TestList | None"
+) -> list[Measured]:
     """Write all files of an export, or none, and measure the forms of the model."""
     with replacing(target, folder=True) as temporary:
         temporary.mkdir()
         written = write_models(temporary, model, cfg.quantize)
         forms = measure(folder, written, model, test)
-        package.write(temporary, model, audio_of(model.stamp).trim, written[-1].name)
+        package.write(temporary, model, audio_config(model.stamp).trim, written[-1].name)
         write_json(temporary / MEASURED, summary(forms, test))
     return forms
 
@@ -112,24 +114,24 @@ class TestList:
     prepared: PreparedCorpus
     splits: Splits
     provenance: Provenance
-    model: Opened
+    model: Checkpoint
     batch_size: int
 
-    def accuracy(self, answer: Answer) -> float:
+    def accuracy(self, answer: LogitsFunction) -> float:
         """The share of right answers of any form of the model."""
         scored = scored_by(
             answer,
             collator_for(self.model.extractor),
             self.prepared,
             self.splits.test,
-            audio_of(self.model.stamp),
+            audio_config(self.model.stamp),
             self.batch_size,
             equal_lengths=depends_on_padding(self.model.classifier.config),
         )
         return scored.accuracy
 
 
-def test_list(cfg: config.Export, folder: Path, model: Opened) -> TestList | None:
+def test_list(cfg: config.Export, folder: Path, model: Checkpoint) -> TestList | None:
     """The test list of a checkpoint; None, and a line in the log, where it cannot be had.
 
     Raises:
@@ -150,7 +152,7 @@ def test_list(cfg: config.Export, folder: Path, model: Opened) -> TestList | Non
     return TestList(prepared, splits, source, model, cfg.batch_size)
 
 
-def write_models(folder: Path, model: Opened, quantized: config.Quantize | None) -> list[Path]:
+def write_models(folder: Path, model: Checkpoint, quantized: config.Quantize | None) -> list[Path]:
     """Write the model, and its quantized twin where that is wanted.
 
     Raises:
@@ -165,12 +167,12 @@ def write_models(folder: Path, model: Opened, quantized: config.Quantize | None)
     return [folder / MODEL, folder / QUANTIZED]
 
 
-def measure(folder: Path, written: Sequence[Path], model: Opened, test: TestList | None) -> list[Measured]:
+def measure(folder: Path, written: Sequence[Path], model: Checkpoint, test: TestList | None) -> list[Measured]:
     """The checkpoint first, then what was made of it."""
     expected = Expected.of(model)
     answer = partial(parity.on_cpu, model.classifier)
-    right = test_accuracy(test, partial(forward.logits, model.classifier))
-    forms = [measured("checkpoint", weights(folder), answer, expected, right)]
+    right = test_accuracy(test, partial(forward.compute_logits, model.classifier))
+    forms = [measured("checkpoint", weight_files(folder), answer, expected, right)]
     for path in written:
         session = Session(path).logits
         files = sorted(path.parent.glob(f"{path.name}*"))  # weights of more than 2 GB lie beside it
@@ -178,7 +180,7 @@ def measure(folder: Path, written: Sequence[Path], model: Opened, test: TestList
     return forms
 
 
-def test_accuracy(test: TestList | None, answer: Answer) -> float | None:
+def test_accuracy(test: TestList | None, answer: LogitsFunction) -> float | None:
     return None if test is None else test.accuracy(answer)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ser import config, console
-from ser.acceleration.cpu_backend import faster_float32, few_kept_shapes
+from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
 from ser.data.parallel import in_threads
@@ -40,8 +40,8 @@ def predict(cfg: config.Predict) -> None:
     """
     console.start_logging()
     console.quiet_transformers()
-    few_kept_shapes()
-    faster_float32()
+    limit_onednn_cache()
+    enable_onednn_fp32_matmul()
     if cfg.audio == "-":
         live(cfg)
         return

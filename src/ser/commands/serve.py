@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 from ser import config, console
-from ser.acceleration.cpu_backend import faster_float32, few_kept_shapes
+from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
 from ser.errors import Interrupted
 from ser.extras import check_installed
 from ser.inference.predictor import Predictor
@@ -24,8 +24,8 @@ def serve(cfg: config.Serve) -> None:
     check_installed("serve", "gradio")
     console.start_logging()
     console.quiet_transformers()
-    few_kept_shapes()
-    faster_float32()
+    limit_onednn_cache()
+    enable_onednn_fp32_matmul()
     try:
         with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
             predictor = Predictor.of(cfg.checkpoint, cfg.ensemble, cfg.batch_size)

@@ -13,8 +13,8 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback
 
 from ser import config, console
 from ser.acceleration.accelerated import accelerated
-from ser.acceleration.cpu_backend import faster_float32
-from ser.acceleration.flops import flops_of_a_clip
+from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
+from ser.acceleration.flops import flops_per_clip
 from ser.corpora import CORPORA
 from ser.data import audit
 from ser.data.dataset import collator_for
@@ -24,7 +24,7 @@ from ser.errors import UserError
 from ser.evaluation.scoring import score
 from ser.files import write_json
 from ser.models import checkpoint, freezing
-from ser.models.hub import lasting
+from ser.models.hub import portable_source
 from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
 from ser.publish.push import check_before_training, push_finished
 from ser.reports import figures, history, pooled, report
@@ -60,7 +60,7 @@ def train(cfg: config.Train) -> float:
     """
     console.start_logging()
     console.quiet_transformers()
-    faster_float32()
+    enable_onednn_fp32_matmul()
     check_one_process()
     plan = planned(cfg)
     if cfg.hub.push:
@@ -135,20 +135,20 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     reset_peak_memory()
     set_seed(cfg.seed)
     classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
-    adaptation = freezing.adapt(classifier, cfg.model)
+    adaptation = freezing.freeze_and_adapt(classifier, cfg.model)
     parameters = count_parameters(classifier)
     checkpoint_folders.check_space(folder, parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
     arguments = training_arguments(cfg, folder)
     clock, audio = Clock(), sum(row.duration for row in splits.train)
     read = inputs(cfg, classifier, extractor, prepared, splits, arguments, clock)
     # Every checkpoint-N says what it is; the step is written when it is saved.
-    setattr(classifier.config, checkpoint.STAMP, {**stamp(cfg, splits, 0), checkpoint.ON_THE_WAY: True})
+    setattr(classifier.config, checkpoint.STAMP, {**stamp(cfg, splits, 0), checkpoint.INTERMEDIATE: True})
     with (
         accelerated(classifier, cfg.trainer, arguments, read) as read,
         tracking.tracked(cfg.tracking, folder, plain(asdict(cfg))),
         console.bar() as bar,
     ):
-        flops = flops_of_a_clip(classifier, read.train, read.collator)
+        flops = flops_per_clip(classifier, read.train, read.collator)
         effort = Effort(len(splits.train), audio, clock, parameters, flops)
         trainer = EmotionTrainer(
             model=classifier,
@@ -164,7 +164,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
         fit(trainer, folder, cfg)
     # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
     classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
-    classifier = freezing.merged(classifier, adaptation)
+    classifier = freezing.merge_lora(classifier, adaptation)
     trained_on = stamp(cfg, splits, int(trainer.state.best_global_step))
     checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
     batch_size = cfg.trainer.per_device_eval_batch_size
@@ -224,7 +224,7 @@ def stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
         "chosen_on": splits.selection_split.value,
         "audio": asdict(cfg.audio),
         "model": cfg.model.name,
-        "pretrained": lasting(cfg.model.pretrained),
+        "pretrained": portable_source(cfg.model.pretrained),
         "seed": cfg.seed,
         "step": step,
     }

@@ -11,7 +11,7 @@ from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.evaluation.predictions import SplitPredictions
 from ser.models.architectures import depends_on_padding
-from ser.models.forward import Answer, logits
+from ser.models.forward import LogitsFunction, compute_logits
 from ser.models.outputs import softmax
 
 
@@ -25,11 +25,11 @@ def score(
 ) -> SplitPredictions:
     """The probabilities of each clip of a list, in the order of `rows`."""
     equal_lengths = depends_on_padding(classifier.config)
-    return scored_by(partial(logits, classifier), collator, prepared, rows, audio, batch_size, equal_lengths)
+    return scored_by(partial(compute_logits, classifier), collator, prepared, rows, audio, batch_size, equal_lengths)
 
 
 def scored_by(
-    answer: Answer,
+    answer: LogitsFunction,
     collator: WaveformCollator | ExtractorCollator,
     prepared: PreparedCorpus,
     rows: Sequence[Utterance],

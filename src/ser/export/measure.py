@@ -8,7 +8,7 @@ from statistics import median
 
 from ser.export import parity
 from ser.export.parity import Expected
-from ser.models.forward import Answer, Batch
+from ser.models.forward import Batch, LogitsFunction
 
 RUNS = 10
 
@@ -28,7 +28,9 @@ class Measured:
     """On the test list; None where that was not scored."""
 
 
-def measured(name: str, files: Sequence[Path], answer: Answer, expected: Expected, accuracy: float | None) -> Measured:
+def measured(
+    name: str, files: Sequence[Path], answer: LogitsFunction, expected: Expected, accuracy: float | None
+) -> Measured:
     found = answer(expected.batches)
     return Measured(
         name,
@@ -40,7 +42,7 @@ def measured(name: str, files: Sequence[Path], answer: Answer, expected: Expecte
     )
 
 
-def milliseconds(answer: Answer, batch: Batch) -> float:
+def milliseconds(answer: LogitsFunction, batch: Batch) -> float:
     """The median time of an answer, after one to warm up."""
     seconds = []
     for _ in range(1 + RUNS):

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ser.errors import UserError
-from ser.models.architectures import FAMILIES
+from ser.models.architectures import ARCHITECTURES
 from ser.models.forward import Batch
 
 OPSET = 18
@@ -33,7 +33,7 @@ class Logits(nn.Module):
 
 
 def input_name(classifier: PreTrainedModel) -> str:
-    return "input_features" if FAMILIES[classifier.config.model_type].features else "input_values"
+    return "input_features" if ARCHITECTURES[classifier.config.model_type].features else "input_values"
 
 
 def write(classifier: PreTrainedModel, example: Batch, path: Path) -> None:

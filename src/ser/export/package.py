@@ -11,8 +11,8 @@ from ser.data.dataset import MINIMUM
 from ser.data.silence import __file__ as TRIM
 from ser.export.onnx import input_name
 from ser.files import write_json
-from ser.models.architectures import FAMILIES, depends_on_padding
-from ser.models.checkpoint import Opened
+from ser.models.architectures import ARCHITECTURES, depends_on_padding
+from ser.models.checkpoint import Checkpoint
 
 FILE = "ser.json"
 EXAMPLE = Path(__file__).with_name("predict.py")
@@ -20,7 +20,7 @@ FEATURES = {"whisper": "log_mel", "wav2vec2-bert": "filter_banks"}
 """What is made of a clip before the encoder takes it, by family; of all others a waveform."""
 
 
-def contract(model: Opened, trim: bool, file: str) -> dict[str, Any]:
+def contract(model: Checkpoint, trim: bool, file: str) -> dict[str, Any]:
     """What a caller of the model must do to a clip, and what the answers are called.
 
     Inputs are `input` float32 and `attention_mask` int64 `(batch, time)`, 1 for what belongs to a clip, 0 for padding
@@ -33,7 +33,7 @@ def contract(model: Opened, trim: bool, file: str) -> dict[str, Any]:
         "activation": model.outputs.activation,
         "sample_rate": SAMPLE_RATE,
         "input": input_name(model.classifier),
-        "prepare": FEATURES[family] if FAMILIES[family].features else "waveform",
+        "prepare": FEATURES[family] if ARCHITECTURES[family].features else "waveform",
         "do_normalize": bool(getattr(model.extractor, "do_normalize", False)),
         "trim": trim,
         "shortest": MINIMUM,
@@ -42,10 +42,10 @@ def contract(model: Opened, trim: bool, file: str) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, model: Opened, trim: bool, file: str) -> None:
+def write(folder: Path, model: Checkpoint, trim: bool, file: str) -> None:
     """Write the contract and the example, with what it imports and reads."""
     write_json(folder / FILE, contract(model, trim, file))
     shutil.copyfile(EXAMPLE, folder / EXAMPLE.name)
     shutil.copyfile(TRIM, folder / "trim.py")
-    if FAMILIES[model.classifier.config.model_type].features:
+    if ARCHITECTURES[model.classifier.config.model_type].features:
         np.save(folder / "mel_filters.npy", model.extractor.mel_filters)

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.dataset import collator_for
 from ser.errors import UserError
-from ser.models.checkpoint import Opened
+from ser.models.checkpoint import Checkpoint
 from ser.models.forward import Batch, Logits
 from ser.models.outputs import Outputs
 
@@ -55,7 +55,7 @@ class Expected:
     outputs: Outputs
 
     @classmethod
-    def of(cls, model: Opened) -> "Expected":
+    def of(cls, model: Checkpoint) -> "Expected":
         """The answers to the trial batches."""
         batches = trial_batches(model.extractor)
         return cls(batches, on_cpu(model.classifier, batches), model.outputs)

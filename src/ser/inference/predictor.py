@@ -18,9 +18,9 @@ from ser.data.silence import boundaries
 from ser.errors import UserError
 from ser.models import checkpoint
 from ser.models.architectures import depends_on_padding
-from ser.models.embeddings import Embedding, logits_and_embeddings
-from ser.models.forward import Batch, Logits, logits
-from ser.models.hub import checkpoint_anywhere
+from ser.models.embeddings import Embedding, compute_logits_and_embeddings
+from ser.models.forward import Batch, Logits, compute_logits
+from ser.models.hub import find_or_download_checkpoint
 from ser.models.outputs import Outputs
 
 log = logging.getLogger("ser")
@@ -47,8 +47,8 @@ class Member:
     @classmethod
     def of(cls, given: str) -> "Member":
         """Open a run folder, a checkpoint folder or a repository of the hub."""
-        opened = checkpoint.opened(checkpoint_anywhere(given))
-        trim = checkpoint.audio_of(opened.stamp).trim
+        opened = checkpoint.open_checkpoint(find_or_download_checkpoint(given))
+        trim = checkpoint.audio_config(opened.stamp).trim
         collator = collator_for(opened.extractor)
         return cls(given, opened.classifier, collator, trim, opened.outputs, opened.stamp)
 
@@ -64,7 +64,7 @@ class Member:
             UserError: they are no numbers.
         """
         order, batches = self.batches(clips, batch_size)
-        return in_order(self.probabilities(logits(self.classifier, batches)), order)
+        return in_order(self.probabilities(compute_logits(self.classifier, batches)), order)
 
     def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Shares, list[Embedding]]:
         """Return the probabilities of `answer` and the embedding of each clip, for the price of one of them.
@@ -78,7 +78,7 @@ class Member:
             UserError: the probabilities are no numbers.
         """
         order, batches = self.batches(clips, batch_size)
-        made, embeddings = logits_and_embeddings(self.classifier, batches, frames)
+        made, embeddings = compute_logits_and_embeddings(self.classifier, batches, frames)
         by_clip = dict(zip((index for batch in order for index in batch), embeddings, strict=True))
         return in_order(self.probabilities(made), order), [by_clip[index] for index in range(len(clips))]
 
@@ -206,7 +206,7 @@ def check_distinct(checkpoints: Sequence[str]) -> None:
     """Raise a UserError where two names, however they are spelt, are those of one checkpoint."""
     seen: dict[Path, str] = {}
     for given in checkpoints:
-        folder = checkpoint_anywhere(given).resolve()
+        folder = find_or_download_checkpoint(given).resolve()
         if folder in seen:
             raise UserError(f"checkpoint={given}: it is the same as {seen[folder]}; give each once")
         seen[folder] = given
@@ -217,6 +217,8 @@ def described(member: Member) -> str:
     if not member.stamp:
         return f"{member.name}: not trained by ser; nothing is known of how well it does"
     protocol = member.stamp["identity"]["name"]
-    step = f", as it was at step {member.stamp['step']} of training" if member.stamp.get(checkpoint.ON_THE_WAY) else ""
+    step = (
+        f", as it was at step {member.stamp['step']} of training" if member.stamp.get(checkpoint.INTERMEDIATE) else ""
+    )
     trained_on = f"trained on {member.stamp['corpus']} under protocol '{protocol}'"
     return f"{member.name}: {member.stamp['model']}, {trained_on}{step}"

@@ -30,7 +30,7 @@ def never(config: PretrainedConfig) -> bool:
 
 
 @dataclass(frozen=True)
-class Family:
+class Architecture:
     """One architecture of the library."""
 
     classifier: type[PreTrainedModel]
@@ -56,20 +56,20 @@ class Family:
     """Samples at 16 kHz from one frame to the next."""
 
 
-FAMILIES = {
-    "wav2vec2": Family(
+ARCHITECTURES = {
+    "wav2vec2": Architecture(
         classifiers.Wav2Vec2ForSequenceClassification,
         layers="wav2vec2.encoder.layers.",
         cnn=("wav2vec2.feature_extractor.",),
         depends_on_padding=by_its_config,
     ),
-    "hubert": Family(
+    "hubert": Architecture(
         classifiers.HubertForSequenceClassification,
         layers="hubert.encoder.layers.",
         cnn=("hubert.feature_extractor.",),
         depends_on_padding=by_its_config,
     ),
-    "wavlm": Family(
+    "wavlm": Architecture(
         classifiers.WavLMForSequenceClassification,
         layers="wavlm.encoder.layers.",
         cnn=("wavlm.feature_extractor.",),
@@ -77,20 +77,20 @@ FAMILIES = {
         # Its attention reads the weights of its projections and never calls them, so an adapter there is not heard.
         lora=("intermediate_dense", "output_dense"),
     ),
-    "data2vec-audio": Family(
+    "data2vec-audio": Architecture(
         classifiers.Data2VecAudioForSequenceClassification,
         layers="data2vec_audio.encoder.layers.",
         cnn=("data2vec_audio.feature_extractor.",),
         depends_on_padding=always,
     ),
-    "unispeech-sat": Family(
+    "unispeech-sat": Architecture(
         classifiers.UniSpeechSatForSequenceClassification,
         layers="unispeech_sat.encoder.layers.",
         cnn=("unispeech_sat.feature_extractor.",),
         depends_on_padding=by_its_config,
         other_tasks=(*PRETRAINING, "speaker_proj.", "label_embeddings_concat", "layer_norm_for_extract."),
     ),
-    "wav2vec2-bert": Family(
+    "wav2vec2-bert": Architecture(
         classifiers.Wav2Vec2BertForSequenceClassification,
         layers="wav2vec2_bert.encoder.layers.",
         cnn=(),
@@ -98,7 +98,7 @@ FAMILIES = {
         lora=("linear_q", "linear_v"),
         features=True,
     ),
-    "whisper": Family(
+    "whisper": Architecture(
         WhisperForAudioClassification,
         layers="encoder.layers.",
         cnn=("encoder.conv1.", "encoder.conv2."),
@@ -108,7 +108,7 @@ FAMILIES = {
         stock=False,
         features=True,
     ),
-    "moonshine": Family(
+    "moonshine": Architecture(
         MoonshineForAudioClassification,
         layers="encoder.layers.",
         cnn=("encoder.conv1.", "encoder.conv2.", "encoder.conv3.", "encoder.groupnorm."),
@@ -122,17 +122,19 @@ FAMILIES = {
 """By `model_type` of config.json."""
 
 
-def family_of(config: PretrainedConfig, source: str) -> Family:
+def find_architecture(config: PretrainedConfig, source: str) -> Architecture:
     """The family of a checkpoint.
 
     Raises:
         UserError: an architecture that the package does not know.
     """
-    if config.model_type not in FAMILIES:
-        raise UserError(f"{source}: unknown model_type '{config.model_type}'; choices: {', '.join(sorted(FAMILIES))}")
-    return FAMILIES[config.model_type]
+    if config.model_type not in ARCHITECTURES:
+        raise UserError(
+            f"{source}: unknown model_type '{config.model_type}'; choices: {', '.join(sorted(ARCHITECTURES))}"
+        )
+    return ARCHITECTURES[config.model_type]
 
 
 def depends_on_padding(config: PretrainedConfig) -> bool:
     """Whether the answer to a clip depends on the padding of its batch, so that it must be scored without any."""
-    return FAMILIES[config.model_type].depends_on_padding(config)
+    return ARCHITECTURES[config.model_type].depends_on_padding(config)

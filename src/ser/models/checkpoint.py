@@ -26,16 +26,16 @@ from transformers import (
 from ser import checksums, config
 from ser.errors import UserError, explained
 from ser.files import replacing, sync
-from ser.models.architectures import HEAD, Family, family_of
-from ser.models.hub import check_folder, fetched
-from ser.models.outputs import Outputs, outputs_of
+from ser.models.architectures import HEAD, Architecture, find_architecture
+from ser.models.hub import check_folder, load_pretrained
+from ser.models.outputs import Outputs, read_outputs
 
 log = logging.getLogger("ser")
 
 STAMP = "ser"
 """Key of config.json under which a checkpoint says what it was trained on."""
 
-ON_THE_WAY = "on_the_way"
+INTERMEDIATE = "on_the_way"
 """Key of the stamp of a `checkpoint-N`: the weights of a step that no split has chosen."""
 
 
@@ -47,17 +47,17 @@ def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, 
     """
     settings = encoder_config(model)
     source = model.pretrained or f"model '{model.name}'"
-    family = family_of(settings, source)
+    family = find_architecture(settings, source)
     settings.update(head_config(model, family, labels))
     if model.pretrained is None:
         log.info("model %s: random weights, nothing pretrained", model.name)
-        return random_classifier(model, family, settings), default_extractor(settings)
+        return build_random_classifier(model, family, settings), default_extractor(settings)
     classifier, new = load_exactly(model.pretrained, settings, family, may_be_new=HEAD + family.untrained)
     log.info("encoder %s loaded; new tensors: %s", model.pretrained, ", ".join(sorted(new)))
-    return classifier, extractor_of(model.pretrained, settings)
+    return classifier, load_extractor(model.pretrained, settings)
 
 
-def random_classifier(model: config.Model, family: Family, settings: PretrainedConfig) -> PreTrainedModel:
+def build_random_classifier(model: config.Model, family: Architecture, settings: PretrainedConfig) -> PreTrainedModel:
     """Build a classifier of random weights.
 
     Raises:
@@ -71,7 +71,7 @@ def random_classifier(model: config.Model, family: Family, settings: PretrainedC
         ) from error
 
 
-def head_config(model: config.Model, family: Family, labels: Sequence[str]) -> dict[str, Any]:
+def head_config(model: config.Model, family: Architecture, labels: Sequence[str]) -> dict[str, Any]:
     """What config.json says of the head; see `PooledHead.make_head` for the two sizes of the projection."""
     values: dict[str, Any] = {
         "id2label": dict(enumerate(labels)),
@@ -96,7 +96,7 @@ def encoder_config(model: config.Model) -> PretrainedConfig:
             return AutoConfig.for_model(given.pop("model_type"), **given)
         except (StrictDataclassError, TypeError, ValueError) as error:
             raise UserError(f"model.encoder_config: {explained(error)}") from error
-    settings = fetched(AutoConfig.from_pretrained, model.pretrained)
+    settings = load_pretrained(AutoConfig.from_pretrained, model.pretrained)
     if unknown := [key for key in model.encoder_config if not hasattr(settings, key)]:
         raise UserError(
             f"model.encoder_config.{unknown[0]}: {model.pretrained} ({settings.model_type}) has no such setting"
@@ -117,10 +117,10 @@ def load(folder: Path, labels: Sequence[str]) -> tuple[PreTrainedModel, Sequence
     # Not config.json: labels may be renamed there.
     if found := checksums.fault(folder, "*.safetensors") or checksums.fault(folder, "preprocessor_config.json"):
         raise UserError(f"{found}: it is not what was saved; get the checkpoint again")
-    settings = fetched(AutoConfig.from_pretrained, str(folder))
+    settings = load_pretrained(AutoConfig.from_pretrained, str(folder))
     check_labels(folder, [str(settings.id2label[index]) for index in sorted(settings.id2label)], labels)
-    classifier, _ = load_exactly(str(folder), settings, family_of(settings, str(folder)), may_be_new=())
-    return classifier, extractor_of(str(folder), settings)
+    classifier, _ = load_exactly(str(folder), settings, find_architecture(settings, str(folder)), may_be_new=())
+    return classifier, load_extractor(str(folder), settings)
 
 
 def check_labels(folder: Path, held: Sequence[str], labels: Sequence[str]) -> None:
@@ -130,7 +130,7 @@ def check_labels(folder: Path, held: Sequence[str], labels: Sequence[str]) -> No
 
 
 @dataclass(frozen=True)
-class Opened:
+class Checkpoint:
     """A fine-tuned checkpoint as its users need it."""
 
     classifier: PreTrainedModel
@@ -146,22 +146,22 @@ class Opened:
         return self.outputs.labels
 
 
-def opened(folder: Path) -> Opened:
+def open_checkpoint(folder: Path) -> Checkpoint:
     """Load a checkpoint for use, its labels as they are.
 
     Raises:
         UserError: the folder is no checkpoint of a family that the package knows, or its head gives no probabilities.
     """
     check_folder(folder)
-    settings = fetched(AutoConfig.from_pretrained, str(folder))
+    settings = load_pretrained(AutoConfig.from_pretrained, str(folder))
     stamp = dict(getattr(settings, STAMP, {}))
-    outputs = outputs_of(settings, str(folder), stamp)
+    outputs = read_outputs(settings, str(folder), stamp)
     classifier, extractor = load(folder, outputs.labels)
-    return Opened(classifier.eval(), extractor, outputs, stamp)
+    return Checkpoint(classifier.eval(), extractor, outputs, stamp)
 
 
 def load_exactly(
-    source: str, settings: PretrainedConfig, family: Family, may_be_new: tuple[str, ...]
+    source: str, settings: PretrainedConfig, family: Architecture, may_be_new: tuple[str, ...]
 ) -> tuple[PreTrainedModel, set[str]]:
     """Read weights into float32, whatever type they are stored in.
 
@@ -171,7 +171,7 @@ def load_exactly(
     Raises:
         UserError: a tensor is missing, unexpected or of another shape.
     """
-    classifier, report = fetched(
+    classifier, report = load_pretrained(
         family.classifier.from_pretrained,
         source,
         config=settings,
@@ -187,18 +187,18 @@ def load_exactly(
         )
     other_shape = {entry[0] for entry in report["mismatched_keys"]}
     new = set(report["missing_keys"]) | other_shape
-    if "classifier.weight" in new and not belongs("classifier.weight", may_be_new):
+    if "classifier.weight" in new and not matches_any("classifier.weight", may_be_new):
         raise UserError(
             f"{source}: it has no trained head for its labels; `ser train model.pretrained=...` makes one on an encoder"
         )
-    if lost := [name for name in new if not belongs(name, may_be_new)]:
+    if lost := [name for name in new if not matches_any(name, may_be_new)]:
         raise UserError(
-            f"{source}: {named(lost)} missing or of another shape; the checkpoint does not match its config"
+            f"{source}: {abbreviate(lost)} missing or of another shape; the checkpoint does not match its config"
         )
     if extra := [
-        name for name in report["unexpected_keys"] if not belongs(name, family.other_tasks + family.untrained)
+        name for name in report["unexpected_keys"] if not matches_any(name, family.other_tasks + family.untrained)
     ]:
-        raise UserError(f"{source}: {named(extra)} unexpected; the checkpoint does not match its config")
+        raise UserError(f"{source}: {abbreviate(extra)} unexpected; the checkpoint does not match its config")
     if "layer_weights" in new:
         # The library starts new modules by their type and forgets bare parameters: this one would hold whatever was
         # in the memory (transformers 5.23, its own Wav2Vec2ForSequenceClassification included).
@@ -209,18 +209,18 @@ def load_exactly(
     return classifier, new
 
 
-def belongs(name: str, parts: Iterable[str]) -> bool:
+def matches_any(name: str, parts: Iterable[str]) -> bool:
     return any(name.startswith(part) or name.endswith(part) for part in parts)
 
 
-def named(names: Sequence[str]) -> str:
+def abbreviate(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def extractor_of(source: str, settings: PretrainedConfig) -> SequenceFeatureExtractor:
+def load_extractor(source: str, settings: PretrainedConfig) -> SequenceFeatureExtractor:
     """The preprocessing of a checkpoint."""
-    extractor = fetched(AutoFeatureExtractor.from_pretrained, source)
+    extractor = load_pretrained(AutoFeatureExtractor.from_pretrained, source)
     # Several published preprocessor files carry the wrong flag; the norm of the CNN decides.
     extractor.return_attention_mask = takes_mask(settings)
     return extractor
@@ -269,6 +269,6 @@ def stamp_of(folder: Path) -> dict[str, Any]:
     return dict(stamp)
 
 
-def audio_of(stamp: dict[str, Any]) -> config.Audio:
+def audio_config(stamp: dict[str, Any]) -> config.Audio:
     """What a checkpoint expects to have been done to its clips."""
     return config.Audio(**stamp["audio"]) if "audio" in stamp else config.Audio(trim=False)  # no choice at first

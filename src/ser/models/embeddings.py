@@ -7,14 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ser.models.forward import Batch, Logits, device
+from ser.models.forward import Batch, Logits, default_device
 
 Embedding = npt.NDArray[np.float32]
 """`(width,)` of a clip, or `(frames, width)` of its frames."""
 
 
 @torch.inference_mode()
-def logits_and_embeddings(classifier: Any, batches: Iterable[Batch], frames: bool) -> tuple[Logits, list[Embedding]]:
+def compute_logits_and_embeddings(
+    classifier: Any, batches: Iterable[Batch], frames: bool
+) -> tuple[Logits, list[Embedding]]:
     """Run the encoder once over batches, for the logits and for the embeddings.
 
     The representations are those before the projector: of the last layer, or the learned weighted sum of all layers
@@ -30,18 +32,18 @@ def logits_and_embeddings(classifier: Any, batches: Iterable[Batch], frames: boo
         Logits `(clips, emotions)`, and an embedding of each clip, in the order of the batches: `(width,)`, or with
         `frames` `(frames, width)` of the clip's own length.
     """
-    classifier.eval().to(device())
+    classifier.eval().to(default_device())
     logits, embeddings = [], []
     for batch in batches:
         inputs = batch["input_values"] if "input_values" in batch else batch["input_features"]
-        states, counts = classifier.represent(inputs.to(device()), batch["attention_mask"].to(device()))
+        states, counts = classifier.represent(inputs.to(default_device()), batch["attention_mask"].to(default_device()))
         logits.append(classifier.classify(states, counts).float().cpu().numpy())
         for clip, count in zip(states.float().cpu().numpy(), counts.tolist(), strict=True):
-            embeddings.append(clip[:count].copy() if frames else mean(clip[:count]))
+            embeddings.append(clip[:count].copy() if frames else mean_over_frames(clip[:count]))
     return np.concatenate(logits), embeddings
 
 
-def mean(frames: Embedding) -> Embedding:
+def mean_over_frames(frames: Embedding) -> Embedding:
     """Return the mean `(width,)` over frames `(frames, width)`.
 
     >>> mean(np.array([[1, 2], [3, 6]], dtype=np.float32))

@@ -11,11 +11,11 @@ Batch = dict[str, torch.Tensor]
 """What a collator makes of clips."""
 Logits = npt.NDArray[np.float32]
 """`(clips, emotions)`."""
-Answer = Callable[[Iterable[Batch]], Logits]
+LogitsFunction = Callable[[Iterable[Batch]], Logits]
 """The logits of batches, one after the other."""
 
 
-def device() -> torch.device:
+def default_device() -> torch.device:
     """Where to compute: an NVIDIA or AMD GPU, Apple's, or the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -23,14 +23,14 @@ def device() -> torch.device:
 
 
 @torch.inference_mode()
-def logits(classifier: PreTrainedModel, batches: Iterable[Batch]) -> Logits:
+def compute_logits(classifier: PreTrainedModel, batches: Iterable[Batch]) -> Logits:
     """Logits `(clips, emotions)` of batches, one after the other.
 
     Answers in float32 even on hardware that trains in less, so that they are those of `transformers.pipeline`.
     """
-    classifier.eval().to(device())
+    classifier.eval().to(default_device())
     outputs = [
-        classifier(**{name: tensor.to(device()) for name, tensor in batch.items() if name != "labels"}).logits
+        classifier(**{name: tensor.to(default_device()) for name, tensor in batch.items() if name != "labels"}).logits
         for batch in batches
     ]
     scores: Logits = torch.cat(outputs).float().cpu().numpy()

@@ -9,14 +9,14 @@ from transformers import PreTrainedModel
 
 from ser import config
 from ser.errors import UserError
-from ser.models.architectures import HEAD, Family, family_of
+from ser.models.architectures import HEAD, Architecture, find_architecture
 
 log = logging.getLogger("ser")
 
 ADAPTER = "default"
 
 
-def adapt(classifier: PreTrainedModel, model: config.Model) -> LoraModel | None:
+def freeze_and_adapt(classifier: PreTrainedModel, model: config.Model) -> LoraModel | None:
     """Freeze what the run freezes, add what it adds, and set what it sets.
 
     Returns:
@@ -25,7 +25,7 @@ def adapt(classifier: PreTrainedModel, model: config.Model) -> LoraModel | None:
     Raises:
         UserError: the encoder has no such part.
     """
-    family = family_of(classifier.config, model.name)
+    family = find_architecture(classifier.config, model.name)
     if model.gradient_checkpointing:
         # transformers 5.23 has another name for it, and warns about the one that 5.0 knows.
         renamed = getattr(classifier, "activation_checkpointing_enable", None)
@@ -36,18 +36,18 @@ def adapt(classifier: PreTrainedModel, model: config.Model) -> LoraModel | None:
     return adapter
 
 
-def freeze(classifier: PreTrainedModel, family: Family, part: str) -> None:
+def freeze(classifier: PreTrainedModel, family: Architecture, part: str) -> None:
     """Keep a part of the encoder as it was pretrained; the head is always trained."""
     if part == "cnn" and not family.cnn:
         raise UserError("model.freeze=cnn: this encoder has no CNN; choices: encoder, none, layers:N")
-    first = first_trained(classifier, family, part)
+    first = first_trained_layer(classifier, family, part)
     for name, parameter in classifier.named_parameters():
         parameter.requires_grad = name.startswith(HEAD) or is_trained(name, family, part, first)
     if part != "none":
-        ask_no_gradient_of_the_waveform(classifier)
+        disable_cnn_input_gradient(classifier)
 
 
-def ask_no_gradient_of_the_waveform(classifier: PreTrainedModel) -> None:
+def disable_cnn_input_gradient(classifier: PreTrainedModel) -> None:
     """Tell the library's CNN that it is frozen, which it does not see from its parameters.
 
     Its CNN otherwise asks for the gradient of its input in training, and everything behind it is kept for a backward
@@ -57,19 +57,19 @@ def ask_no_gradient_of_the_waveform(classifier: PreTrainedModel) -> None:
         classifier.freeze_feature_encoder()
 
 
-def first_trained(classifier: PreTrainedModel, family: Family, part: str) -> int:
+def first_trained_layer(classifier: PreTrainedModel, family: Architecture, part: str) -> int:
     """The N of `layers:N`, checked against the layers that there are."""
     if not part.startswith("layers:"):
         return 0
     first = int(part.removeprefix("layers:"))
     named = (name for name, _ in classifier.named_parameters() if name.startswith(family.layers))
-    count = 1 + max(layer_of(name, family) for name in named)
+    count = 1 + max(layer_index(name, family) for name in named)
     if first >= count:
         raise UserError(f"model.freeze={part}: the encoder has {count} layers; choices: layers:0 to layers:{count - 1}")
     return first
 
 
-def is_trained(name: str, family: Family, part: str, first: int) -> bool:
+def is_trained(name: str, family: Architecture, part: str, first: int) -> bool:
     """Whether a tensor of the encoder is trained."""
     if part == "encoder":
         return False
@@ -77,15 +77,15 @@ def is_trained(name: str, family: Family, part: str, first: int) -> bool:
         return not name.startswith(family.cnn)
     if part == "none":
         return True
-    return name.startswith(family.layers) and layer_of(name, family) >= first
+    return name.startswith(family.layers) and layer_index(name, family) >= first
 
 
-def layer_of(name: str, family: Family) -> int:
+def layer_index(name: str, family: Architecture) -> int:
     """The number of the layer that a tensor belongs to."""
     return int(name.removeprefix(family.layers).split(".")[0])
 
 
-def add_lora(classifier: PreTrainedModel, family: Family, model: config.Model) -> LoraModel:
+def add_lora(classifier: PreTrainedModel, family: Architecture, model: config.Model) -> LoraModel:
     """Put low-rank updates beside the linear maps of the layers; they and the head are all that is trained."""
     settings = LoraConfig(
         r=model.lora_rank,
@@ -97,7 +97,7 @@ def add_lora(classifier: PreTrainedModel, family: Family, model: config.Model) -
     for name, parameter in classifier.named_parameters():
         if name.startswith(HEAD):
             parameter.requires_grad = True
-    ask_no_gradient_of_the_waveform(classifier)
+    disable_cnn_input_gradient(classifier)
     log.info("LoRA of rank %d beside %s; the encoder itself is frozen", model.lora_rank, ", ".join(family.lora))
     return adapter
 
@@ -114,7 +114,7 @@ def trained_state(classifier: PreTrainedModel) -> dict[str, Any]:
     return {name: tensor for name, tensor in state.items() if name not in frozen}
 
 
-def merged(classifier: PreTrainedModel, adapter: LoraModel | None) -> PreTrainedModel:
+def merge_lora(classifier: PreTrainedModel, adapter: LoraModel | None) -> PreTrainedModel:
     """Add the low-rank updates to the weights that they stand beside, so that the checkpoint is a stock one."""
     if adapter is None:
         return classifier

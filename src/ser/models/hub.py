@@ -35,7 +35,7 @@ NONSENSE = (AssertionError, AttributeError, KeyError, TypeError, json.JSONDecode
 """What the client raises where an answer of the hub is none."""
 
 
-def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
+def load_pretrained(from_pretrained: Any, source: str, **options: Any) -> Any:
     """Call the library's loader; what it says in a page when a checkpoint cannot be had is said in a line.
 
     Raises:
@@ -45,10 +45,10 @@ def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
     if folder.is_dir():
         check_folder(folder)
     elif not is_hub_name(source):
-        raise UserError(no_such_folder("model.pretrained", source))
+        raise UserError(missing_folder_message("model.pretrained", source))
     else:
         # Only a loader that is handed a config reads weights: a wrong kind of model is refused before the gigabytes.
-        folder = downloaded(source, whole="config" in options, key="model.pretrained")
+        folder = download(source, whole="config" in options, key="model.pretrained")
         source = f"{source} (in {folder})"
         check_config(folder)
     try:
@@ -63,7 +63,7 @@ def fetched(from_pretrained: Any, source: str, **options: Any) -> Any:
         raise UserError(f"{source}: {' '.join(str(error).split()).split('. ')[0]}") from error
 
 
-def checkpoint_folder(given: str) -> Path:
+def find_checkpoint(given: str) -> Path:
     """The checkpoint in a run folder, or the folder itself.
 
     Raises:
@@ -71,7 +71,7 @@ def checkpoint_folder(given: str) -> Path:
     """
     folder = local_path(given)
     if not folder.is_dir():
-        raise UserError(no_such_folder("checkpoint", given))
+        raise UserError(missing_folder_message("checkpoint", given))
     if several := sorted(path.parent.name for path in folder.glob("[!.]*/checkpoint")):
         raise UserError(f"checkpoint={given}: it holds several runs; choices: {', '.join(several)} below it")
     if (folder / "checkpoint").is_dir():
@@ -81,13 +81,13 @@ def checkpoint_folder(given: str) -> Path:
     return folder
 
 
-def checkpoint_anywhere(given: str) -> Path:
+def find_or_download_checkpoint(given: str) -> Path:
     """The checkpoint in a run folder, the folder itself, or where a repository of the hub is kept locally.
 
     Raises:
         UserError: there is no such folder, it holds several runs, or the hub does not give it.
     """
-    return downloaded(given, whole=True, key="checkpoint") if is_hub_name(given) else checkpoint_folder(given)
+    return download(given, whole=True, key="checkpoint") if is_hub_name(given) else find_checkpoint(given)
 
 
 def local_path(given: str) -> Path:
@@ -95,7 +95,7 @@ def local_path(given: str) -> Path:
     return Path(os.path.expanduser(given))  # that of pathlib raises where the user is not known
 
 
-def no_such_folder(key: str, given: str) -> str:
+def missing_folder_message(key: str, given: str) -> str:
     """Say that a folder is not there, and which one has nearly the same name."""
     path = local_path(given)
     beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
@@ -120,7 +120,7 @@ def looks_like_hub_name(given: str) -> bool:
     return given.count("/") == 1 and not given.startswith((".", "/", "~")) and not given.endswith("/")
 
 
-def lasting(given: str | None) -> str | None:
+def portable_source(given: str | None) -> str | None:
     """A hub name as it is, a folder by its absolute path: elsewhere a relative one may look like a hub name."""
     return given if given is None or is_hub_name(given) else str(local_path(given).absolute())
 
@@ -128,9 +128,9 @@ def lasting(given: str | None) -> str | None:
 def check_folder(folder: Path) -> None:
     """Raise a UserError unless the folder has the two files that every checkpoint has."""
     check_config(folder)
-    if not weights(folder):
+    if not weight_files(folder):
         raise UserError(f"{folder}: no checkpoint, it has no {WEIGHTS}")
-    if short := [path for path in weights(folder) if cut_short(path)]:
+    if short := [path for path in weight_files(folder) if is_truncated(path)]:
         raise UserError(f"{short[0]}: broken, its end is missing; get it again")
 
 
@@ -145,19 +145,19 @@ def check_config(folder: Path) -> None:
         raise UserError(f"{folder}: its {CONFIG} holds no settings")
 
 
-def weights(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """The files that the library's loader reads: safetensors where there are any."""
     return [*folder.glob("model*.safetensors")] or [*folder.glob("pytorch_model*.bin")]
 
 
-def cut_short(path: Path) -> bool:
+def is_truncated(path: Path) -> bool:
     """Whether a file begins as an archive of `torch.save` and lacks the directory that stands at the end of one."""
     with path.open("rb") as file:
         return file.read(2) == b"PK" and not is_zipfile(file)
 
 
 @cache  # the hub is asked once for the texts and once for the whole, though three loaders read them
-def downloaded(repository: str, whole: bool, key: str) -> Path:
+def download(repository: str, whole: bool, key: str) -> Path:
     """The folder in the local cache with a repository's texts, or the whole of it; what is missing is fetched.
 
     Raises:
@@ -168,23 +168,23 @@ def downloaded(repository: str, whole: bool, key: str) -> Path:
     get_session().timeout = SILENCE
     try:
         folder = Path(snapshot_download(repository, allow_patterns=[*TEXTS, *(SAFE if whole else ())]))
-        if whole and not weights(folder):
+        if whole and not weight_files(folder):
             folder = Path(snapshot_download(repository, allow_patterns=[*TEXTS, *PICKLED]))
         # A file that is still missing is asked for by name: the answer tells a repository without it from a dead hub.
         if not (folder / CONFIG).is_file():
             hf_hub_download(repository, CONFIG)
-        if whole and not weights(folder):
+        if whole and not weight_files(folder):
             hf_hub_download(repository, WEIGHTS)
     except (HTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, *NONSENSE) as error:
-        what, advice = refusal(error, key)
+        what, advice = explain_hub_error(error, key)
         raise UserError(f"{repository}: not in the local cache, and the hub {what}; {advice}") from error
     return folder
 
 
-def refusal(error: BaseException, key: str) -> tuple[str, str]:
+def explain_hub_error(error: BaseException, key: str) -> tuple[str, str]:
     """Why the hub gives nothing, and what to do; never what the library printed, which may hold a token."""
     folder = f"give a local folder with {key}=PATH"
-    first, error = error, first_cause(error)
+    first, error = error, root_cause(error)
     if isinstance(error, errors.RemoteEntryNotFoundError):
         return f"has no {str(error.response.url).rsplit('/')[-1]} in this repository", folder
     if isinstance(error, errors.HfHubHTTPError):
@@ -197,16 +197,16 @@ def refusal(error: BaseException, key: str) -> tuple[str, str]:
         return "can have no repository of this name", folder
     if isinstance(first, NONSENSE):
         return f"gives no answer that can be read ({type(first).__name__})", folder
-    return f"cannot be reached ({reason(first)})", folder
+    return f"cannot be reached ({reason_of(first)})", folder
 
 
-def reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Why the hub does not answer, in the system's own words: a protocol error quotes the header with the token."""
-    cause = first_cause(error)
+    cause = root_cause(error)
     return " ".join(str(cause).split()) if isinstance(cause, OSError) else type(error).__name__
 
 
-def first_cause(error: BaseException) -> BaseException:
+def root_cause(error: BaseException) -> BaseException:
     """What an error goes back to: the hub's answer, or what lies deepest."""
     while not isinstance(error, errors.HfHubHTTPError) and (deeper := error.__cause__ or error.__context__):
         error = deeper

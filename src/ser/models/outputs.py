@@ -48,7 +48,7 @@ class Outputs:
         return ACTIVATIONS[self.activation](logits)
 
 
-def outputs_of(settings: PretrainedConfig, source: str, stamp: dict[str, Any]) -> Outputs:
+def read_outputs(settings: PretrainedConfig, source: str, stamp: dict[str, Any]) -> Outputs:
     """Read what the logits of a checkpoint mean from its config.
 
     Args:

@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from ser.corpora import CORPORA
 from ser.evaluation.metrics import COUNT_METRICS
-from ser.models.checkpoint import audio_of
+from ser.models.checkpoint import audio_config
 from ser.models.hub import looks_like_hub_name
 from ser.publish.redact import command_without_places, last_part
 from ser.reports import html_report, html_text
@@ -48,7 +48,7 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
         "name": repo.split("/")[1],
         "base_model": base_model,
         "local_encoder": pretrained and last_part(pretrained),
-        "trim": audio_of(stamp).trim,
+        "trim": audio_config(stamp).trim,
         "carries_code": carries_code,
         "resampling": html_text.describe_intervals(report),
         "confusions": html_text.describe_confusion(report.counts, report.predictions.emotions),

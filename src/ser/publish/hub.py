@@ -18,7 +18,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError:
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from ser.errors import UserError
-from ser.models.hub import NONSENSE, SILENCE, first_cause, reason
+from ser.models.hub import NONSENSE, SILENCE, reason_of, root_cause
 from ser.publish.repository import Parcel
 
 log = logging.getLogger("ser")
@@ -105,7 +105,7 @@ def refusal(error: BaseException) -> str:
     """Why the hub does not take something, and what to do."""
     if isinstance(error, LocalTokenNotFoundError):
         return f"nobody is logged in to the hub; {LOGIN}"
-    cause = first_cause(error)
+    cause = root_cause(error)
     if isinstance(cause, HfHubHTTPError):
         status, words = cause.response.status_code, without_token(cause.server_message or "no reason given")
         if status == 401:
@@ -119,7 +119,7 @@ def refusal(error: BaseException) -> str:
         return f"the token holds characters that no token has; {LOGIN}"
     if type(error) is ValueError:  # an answer of the hub, in the client's words: of a full quota, of the card
         return f"the hub refuses ({without_token(str(error))})"
-    return f"the hub cannot be reached ({without_token(reason(error))}); {AGAIN}"
+    return f"the hub cannot be reached ({without_token(reason_of(error))}); {AGAIN}"
 
 
 def without_token(text: str) -> str:

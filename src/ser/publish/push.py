@@ -9,7 +9,7 @@ from huggingface_hub.utils import enable_progress_bars  # type: ignore[attr-defi
 from ser import config, console
 from ser.errors import UserError
 from ser.locks import locked
-from ser.models.hub import checkpoint_folder
+from ser.models.hub import find_checkpoint
 from ser.publish import hub, repository
 
 log = logging.getLogger("ser")
@@ -18,7 +18,7 @@ log = logging.getLogger("ser")
 def push_run(cfg: config.Push) -> None:
     """Send the checkpoint of a finished run to the hub, with a card that says what its number is worth."""
     hub.check_name(cfg.repo)
-    folder = checkpoint_folder(cfg.checkpoint)
+    folder = find_checkpoint(cfg.checkpoint)
     run = repository.finished_run(folder)
     files = repository.packed(run, folder, cfg.repo)
     if cfg.dry_run:

@@ -8,7 +8,7 @@ from typing import Any
 from ser.errors import UserError
 from ser.files import replacing
 from ser.models import checkpoint
-from ser.models.hub import CONFIG, looks_like_hub_name, weights
+from ser.models.hub import CONFIG, looks_like_hub_name, weight_files
 from ser.publish.card import card
 from ser.publish.redact import last_part, without_places
 from ser.runs import finished
@@ -41,7 +41,12 @@ def packed(run: Run, folder: Path, repo: str) -> Parcel:
     text = card(run, stamp, repo, carries_code="auto_map" in settings)
     if stamp["pretrained"] is not None and not looks_like_hub_name(stamp["pretrained"]):
         stamp["pretrained"] = last_part(stamp["pretrained"])
-    files = [folder / "preprocessor_config.json", *weights(folder), *folder.glob("*.index.json"), *folder.glob("*.py")]
+    files = [
+        folder / "preprocessor_config.json",
+        *weight_files(folder),
+        *folder.glob("*.index.json"),
+        *folder.glob("*.py"),
+    ]
     files.append(run.folder / CONFUSIONS)
     return {
         "README.md": text.encode(),

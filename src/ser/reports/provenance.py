@@ -8,7 +8,7 @@ from ser.corpora import CORPORA
 from ser.data.audit import leaks, missing_emotions, shared_speakers
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
-from ser.models.checkpoint import ON_THE_WAY, audio_of
+from ser.models.checkpoint import INTERMEDIATE, audio_config
 from ser.reports.protocol_text import describe_protocol, describe_trimming
 
 KEY = "key"
@@ -81,9 +81,9 @@ def build_provenance(
         split=split.value,
         protocol_text=" ".join(
             [
-                describe_protocol(protocol, [splits], split, selected=not stamp.get(ON_THE_WAY)),
+                describe_protocol(protocol, [splits], split, selected=not stamp.get(INTERMEDIATE)),
                 *missing_emotions([splits], split, prepared.emotions),
-                *describe_trimming(audio_of(stamp).trim),
+                *describe_trimming(audio_config(stamp).trim),
             ]
         ),
         leaks=leaks(splits, split, prepared.copies),

@@ -6,7 +6,7 @@ from typing import Any
 from ser.corpora import CORPORA
 from ser.evaluation.intervals import ConfidenceInterval
 from ser.inference.predictor import Member, described
-from ser.models.hub import checkpoint_anywhere
+from ser.models.hub import find_or_download_checkpoint
 from ser.reports.html_text import percent, reach
 from ser.reports.provenance import Provenance
 from ser.runs.finished import is_about, json_of
@@ -57,7 +57,7 @@ def warnings(source: Provenance) -> list[str]:
 
 def report_of(member: Member) -> dict[str, Any] | None:
     """The report of the run that wrote this very checkpoint; None where it is not beside it."""
-    run = checkpoint_anywhere(member.name).resolve().parent
+    run = find_or_download_checkpoint(member.name).resolve().parent
     if not (run / REPORT).is_file():
         return None
     report = json_of(run, REPORT)

@@ -11,7 +11,7 @@ from ser import config
 from ser.config import Precision, Tracker
 from ser.errors import UserError, explained, meant
 from ser.evaluation.metrics import COUNT_METRICS
-from ser.models.forward import device
+from ser.models.forward import default_device
 
 NOTHING_TRAINED = 1000
 """Steps of the trial schedule: its rates are thrown away."""
@@ -81,11 +81,11 @@ def needed() -> dict[str, Any]:
         "remove_unused_columns": False,
         "prediction_loss_only": False,
         "batch_eval_metrics": False,
-        "use_cpu": device().type == "cpu",  # the Trainer refuses bf16 on a CPU that it was not told of
+        "use_cpu": default_device().type == "cpu",  # the Trainer refuses bf16 on a CPU that it was not told of
         "disable_tqdm": True,  # our own bar
         "logging_nan_inf_filter": False,  # two host syncs for each micro-batch
         # Batches lie in pinned memory where there is a GPU: to copy one there need not be waited for.
-        "accelerator_config": {"non_blocking": device().type == "cuda"},
+        "accelerator_config": {"non_blocking": default_device().type == "cuda"},
     }
 
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from ser import checksums, config
 from ser.errors import UserError
 from ser.files import remove
-from ser.models.hub import cut_short
+from ser.models.hub import is_truncated
 
 STATE = "trainer_state.json"
 OPTIMIZER = "optimizer.pt"
@@ -84,7 +84,7 @@ def is_torn(path: Path) -> bool:
                 return False
         except SafetensorError:
             return True
-    return path.suffix in (".pt", ".pth") and (path.stat().st_size == 0 or cut_short(path))
+    return path.suffix in (".pt", ".pth") and (path.stat().st_size == 0 or is_truncated(path))
 
 
 def any_whole(folder: Path) -> bool:

@@ -45,7 +45,7 @@ def inputs(
     everything = WaveformDataset(prepared, prepared.utterances, cfg.audio.trim)
     dtype = torch.bfloat16 if arguments.bf16 else torch.float32
     part = frozen_part(classifier, cfg.trainer.compile)
-    cache = feature_cache.build(
+    cache = feature_cache.open_or_compute(
         classifier, extractor, everything, Path(cfg.data_dir) / feature_cache.FOLDER, dtype, part
     )
     part.install(classifier)
@@ -62,13 +62,17 @@ def not_cached(classifier: PreTrainedModel) -> str:
     return "" if frozen_cnn.is_frozen(classifier) else "model.freeze lets the CNN be trained"
 
 
-def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.Part:
+def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.FrozenPart:
     """What is computed once and for all: the CNN, with the frozen layers above it where there are such."""
-    depth = frozen_layers.frozen_layers(classifier)
+    depth = frozen_layers.count_frozen_layers(classifier)
     if depth == 0:
         return frozen_cnn
-    reason = "trainer.compile makes one graph of all layers" if compiled else frozen_layers.obstacle(classifier.config)
+    reason = (
+        "trainer.compile makes one graph of all layers"
+        if compiled
+        else frozen_layers.reason_not_cacheable(classifier.config)
+    )
     if reason:
         log.info("trainer.cache_features: the frozen layers are not cached, the CNN is, because %s", reason)
         return frozen_cnn
-    return frozen_layers.Layers(depth)
+    return frozen_layers.FrozenLayers(depth)

@@ -11,8 +11,8 @@ from transformers import EvalPrediction
 from transformers.trainer_utils import EvalLoopOutput
 
 from ser import config
-from ser.acceleration.compilation import lengthened, step_between_lengths
-from ser.acceleration.spec_augment import draw, install, is_masked
+from ser.acceleration.compilation import pad_to_fixed_length, step_between_lengths
+from ser.acceleration.spec_augment import accept_masks, draw_masks, uses_spec_augment
 from ser.config import ClassWeights
 from ser.data.dataset import WaveformDataset, scoring_batches
 from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
@@ -35,7 +35,7 @@ class EmotionTrainer(SavingTrainer):
         super().__init__(*args, options=options, **kwargs)
         self._collator = self.data_collator
         self.data_collator = self.training_batch
-        install(self.model)
+        accept_masks(self.model)
         if (visible := torch.cuda.device_count()) > 1:
             log.info("%d GPUs are visible and one trains; choose it with CUDA_VISIBLE_DEVICES", visible)
         self._class_weights = (
@@ -69,7 +69,7 @@ class EmotionTrainer(SavingTrainer):
         options = self.options
         if not (options.balanced_sampling or options.bucket_by_length):
             return super()._get_train_sampler(*args)
-        draw = partial(
+        draw_order = partial(
             epoch_draw,
             self.training_labels() if options.balanced_sampling else None,
             self.train_dataset.lengths() if options.bucket_by_length else None,
@@ -79,7 +79,7 @@ class EmotionTrainer(SavingTrainer):
             self.args.seed if self.args.data_seed is None else self.args.data_seed,
         )
         # The state counts epochs in fractions, and is read back before a resumed run begins.
-        return EpochSampler(len(self.train_dataset), draw, lambda: int(self.state.epoch or 0))
+        return EpochSampler(len(self.train_dataset), draw_order, lambda: int(self.state.epoch or 0))
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         """Count right answers beside the loss, on the device: nothing waits for them.
@@ -103,14 +103,14 @@ class EmotionTrainer(SavingTrainer):
         """
         batch = self._collator(examples)
         if self.options.compile:
-            batch = lengthened(batch, self._step, self.model.frames)
-        if not is_masked(self.model):
+            batch = pad_to_fixed_length(batch, self._step, self.model.frames)
+        if not uses_spec_augment(self.model):
             return batch
         mask = batch["attention_mask"]
         # On a GPU it would be waited for; what lies there are waveforms or what the CNN made of them.
         lengths = mask.sum(dim=-1) if mask.is_cpu else torch.tensor([example["samples"] for example in examples])
         seed = [self.args.seed, int(self.state.epoch or 0), *(example["clip"] for example in examples)]
-        masks = draw(self.model, lengths, mask.shape[1], seed)
+        masks = draw_masks(self.model, lengths, mask.shape[1], seed)
         return {**batch, **{name: drawn.to(mask.device, non_blocking=True) for name, drawn in masks.items()}}
 
     def has_objective(self) -> bool:
