@@ -25,11 +25,6 @@ def composed(command, *overrides):
         return checked(compose(command, overrides=list(overrides)), SCHEMAS[command])
 
 
-def ser(*arguments, **kwargs):
-    """The command line as a user runs it."""
-    return subprocess.run([sys.executable, "-m", "ser", *arguments], capture_output=True, **{"text": True, **kwargs})
-
-
 class NeverWaits(TorchDispatchMode):
     """Refuses what a GPU would be waited for: its values, places that it has to look for, copies from the host."""
 

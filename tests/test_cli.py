@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ser
+from helpers.commands import ser
 
 
 @pytest.mark.parametrize(

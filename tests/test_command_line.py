@@ -1,7 +1,8 @@
 from contextlib import suppress
 
 import pytest
-from conftest import composed, ser
+from conftest import composed
+from helpers.commands import ser
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException

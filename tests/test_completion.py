@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from conftest import ser
+from helpers.commands import ser
 
 from ser.completion import offered, without_paths
 from ser.config import Predict

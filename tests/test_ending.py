@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ser
+from helpers.commands import ser
 
 from ser.console import logging_to
 from ser.errors import UserError

@@ -1,6 +1,6 @@
 import json
 
-from conftest import ser
+from helpers.commands import ser
 
 
 def test_the_tiny_model_recognises_emotions_of_synthetic_speakers_it_has_not_heard(tmp_path):

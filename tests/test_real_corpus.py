@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import composed, ser
+from conftest import composed
+from helpers.commands import ser
 
 from ser.corpora.ravdess import EMOTIONS
 from ser.data.prepared_corpus import prepare

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from conftest import composed, ser, tone
+from conftest import composed, tone
+from helpers.commands import ser
 from helpers.toys import saved
 
 from ser.commands import predict as command

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import soundfile
-from conftest import composed, ser
+from conftest import composed
+from helpers.commands import ser
 
 from ser.corpora.ravdess import EMOTIONS
 from ser.errors import UserError

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from conftest import composed, ser
+from conftest import composed
+from helpers.commands import ser
 from helpers.tiny_runs import QUICK, run
 from safetensors.torch import load_file
 

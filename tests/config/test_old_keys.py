@@ -1,6 +1,7 @@
 import pytest
 import yaml
-from conftest import composed, ser
+from conftest import composed
+from helpers.commands import ser
 
 from ser.apps import SCHEMAS
 from ser.command_line import hydra_words

@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import torch
-from conftest import composed, ser
+from conftest import composed
+from helpers.commands import ser_anew
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file
 from transformers import HubertConfig, HubertForCTC, Wav2Vec2FeatureExtractor
@@ -198,7 +199,7 @@ def test_a_checkpoint_is_fetched_exactly_and_then_answered_from_the_cache_withou
 
 
 def train(data_dir, folder, environment, repository):
-    return ser(
+    return ser_anew(
         "train", "model=hubert_large", f"model.pretrained={repository}",
         "model.encoder_config.apply_spec_augment=false",
         "trainer=scratch", "tracking=none", "trainer.max_steps=1", "trainer.eval_strategy=steps",

@@ -8,7 +8,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from conftest import composed, ser
+from conftest import composed
+from helpers.commands import ser_anew
 from helpers.stand_in_hub import TOKEN, Repository, StandInHub
 from huggingface_hub import constants
 
@@ -92,7 +93,7 @@ def delivered(finished_run, tmp_path_factory):
         )
         stored, files = list(hub.stored), dict(hub.repositories["anna/model"].files)
         hub.breaks_at = None
-        again = ser(*command, env=environment(hub, home))
+        again = ser_anew(*command, env=environment(hub, home))
         yield {"hub": hub, "folder": folder, "home": home, "runs": (broken, again), "first": (stored, files)}
         hub.shutdown()
 
@@ -139,7 +140,7 @@ def test_the_token_is_in_no_file_and_no_output(delivered):
 
 
 def test_a_wrong_token_is_told_in_one_line(hub, finished_run, tmp_path):
-    result = ser(
+    result = ser_anew(
         "push", f"checkpoint='{finished_run}'", "repo=anna/model", env=environment(hub, tmp_path, token="hf_wrong")
     )
     line = "ser: repo=anna/model: the hub does not know this token (401); log in with `hf auth login` or set HF_TOKEN"
