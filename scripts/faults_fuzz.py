@@ -130,7 +130,7 @@ def written(target: Path, content: bytes, read: Callable[[Path], Any]) -> None:
 
 
 def recordings_of(path: Path) -> None:
-    recordings.find(str(path), None)
+    recordings.resolve(str(path), None)
 
 
 def folds_of(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -10,24 +9,15 @@ import numpy.typing as npt
 
 from ser.config import Ensemble
 from ser.data.audio import Int16
-from ser.inference.predictor import Member, Predictor, Said
-from ser.inference.sliding import chunks
+from ser.inference.predictions import Prediction as Prediction
+from ser.inference.predictor import Member, Predictor
 from ser.inference.waveforms import Clip, decode
+from ser.inference.windows import chunks
 
 Result = TypeVar("Result")
 
 AT_ONCE = 64
 """Clips that are decoded before they are put into batches of similar length."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for one recording."""
-
-    emotion: str
-    """The most probable label."""
-    probabilities: dict[str, float]
-    """Of every label; they sum to 1 unless the checkpoint has a sigmoid for each label."""
 
 
 def load(checkpoint: str | os.PathLike[str], *, batch_size: int = 8, max_seconds: float = 30.0) -> "EmotionClassifier":
@@ -49,7 +39,9 @@ def load(checkpoint: str | os.PathLike[str], *, batch_size: int = 8, max_seconds
         >>> classifier.predict("recording.wav").emotion
         'sad'
     """
-    return EmotionClassifier(Predictor.of([os.fspath(checkpoint)], Ensemble.mean, batch_size), max_seconds)
+    return EmotionClassifier(
+        Predictor.from_checkpoints([os.fspath(checkpoint)], Ensemble.mean, batch_size), max_seconds
+    )
 
 
 class EmotionClassifier:
@@ -71,7 +63,7 @@ class EmotionClassifier:
         """
         self.labels: list[str] = predictor.labels
         self._predictor = predictor
-        self._longest = max_seconds
+        self._max_seconds = max_seconds
 
     def __repr__(self) -> str:
         return f"EmotionClassifier({self._member.name!r}, labels={self.labels})"
@@ -114,11 +106,7 @@ class EmotionClassifier:
             >>> len(classifier.predict(["recording.wav", "recording.wav"]))
             2
         """
-
-        def predict_some(decoded: Sequence[Int16]) -> list[Prediction]:
-            return [self._named(said) for said in self._predictor.answers(decoded).each()]
-
-        return self._each(clips, sample_rate, predict_some)
+        return self._each(clips, sample_rate, self._predictor.predict)
 
     @overload
     def embed(  # type: ignore[overload-overlap]
@@ -161,10 +149,6 @@ class EmotionClassifier:
 
         return self._each(clips, sample_rate, embed_some)
 
-    def _named(self, said: Said) -> Prediction:
-        probabilities = map(float, said.shares)
-        return Prediction(said.emotion, dict(zip(self.labels, probabilities, strict=True)))
-
     def _each(
         self,
         clips: Clip | Sequence[Clip],
@@ -174,6 +158,6 @@ class EmotionClassifier:
         """Return the result for a clip, or a list of results; only some clips are in memory at a time."""
         is_one = isinstance(clips, (str, os.PathLike)) or hasattr(clips, "__array__")
         given: Sequence[Any] = [clips] if is_one else clips  # type: ignore[assignment]
-        decoded = (decode(clip, sample_rate, self._longest) for clip in given)
+        decoded = (decode(clip, sample_rate, self._max_seconds) for clip in given)
         results = [result for some in chunks(decoded, AT_ONCE) for result in compute(some)]
         return results[0] if is_one else results

@@ -7,12 +7,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas
 import pytest
 import soundfile
 from conftest import composed, tone
 from helpers.commands import ser
 from helpers.toys import saved
 
+from ser import load
 from ser.commands import predict as command
 from ser.commands.predict import predict
 from ser.corpora.ravdess import EMOTIONS
@@ -174,7 +176,7 @@ def test_the_exit_status_says_that_a_recording_has_no_answer(toy, folder):
     done = ser("predict", f"checkpoint={toy}", "--audio", str(folder))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1] == "ser: 1 of 5 recordings could not be heard to their end"
+    assert done.stderr.splitlines()[-1] == "ser: 1 of 5 recordings could not be read to their end"
     assert "deep/c.wav" in done.stdout
 
 
@@ -196,8 +198,10 @@ def test_many_answers_in_a_file_are_counted_on_the_terminal(toy, tmp_path, capsy
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["output=a.txt"], r"output=a.txt: its name must end in one of .csv, .jsonl"),
-        (["output=.csv"], r"output=.csv: its name must end in one of .csv, .jsonl"),
+        (["output=a.txt"], r"output=a.txt: its name must end in .csv or .jsonl"),
+        (["embeddings=a.csv"], r"embeddings=a.csv: its name must end in .parquet"),
+        (["embeddings=a.parquet", "checkpoint=[a,b]"], r"embeddings=a.parquet: embeddings are those of one checkpoint"),
+        (["output=.csv"], r"output=.csv: its name must end in .csv or .jsonl"),
         (["hop=1"], "hop needs a window"),
         (["timeline=here"], "timeline needs a window"),
         (["window=60"], "between 0.1 and max_seconds=30"),
@@ -253,7 +257,7 @@ def test_standard_input_that_is_no_sound_is_refused_in_a_line(content, message, 
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_keeps_the_answers_so_far_and_says_where(toy, folder, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_keeps_the_predictions_so_far_and_says_where(toy, folder, tmp_path, monkeypatch, capsys):
     real = command.chunks
 
     def interrupted(items, size):
@@ -263,11 +267,11 @@ def test_ctrl_c_keeps_the_answers_so_far_and_says_where(toy, folder, tmp_path, m
             yield some
 
     monkeypatch.setattr(command, "chunks", interrupted)
-    with pytest.raises(Interrupted, match=r"2 answers so far are kept in .*a\.partial\.csv"):
+    with pytest.raises(Interrupted, match=r"2 predictions so far are kept in .*a\.partial\.csv"):
         answers(toy, folder, tmp_path / "a.csv")
     assert [row["path"] for row in read(tmp_path / "a.partial.csv")] == ["a.wav", "b.flac"]
     assert not (tmp_path / "a.csv").exists()
-    with pytest.raises(Interrupted, match="there were 2 answers"):
+    with pytest.raises(Interrupted, match="there were 2 predictions"):
         predict(composed("predict", f"checkpoint={toy}", f"audio={folder}"))
     assert "a.wav" in capsys.readouterr().out, "what no file keeps is shown"
 
@@ -326,3 +330,45 @@ def test_live_audio_is_brought_from_its_rate_and_channels(toy):
         )  # fmt: skip
         told[rate] = json.loads(done.stdout.splitlines()[0])["probabilities"]
     assert told[48000] == pytest.approx(told[16000], abs=0.05)
+
+
+def test_embeddings_are_those_of_the_api_with_a_row_for_each_readable_recording(toy, folder, tmp_path):
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    output = tmp_path / "new" / "embeddings.parquet"
+    with pytest.raises(UserError, match="1 of 5 recordings could not be read"):
+        predict(composed("predict", f"checkpoint={toy}", f"audio={folder}", f"embeddings={output}"))
+    table = pandas.read_parquet(output)
+    assert table.path.tolist() == ["a.wav", "b.flac", "deep/c.wav", "other.wav"]
+    expected = load(toy).embed([str(folder / name) for name in table.path])
+    assert np.stack(table.embedding) == pytest.approx(np.stack(expected), abs=1e-6)
+    assert table.embedding[0].dtype == np.float32
+    plain = answers(toy, folder / "a.wav", tmp_path / "a.jsonl")
+    assert (table.emotion[0], table.start[0], table.end[0]) == (plain[0]["emotion"], plain[0]["start"], plain[0]["end"])
+
+
+def test_predictions_are_the_same_beside_embeddings(toy, folder, tmp_path):
+    plain = answers(toy, folder, tmp_path / "a.jsonl")
+    beside = answers(toy, folder, tmp_path / "b.jsonl", f"embeddings={tmp_path / 'b.parquet'}")
+    for one, other in zip(plain, beside, strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=2e-6)
+
+
+def test_windows_of_files_and_of_standard_input_have_the_same_embeddings(toy, folder, tmp_path):
+    words = ("predict", f"checkpoint={toy}", "window=0.4", f"--embeddings={tmp_path / 'live.parquet'}")
+    done = ser(*words, "--audio", "-", input=(folder / "other.wav").read_bytes(), text=False)
+    assert done.returncode == 0
+    answers(toy, folder / "other.wav", tmp_path / "a.csv", "window=0.4", f"embeddings={tmp_path / 'file.parquet'}")
+    live, file = (pandas.read_parquet(tmp_path / f"{name}.parquet") for name in ("live", "file"))
+    assert live.start.tolist() == file.start.tolist() == [0.0, 0.4, 0.6]
+    assert np.stack(live.embedding) == pytest.approx(np.stack(file.embedding), abs=1e-5)
+
+
+def test_a_file_in_place_of_the_embeddings_stays_before_the_checkpoint_is_opened(toy, folder, tmp_path):
+    output = tmp_path / "a.parquet"
+    output.write_text("mine")
+    words = (f"audio={folder}", f"embeddings={output}")
+    with pytest.raises(UserError, match=r"embeddings=.*a\.parquet: a file is here"):
+        predict(composed("predict", f"checkpoint={tmp_path / 'nowhere'}", *words))
+    assert output.read_text() == "mine"
+    predict(composed("predict", f"checkpoint={toy}", *words, "overwrite=true"))
+    assert len(pandas.read_parquet(output)) == 4

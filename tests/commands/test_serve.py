@@ -94,7 +94,7 @@ import ser.inference.predictor as predictor
 def load(*_):
     print("loading", flush=True)
     time.sleep(600)
-predictor.Predictor.of = load
+predictor.Predictor.from_checkpoints = load
 """
 
 

@@ -19,6 +19,11 @@ def clips(*seconds):
     ]
 
 
+def as_array(predictions):
+    """The probabilities of some predictions, `(clips, emotions)`."""
+    return np.array([prediction.as_array() for prediction in predictions])
+
+
 def saved(folder, labels=EMOTIONS, norm="layer", seed=0, trim=None):
     """A checkpoint folder; with `trim` it is stamped as one that `ser train` wrote."""
     torch.manual_seed(seed)

@@ -4,26 +4,25 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ser.errors import Interrupted, UserError
-from ser.inference.output import reserved, written
-from ser.inference.predictions import Answer, Form
-from ser.inference.predictor import Said
+from ser.inference.output import open_writer, reserve
+from ser.inference.output_format import OutputFormat
+from ser.inference.predictions import Prediction, WindowPrediction
 
-FORM = Form(["up", "down"], ["toy"])
+FORMAT = OutputFormat(["up", "down"], ["toy"])
 
 
-def answer(number):
-    return Answer(f"{number}.wav", 0.0, 1.0, Said("up", np.array([0.75, 0.25]), []))
+def window(number):
+    return WindowPrediction(f"{number}.wav", 0.0, 1.0, Prediction("up", {"up": 0.75, "down": 0.25}))
 
 
 def write(output, *numbers, overwrite=False, then=None):
-    """Write answers, and perhaps fail after them."""
-    with reserved(str(output), overwrite) as target, written(target, FORM) as add:
+    """Write predictions, and perhaps fail after them."""
+    with reserve(str(output), overwrite) as target, open_writer(target, FORMAT) as add:
         for number in numbers:
-            add(answer(number))
+            add(window(number))
         if then is not None:
             raise then
 
@@ -40,11 +39,11 @@ def below(folder):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_the_answers_so_far_can_be_read_under_a_name_that_says_that_there_will_be_more(suffix, tmp_path):
+def test_the_predictions_so_far_can_be_read_under_a_name_that_says_that_there_will_be_more(suffix, tmp_path):
     output = tmp_path / f"a{suffix}"
-    with reserved(str(output), False) as target, written(target, FORM) as add:
+    with reserve(str(output), False) as target, open_writer(target, FORMAT) as add:
         for number in range(3):
-            add(answer(number))
+            add(window(number))
             assert names(tmp_path / f"a.partial{suffix}") == [f"{each}.wav" for each in range(number + 1)]
             assert not output.exists()
     assert names(output) == ["0.wav", "1.wav", "2.wav"]
@@ -52,19 +51,19 @@ def test_the_answers_so_far_can_be_read_under_a_name_that_says_that_there_will_b
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), RuntimeError("a defect"), OSError(errno.EIO, "a disk")])
-def test_whatever_ends_the_command_the_answers_so_far_are_kept(end, tmp_path):
+def test_whatever_ends_the_command_the_predictions_so_far_are_kept(end, tmp_path):
     with pytest.raises((type(end), UserError)):
         write(tmp_path / "a.csv", 0, 1, then=end)
     assert names(tmp_path / "a.partial.csv") == ["0.wav", "1.wav"]
     assert below(tmp_path) == ["a.partial.csv"]
 
 
-def test_an_interruption_says_how_many_answers_are_kept_and_where(tmp_path):
-    with pytest.raises(Interrupted, match=r"2 answers so far are kept in .*a\.partial\.csv"):
+def test_an_interruption_says_how_many_predictions_are_kept_and_where(tmp_path):
+    with pytest.raises(Interrupted, match=r"2 predictions so far are kept in .*a\.partial\.csv"):
         write(tmp_path / "a.csv", 0, 1, then=KeyboardInterrupt())
 
 
-def test_without_an_answer_nothing_is_left(tmp_path):
+def test_without_a_prediction_nothing_is_left(tmp_path):
     with pytest.raises(UserError):
         write(tmp_path / "made" / "a.csv", then=UserError("no such checkpoint"))
     assert below(tmp_path) == []
@@ -121,7 +120,7 @@ def test_a_file_that_may_be_overwritten_stays_until_the_new_one_is_whole(tmp_pat
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("there", ["a.csv", "a.partial.csv"])
-def test_a_folder_is_never_replaced_by_answers(there, overwrite, tmp_path):
+def test_a_folder_is_never_replaced_by_predictions(there, overwrite, tmp_path):
     (tmp_path / there).mkdir()
     (tmp_path / there / "notes.txt").write_text("precious")
     with pytest.raises(UserError, match="a folder is here"):
@@ -131,8 +130,8 @@ def test_a_folder_is_never_replaced_by_answers(there, overwrite, tmp_path):
 
 def test_a_file_that_appears_meanwhile_stays(tmp_path):
     def meanwhile():
-        with reserved(str(tmp_path / "a.csv"), False) as target, written(target, FORM) as add:
-            add(answer(0))
+        with reserve(str(tmp_path / "a.csv"), False) as target, open_writer(target, FORMAT) as add:
+            add(window(0))
             (tmp_path / "a.csv").write_text("mine")
 
     with pytest.raises(UserError, match="appeared"):
@@ -143,7 +142,7 @@ def test_a_file_that_appears_meanwhile_stays(tmp_path):
 
 def test_a_second_command_does_not_write_the_same_file(tmp_path):
     (tmp_path / "sub").mkdir()
-    with reserved(str(tmp_path / "a.csv"), False), pytest.raises(UserError, match="another ser command writes there"):
+    with reserve(str(tmp_path / "a.csv"), False), pytest.raises(UserError, match="another ser command writes there"):
         write(tmp_path / "sub" / ".." / "a.csv", 0, overwrite=True)
 
 

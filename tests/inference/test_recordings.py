@@ -5,7 +5,7 @@ import pytest
 
 from ser.errors import UserError
 from ser.files import printable
-from ser.inference.recordings import find
+from ser.inference.recordings import resolve
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def folder(tmp_path):
 
 
 def names(audio, root=None):
-    return [found.name for found in find(str(audio), root)]
+    return [found.name for found in resolve(str(audio), root)]
 
 
 def test_a_folder_is_searched_to_its_depths_for_audio_alone(folder):
@@ -37,16 +37,16 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
 def test_the_rows_of_a_manifest_start_at_root_or_else_beside_it(folder):
     with (folder / "deep" / "list.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["path", "emotion"], ["b.wav", "calm"], ["line\nbreak.wav", "sad"]])
-    beside = find(str(folder / "deep" / "list.csv"), None)
+    beside = resolve(str(folder / "deep" / "list.csv"), None)
     assert [found.path for found in beside] == [folder / "deep" / "b.wav", folder / "deep" / "line\nbreak.wav"]
-    assert find(str(folder / "deep" / "list.csv"), str(folder))[0].path == folder / "b.wav"
+    assert resolve(str(folder / "deep" / "list.csv"), str(folder))[0].path == folder / "b.wav"
 
 
 @pytest.mark.parametrize("row", ["../secret.wav", "/etc/passwd", "deep/../../secret.wav"])
 def test_a_manifest_does_not_lead_out_of_its_root(row, folder):
     (folder / "list.csv").write_text(f"path\n{row}\n")
     with pytest.raises(UserError, match="leads out of"):
-        find(str(folder / "list.csv"), None)
+        resolve(str(folder / "list.csv"), None)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_is_not_there_is_told_in_one_line(name, reason, folder):
     (folder / "list.csv").write_text("file\na.wav\n")
     (folder / "rows.csv").write_text("path\n")
     with pytest.raises(UserError, match=reason) as error:
-        find(str(folder / name), None)
+        resolve(str(folder / name), None)
     assert "\n" not in str(error.value)
 
 
@@ -86,15 +86,15 @@ def linked(folder):
 
 
 def test_links_are_followed_once_and_one_that_leads_nowhere_is_named(linked):
-    found = {found.name: found.error for found in find(str(linked), None)}
+    found = {found.name: found.error for found in resolve(str(linked), None)}
     assert found == {"away/deep/e.wav": "", "file.wav": "", "gone.wav": "the link leads nowhere", "own/o.wav": ""}
 
 
 def test_the_recordings_of_a_linked_list_are_the_users_own(linked):
     (linked / "list.csv").write_text("path\naway/deep/e.wav\n")
-    assert find(str(linked / "list.csv"), None)[0].path.is_file()
+    assert resolve(str(linked / "list.csv"), None)[0].path.is_file()
     (linked / "list.csv").write_text("path\naway/../b.wav\n")
-    assert find(str(linked / "list.csv"), None)[0].error == "no such file", "not beside what the link leads to"
+    assert resolve(str(linked / "list.csv"), None)[0].error == "no such file", "not beside what the link leads to"
 
 
 def test_a_name_that_begins_with_a_tilde_is_a_name(tmp_path, monkeypatch):
@@ -105,9 +105,11 @@ def test_a_name_that_begins_with_a_tilde_is_a_name(tmp_path, monkeypatch):
 
 def test_what_no_recording_is_has_a_reason_instead_of_being_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
-    assert [(found.name, found.error) for found in find(str(tmp_path), None)] == [("pipe.wav", "it is no regular file")]
+    assert [(found.name, found.error) for found in resolve(str(tmp_path), None)] == [
+        ("pipe.wav", "it is no regular file")
+    ]
     with pytest.raises(UserError, match="a pipe, a socket or a device"):
-        find(str(tmp_path / "pipe.wav"), None)
+        resolve(str(tmp_path / "pipe.wav"), None)
 
 
 def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
@@ -121,7 +123,7 @@ def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
             yield place, folders, files
 
     monkeypatch.setattr(os, "walk", refusing)
-    errors = {found.name: found.error for found in find(str(folder), None)}
+    errors = {found.name: found.error for found in resolve(str(folder), None)}
     assert errors == {"a.FLAC": "", "b.wav": "", "deep": "the folder cannot be read: Permission denied"}
 
 
@@ -130,14 +132,14 @@ def test_side_files_of_macos_are_no_recordings_and_other_containers_are_named(fo
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     assert names(folder) == ["a.FLAC", "b.wav", "deep/er/c.mp3"]
-    assert "side files of macOS, which hold no sound: 3 .wav (._b.wav, __MACOSX/b.wav, __MACOSX/deep" in caplog.text
+    assert "side files of macOS, which hold no audio: 3 .wav (._b.wav, __MACOSX/b.wav, __MACOSX/deep" in caplog.text
     assert "1 .m4a, 1 .webm (d.WebM, d.m4a)" in caplog.text
 
 
 def test_a_folder_of_other_containers_says_how_to_convert_them(tmp_path):
     (tmp_path / "a.m4a").touch()
     with pytest.raises(UserError, match=r"1 \.m4a \(a\.m4a\), which libsndfile does not decode; `ffmpeg -i IN\.m4a"):
-        find(str(tmp_path), None)
+        resolve(str(tmp_path), None)
 
 
 @pytest.mark.parametrize("suffix", [".w64", ".au", ".caf", ".rf64", ".aifc"])
@@ -148,7 +150,7 @@ def test_every_container_that_can_be_decoded_is_found_in_a_folder(suffix, tmp_pa
 
 def test_a_list_says_which_rows_are_twice_and_answers_each(folder, caplog):
     (folder / "list.csv").write_text("path\nb.wav\nb.wav\nmissing.wav\n")
-    found = find(str(folder / "list.csv"), None)
+    found = resolve(str(folder / "list.csv"), None)
     assert [(one.name, one.error) for one in found] == [
         ("b.wav", ""), ("b.wav", ""), ("missing.wav", "no such file"),
     ]  # fmt: skip

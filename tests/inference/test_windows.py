@@ -9,7 +9,7 @@ from conftest import tone
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, UnreadableAudio
 from ser.data.streams import WavFormat
-from ser.inference.windows import of_file, of_stream, windows
+from ser.inference.windows import cut_windows, read_file, read_stream
 
 
 def noise(seconds, seed=0):
@@ -17,7 +17,7 @@ def noise(seconds, seed=0):
 
 
 def cut(samples, block, window, hop):
-    return list(windows((samples[start : start + block] for start in range(0, len(samples), block)), window, hop))
+    return list(cut_windows((samples[start : start + block] for start in range(0, len(samples), block)), window, hop))
 
 
 @pytest.mark.parametrize("hop", [0.25, 0.5, 0.8])
@@ -26,7 +26,7 @@ def test_windows_are_stretches_of_the_recording_however_it_arrives(block, hop):
     samples = noise(1.3)
     found = cut(samples, block, 0.5, hop)
     assert [window.start / SAMPLE_RATE for window in found[:-1]] == [place * hop for place in range(len(found) - 1)]
-    assert found[-1].seconds[1] == 1.3, "the end is heard"
+    assert found[-1].seconds[1] == 1.3, "the end is in a window"
     for window in found:
         assert np.array_equal(window.samples, samples[window.start :][:8000])
         assert len(window.samples) == 8000
@@ -53,14 +53,14 @@ def test_a_window_is_there_before_the_next_block_is_asked_for():
             asked.append(1)
             yield noise(0.5)
 
-    assert len(list(islice(windows(endless(), 1, 0.5), 3))) == 3
+    assert len(list(islice(cut_windows(endless(), 1, 0.5), 3))) == 3
     assert len(asked) == 4
 
 
 def test_a_file_in_blocks_has_the_samples_of_the_file_at_once(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "a.wav", noise(3), 48000)
     monkeypatch.setattr(audio, "BLOCK", 1000)
-    in_blocks = np.concatenate(list(of_file(tmp_path / "a.wav")))
+    in_blocks = np.concatenate(list(read_file(tmp_path / "a.wav")))
     at_once = audio.load(tmp_path / "a.wav").samples
     assert np.array_equal(in_blocks, at_once)
 
@@ -72,15 +72,15 @@ def test_live_stereo_is_averaged_and_half_a_frame_waits_for_its_other_half():
 
     left = (tone(0.1) * 32767).astype("<i2")
     stream = Dripping(np.stack([left, np.zeros_like(left)], axis=1).tobytes() + b"\x01")
-    heard = np.concatenate(list(of_stream(stream, WavFormat(SAMPLE_RATE, channels=2))))
-    assert np.array_equal(heard, np.rint(left / 2).astype(np.int16))
+    decoded = np.concatenate(list(read_stream(stream, WavFormat(SAMPLE_RATE, channels=2))))
+    assert np.array_equal(decoded, np.rint(left / 2).astype(np.int16))
 
 
 def test_a_file_that_breaks_off_is_heard_up_to_there_and_then_refused(tmp_path):
     soundfile.write(tmp_path / "a.flac", noise(20), SAMPLE_RATE)
     whole = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(whole[: len(whole) // 2])
-    heard = []
+    decoded = []
     with pytest.raises(UnreadableAudio):
-        heard.extend(windows(of_file(tmp_path / "a.flac"), 1, 1))
-    assert 0 <= len(heard) <= 10
+        decoded.extend(cut_windows(read_file(tmp_path / "a.flac"), 1, 1))
+    assert 0 <= len(decoded) <= 10

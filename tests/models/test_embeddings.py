@@ -29,7 +29,7 @@ def member(request, tmp_path_factory):
 def test_an_embedding_does_not_depend_on_the_batch_and_the_head_gives_the_same_prediction_of_it(member):
     waveforms = clips(0.3, 1.1, 0.5, 0.7)
     shares, frames = member.embed(waveforms, batch_size=4, frames=True)
-    assert np.allclose(shares, member.answer(waveforms, 4), atol=1e-6)
+    assert np.allclose(shares, member.predict(waveforms, 4), atol=1e-6)
     assert len({len(each) for each in frames}) == len(waveforms), "each has its own length, not that of the batch"
     _, means = member.embed(waveforms, batch_size=4, frames=False)
     for waveform, per_frame, mean in zip(waveforms, frames, means, strict=True):
@@ -49,12 +49,12 @@ def test_the_learned_weights_of_the_layers_decide_the_embedding(member):
 
 
 def test_an_embedding_is_what_the_library_computes(tmp_path):
-    one = Predictor.of([str(saved(tmp_path / "a"))], Ensemble.mean, 4, embeds=True)
+    one = Predictor.from_checkpoints([str(saved(tmp_path / "a"))], Ensemble.mean, 4, embeds=True)
     (waveform,) = clips(0.5)
-    (said,) = one.answers([waveform]).each()
+    (prediction,) = one.predict([waveform])
     classifier = one.members[0].classifier
     inputs = torch.from_numpy(waveform.astype(np.float32) / 32768)[None]
     inputs = (inputs - inputs.mean()) / (inputs.var(correction=0) + 1e-7).sqrt()
     with torch.inference_mode():
         hidden = classifier.wav2vec2(inputs).last_hidden_state
-    assert np.allclose(said.embedding, hidden[0].mean(dim=0).numpy(), atol=1e-5)
+    assert np.allclose(prediction.embedding, hidden[0].mean(dim=0).numpy(), atol=1e-5)

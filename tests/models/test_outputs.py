@@ -17,7 +17,7 @@ LABELS = ("arousal", "dominance", "valence")
 
 
 def predictor(*folders):
-    return Predictor.of([str(folder) for folder in folders], Ensemble.mean, 4)
+    return Predictor.from_checkpoints([str(folder) for folder in folders], Ensemble.mean, 4)
 
 
 @pytest.mark.parametrize("problem", [None, "single_label_classification", "multi_label_classification"])
@@ -25,7 +25,7 @@ def test_the_probabilities_of_a_head_are_those_of_the_librarys_pipeline(problem,
     folder = configured(saved(tmp_path / "toy", labels=LABELS), problem_type=problem)
     (clip,) = clips(0.8)
     theirs = {row["label"]: row["score"] for row in pipeline("audio-classification", str(folder))(clip / 32768)}
-    (ours,) = predictor(folder).answers([clip]).shares
+    ours = predictor(folder).predict([clip])[0].as_array()
     assert ours.tolist() == pytest.approx([theirs[label] for label in LABELS], abs=1e-5)
     assert (abs(ours.sum() - 1) < 1e-6) == (problem != "multi_label_classification")
 
@@ -38,7 +38,7 @@ def test_a_regression_head_is_refused_since_its_outputs_are_no_probabilities(tmp
 
 def test_a_head_that_ser_trained_is_a_softmax_whatever_the_encoder_was_for(tmp_path):
     folder = configured(saved(tmp_path / "toy", labels=LABELS, trim=False), problem_type="regression")
-    assert predictor(folder).answers(clips(0.5)).shares.sum() == pytest.approx(1)
+    assert predictor(folder).predict(clips(0.5))[0].as_array().sum() == pytest.approx(1)
 
 
 def test_a_new_head_does_not_keep_the_problem_of_its_encoder(tmp_path):

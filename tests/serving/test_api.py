@@ -30,7 +30,7 @@ def server(folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predictor(folder):
-    return Predictor.of([str(folder)], Ensemble.mean, 8)
+    return Predictor.from_checkpoints([str(folder)], Ensemble.mean, 8)
 
 
 def probabilities(answer):
@@ -38,7 +38,7 @@ def probabilities(answer):
 
 
 def expected(predictor, content):
-    return predictor.answers([audio.short(content, 30)]).shares[0]
+    return predictor.predict([audio.short(content, 30)])[0].as_array()
 
 
 def test_an_answer_is_the_line_that_predict_writes(server, predictor):

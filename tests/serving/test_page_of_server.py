@@ -18,7 +18,7 @@ class Broken:
     def __init__(self, error):
         self.error = error
 
-    def windows(self, recording, window, hop):
+    def predict_windows(self, recording, window, hop):
         raise self.error
 
 

@@ -94,7 +94,7 @@ def test_a_longer_file_has_a_timeline_that_is_put_into_words_too(opened, width):
     drop(tab, speech(6))
     picture = tab.locator("figure img")
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
-    assert re.match("Likeliest: |The likeliest emotion changes", picture.get_attribute("alt"))
+    assert re.match("Most probable: |The most probable emotion changes", picture.get_attribute("alt"))
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -128,7 +128,7 @@ def test_a_recording_through_the_microphone_is_answered(opened):
     tab.get_by_text("0:01").wait_for()
     tab.get_by_role("button", name="Stop", exact=True).first.click()
     assert len(shares(tab)) == 8
-    assert "One answer for the whole recording of" in tab.locator(".answer").inner_text()
+    assert "One prediction for the whole recording of" in tab.locator(".answer").inner_text()
 
 
 def go_to(tab, name):

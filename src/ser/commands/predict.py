@@ -3,7 +3,8 @@
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,128 +16,175 @@ from ser.data.parallel import in_threads
 from ser.data.streams import WavFormat
 from ser.errors import UserError
 from ser.files import printable
-from ser.inference.output import json_line, reserved, written
-from ser.inference.pictures import Pictures, pictures_in
-from ser.inference.predictions import LISTED, Answer, Form, Tally, show
+from ser.inference.embeddings_file import open_embeddings
+from ser.inference.output import Write, json_line, open_writer, reserve
+from ser.inference.output_format import OutputFormat
+from ser.inference.predictions import WindowPrediction, average
 from ser.inference.predictor import Predictor
-from ser.inference.recordings import Found, find
-from ser.inference.sliding import chunks, mean, slide
-from ser.inference.windows import of_file, of_stream
+from ser.inference.recordings import Recording, resolve
+from ser.inference.summary import MAX_ROWS, Summary, print_summary
+from ser.inference.timeline_folder import TimelineFolder, reserve_timelines
+from ser.inference.windows import chunks, predict_windows, read_file, read_stream
 from ser.out_of_memory import explaining_out_of_memory
 
 log = logging.getLogger("ser")
 
 AT_ONCE = 64
-"""Clips that are decoded before they are put into batches of like length."""
+"""Clips that are decoded before they are put into batches of similar length."""
 ADVICE = "lower batch_size={}, max_seconds or window"
 """Where the memory does not suffice."""
 
 
+@dataclass(frozen=True)
+class Targets:
+    """The files of a command, reserved before anything is computed."""
+
+    output: Path | None
+    embeddings: Path | None
+    overwrite: bool
+
+
 def predict(cfg: config.Predict) -> None:
-    """Answer recordings by name; one that cannot be read does not stop the others.
+    """Predict recordings by name; one that cannot be read does not stop the others.
 
     Raises:
-        UserError: something is in the way of what is written; or, at the end, a recording has no answer.
+        UserError: something is in the way of what is written; or, at the end, a recording has no prediction.
     """
     console.start_logging()
     console.quiet_transformers()
     limit_onednn_cache()
     enable_onednn_fp32_matmul()
     if cfg.audio == "-":
-        live(cfg)
+        predict_live(cfg)
         return
-    found = find(cfg.audio, cfg.root)
+    recordings = resolve(cfg.audio, cfg.root)
     check_output_is_not_read(cfg)
-    with reserved(cfg.output, cfg.overwrite) as target, pictures_in(cfg.timeline, found, cfg.overwrite) as pictures:
-        predictor = Predictor.of(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
-        form = Form.of(predictor)
-        answers = whole(cfg, predictor, found) if cfg.window is None else sliding(cfg, predictor, found, pictures)
-        tally = Tally(listed=None if target is None else LISTED)
+    with reserve_targets(cfg) as targets, reserve_timelines(cfg.timeline, recordings, cfg.overwrite) as timelines:
+        predictor = open_predictor(cfg)
+        output_format = OutputFormat.from_predictor(predictor)
+        if cfg.window is None:
+            predictions = predict_whole(cfg, predictor, recordings)
+        else:
+            predictions = predict_sliding(cfg, predictor, recordings, timelines)
+        summary = Summary(max_rows=None if targets.output is None else MAX_ROWS)
         try:
-            with explaining_out_of_memory(ADVICE.format(cfg.batch_size)), written(target, form) as write:
-                for one in answers:
+            advice = ADVICE.format(cfg.batch_size)
+            with explaining_out_of_memory(advice), open_writers(targets, output_format) as write:
+                for one in predictions:
                     write(one)
-                    tally.add(one)
+                    summary.add(one)
         finally:
-            show(tally, form, windowed=cfg.window is not None)
-    if tally.failed:
-        raise UserError(f"{tally.failed} of {len(found)} recordings could not be heard to their end")
+            print_summary(summary, output_format, windowed=cfg.window is not None)
+    if summary.failed:
+        raise UserError(f"{summary.failed} of {len(recordings)} recordings could not be read to their end")
 
 
 def check_output_is_not_read(cfg: config.Predict) -> None:
-    """Raise a UserError where the answers would replace the list that names the recordings."""
+    """Raise a UserError where the predictions would replace the list that names the recordings."""
     if cfg.output is not None and Path(cfg.output).resolve() == Path(cfg.audio).resolve():
         raise UserError(f"output={cfg.output}: it is the list that audio= reads; give another name")
 
 
-def whole(cfg: config.Predict, predictor: Predictor, found: list[Found]) -> Iterator[Answer]:
-    """One answer for each recording, in order."""
+def open_predictor(cfg: config.Predict) -> Predictor:
+    return Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size, embeds=cfg.embeddings is not None)
 
-    def decoded(recording: Found) -> Int16 | str:
+
+@contextmanager
+def reserve_targets(cfg: config.Predict) -> Iterator[Targets]:
+    """Hold the locks of the files that are written."""
+    with ExitStack() as stack:
+        output = stack.enter_context(reserve(cfg.output, cfg.overwrite))
+        embeddings = stack.enter_context(reserve(cfg.embeddings, cfg.overwrite, key="embeddings"))
+        yield Targets(output, embeddings, cfg.overwrite)
+
+
+@contextmanager
+def open_writers(targets: Targets, output_format: OutputFormat) -> Iterator[Write]:
+    """Yield a function that writes a prediction into each file."""
+    with (
+        open_writer(targets.output, output_format) as write,
+        open_embeddings(targets.embeddings, targets.overwrite) as write_embedding,
+    ):
+
+        def write_to_all(window: WindowPrediction) -> None:
+            write(window)
+            write_embedding(window)
+
+        yield write_to_all
+
+
+def predict_whole(
+    cfg: config.Predict, predictor: Predictor, recordings: Sequence[Recording]
+) -> Iterator[WindowPrediction]:
+    """Yield one prediction for each recording, in order."""
+
+    def decode(recording: Recording) -> Int16 | str:
         try:
-            return audio.short(regular(recording), cfg.max_seconds)
+            return audio.short(readable_path(recording), cfg.max_seconds)
         except (UnreadableAudio, OSError) as error:
-            return reason(recording, error)
+            return report_failure(recording, error)
 
-    clips = zip(found, in_threads(decoded, found, AT_ONCE), strict=True)
-    for some in chunks(console.progress(clips, "Listening", total=len(found)), AT_ONCE):
+    clips = zip(recordings, in_threads(decode, recordings, AT_ONCE), strict=True)
+    for some in chunks(console.progress(clips, "Predicting", total=len(recordings)), AT_ONCE):
         readable = [clip for _, clip in some if not isinstance(clip, str)]
-        answers = iter(predictor.answers(readable).each()) if readable else iter(())
+        predictions = iter(predictor.predict(readable)) if readable else iter(())
         for recording, clip in some:
             if isinstance(clip, str):
-                yield Answer(recording.name, error=clip)
+                yield WindowPrediction(recording.name, error=clip)
             else:
                 warning = audio.oddity(clip)
                 warn(recording, warning)
-                yield Answer(recording.name, 0.0, len(clip) / SAMPLE_RATE, next(answers), warning=warning)
+                length = len(clip) / SAMPLE_RATE
+                yield WindowPrediction(recording.name, 0.0, length, next(predictions), warning=warning)
 
 
-def sliding(
-    cfg: config.Predict, predictor: Predictor, found: list[Found], pictures: Pictures | None
-) -> Iterator[Answer]:
-    """An answer for each window of each recording, and where it is asked for a picture of the whole."""
-    window, hop = stretches(cfg)
-    for recording in console.progress(found, "Listening", total=len(found)):
-        answers = []
+def predict_sliding(
+    cfg: config.Predict, predictor: Predictor, recordings: Sequence[Recording], timelines: TimelineFolder | None
+) -> Iterator[WindowPrediction]:
+    """Yield a prediction for each window of each recording, and draw the timelines that are requested."""
+    window, hop = window_and_hop(cfg)
+    for recording in console.progress(recordings, "Predicting", total=len(recordings)):
+        predicted = []
         try:
-            for one in slide(recording.name, of_file(regular(recording)), window, hop, predictor, cfg.batch_size):
-                answers.append(one)
+            blocks = read_file(readable_path(recording))
+            for one in predict_windows(recording.name, blocks, window, hop, predictor, cfg.batch_size):
+                predicted.append(one)
                 yield one
-            if not answers:
+            if not predicted:
                 raise UnreadableAudio(TOO_SHORT)
         except (UnreadableAudio, OSError) as error:
-            yield Answer(recording.name, error=reason(recording, error))
-        if answers:
-            summary(recording, answers, predictor.labels)
-        if answers and pictures is not None:
-            pictures.draw(recording, answers, predictor.labels)
+            yield WindowPrediction(recording.name, error=report_failure(recording, error))
+        if predicted:
+            log_average(recording, predicted)
+        if predicted and timelines is not None:
+            timelines.draw(recording, predicted, predictor.labels)
 
 
-def live(cfg: config.Predict) -> None:
-    """Answer what comes from standard input, each window once it is whole, in JSON lines; to its end or Ctrl-C."""
-    window, hop = stretches(cfg)
+def predict_live(cfg: config.Predict) -> None:
+    """Predict windows of standard input as soon as they are whole, in JSON lines; to its end or Ctrl-C."""
+    window, hop = window_and_hop(cfg)
     stream = standard_input()
-    with reserved(cfg.output, cfg.overwrite) as target:
-        predictor = Predictor.of(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
-        form, is_empty = Form.of(predictor), True
+    with reserve_targets(cfg) as targets:
+        predictor = open_predictor(cfg)
+        output_format, is_empty = OutputFormat.from_predictor(predictor), True
         try:
-            with written(target, form) as write, suppress(KeyboardInterrupt):
-                blocks = of_stream(stream, WavFormat(cfg.sample_rate, cfg.channels))
-                for one in slide("-", blocks, window, hop, predictor, at_once=1):
-                    print(json_line(form, one), end="", flush=True)
+            with open_writers(targets, output_format) as write, suppress(KeyboardInterrupt):
+                blocks = read_stream(stream, WavFormat(cfg.sample_rate, cfg.channels))
+                for one in predict_windows("-", blocks, window, hop, predictor, at_once=1):
+                    print(json_line(output_format, one), end="", flush=True)
                     write(one)
                     is_empty = False
                 if is_empty:
-                    raise UnreadableAudio(f"standard input ended without an answer; it was empty, or {TOO_SHORT}")
+                    raise UnreadableAudio(f"standard input ended without a prediction; it was empty, or {TOO_SHORT}")
         except UnreadableAudio as error:
             raise UserError(f"audio=-: {error}") from error
 
 
 def standard_input() -> BinaryIO:
-    """What sound comes from.
+    """Return standard input as bytes.
 
     Raises:
-        UserError: nothing can come from there.
+        UserError: it is closed or a terminal.
     """
     if sys.stdin is None:
         raise UserError("audio=-: standard input is closed")
@@ -145,39 +193,40 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def stretches(cfg: config.Predict) -> tuple[float, float]:
-    """Window and hop, in seconds."""
+def window_and_hop(cfg: config.Predict) -> tuple[float, float]:
+    """Return both in seconds; the hop is a whole window by default."""
     assert cfg.window is not None
     return cfg.window, cfg.window if cfg.hop is None else cfg.hop
 
 
-def summary(recording: Found, answers: Sequence[Answer], labels: Sequence[str]) -> None:
-    """Say what a recording is on the whole."""
-    said, name = mean(answers, labels), printable(recording.name)
-    log.info("%s: %d windows, on average %s %.0f %%", name, len(answers), said.emotion, 100 * said.shares.max())
-    if all(answer.warning for answer in answers):
-        warn(recording, answers[0].warning)
+def log_average(recording: Recording, windows: Sequence[WindowPrediction]) -> None:
+    """Log the mean over the windows of a recording, and a warning that all of them share."""
+    mean = average([window.prediction for window in windows if window.prediction is not None])
+    share = 100 * max(mean.probabilities.values())
+    log.info("%s: %d windows, on average %s %.0f %%", printable(recording.name), len(windows), mean.emotion, share)
+    if all(window.warning for window in windows):
+        warn(recording, windows[0].warning)
 
 
-def regular(recording: Found) -> Path:
-    """The path of a recording that can be opened.
+def readable_path(recording: Recording) -> Path:
+    """Return the path of a recording.
 
     Raises:
-        UnreadableAudio: it is known that it cannot.
+        UnreadableAudio: it is known that it cannot be opened.
     """
     if recording.error:
         raise UnreadableAudio(recording.error)
     return recording.path
 
 
-def warn(recording: Found, warning: str) -> None:
-    """Say at once what an answer is not worth."""
+def warn(recording: Recording, warning: str) -> None:
+    """Log at once why a prediction is unreliable, if it is."""
     if warning:
         log.warning("%s: %s", printable(recording.name), warning)
 
 
-def reason(recording: Found, error: UnreadableAudio | OSError) -> str:
-    """Why a recording has no answer, said at once."""
-    said = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    log.warning("%s: %s", printable(recording.name), said)
-    return said
+def report_failure(recording: Recording, error: UnreadableAudio | OSError) -> str:
+    """Log at once why a recording has no prediction, and return it."""
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    log.warning("%s: %s", printable(recording.name), reason)
+    return reason

@@ -28,7 +28,7 @@ def serve(cfg: config.Serve) -> None:
     enable_onednn_fp32_matmul()
     try:
         with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
-            predictor = Predictor.of(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
+            predictor = Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
             answer(cfg, predictor, listening, folder)
     except KeyboardInterrupt as error:
         raise Interrupted("stopped before the server answered") from error

@@ -14,9 +14,10 @@ from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
 
 OUTPUTS = (".csv", ".jsonl")
+EMBEDDINGS = (".parquet",)
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 MOST_OVERLAP = 4
-"""Windows of a server that hear the same moment."""
+"""Windows of a server that overlap at any moment."""
 
 
 @dataclass
@@ -24,38 +25,43 @@ class Predict:
     """Values of `ser predict`."""
 
     checkpoint: Any = field(default=MISSING, metadata=PATHS)
-    """A run folder, a checkpoint folder or a repository of the hub; or a list of them, which answer together."""
+    """A run folder, a checkpoint folder or a repository of the hub; or a list of them, which predict together."""
     audio: str = field(default=MISSING, metadata=PATH)
     """A file, a folder, a pattern, a CSV with a column `path`, or `-`: WAV or raw 16-bit PCM from standard input."""
     root: str | None = field(default=None, metadata=PATH)
     """The folder that the paths of a CSV start from; null: the CSV's own."""
     output: str | None = field(default=None, metadata=PATH)
-    """A file for the answers; `.csv` or `.jsonl` says in which form. With `audio=-` they are printed as they come."""
+    """A file for the predictions, `.csv` or `.jsonl`. With `audio=-` they are printed as well, each at once."""
+    embeddings: str | None = field(default=None, metadata=PATH)
+    """A `.parquet` file for the embedding of each recording, or of each window: the mean over its frames of what the
+    head pools. The columns are path, start, end, emotion and embedding. For a single checkpoint."""
     window: float | None = number(None, least=0.1)
-    """Seconds: slide over each recording and answer every stretch of this length; null: one answer a recording."""
+    """Seconds: slide over each recording and predict each window of this length; null: one prediction a recording."""
     hop: float | None = number(None, least=0.01)
-    """Seconds from the begin of one window to that of the next; null: a whole window."""
+    """Seconds from the beginning of one window to that of the next; null: a whole window."""
     timeline: str | None = field(default=None, metadata=PATH)
-    """A folder for a picture of each recording over its length."""
+    """A folder for a figure of the predictions over each recording."""
     max_seconds: float = number(above=0)
-    """Seconds: a longer recording is not answered as one. A model trained on sentences knows nothing of minutes, and
-    what attention needs grows with the square of the length."""
+    """Longest recording, in seconds, that gets one prediction. Models trained on sentences are not made for minutes,
+    and the memory of attention grows with the square of the length."""
     ensemble: Ensemble = MISSING
     """How several checkpoints predict together: the mean of their probabilities, or the share of their votes."""
     batch_size: int = number(least=1)
     """Clips of one forward pass; it does not change a prediction."""
     sample_rate: int = number(least=1000, most=1_000_000)
-    """Hertz, of raw samples from `audio=-`; a WAV has a header that says."""
+    """Hertz, of raw samples from `audio=-`; a WAV has its own in its header."""
     channels: int = number(least=1, most=1024)
     """Of raw samples from `audio=-`."""
     overwrite: bool = MISSING
-    """Replace answers and pictures that are there already."""
+    """Replace predictions, embeddings and timelines that are there already."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be slid over or written."""
-        self.checkpoint = listed(self.checkpoint)
-        if self.output is not None and splitext(self.output)[1] not in OUTPUTS:
-            raise UserError(f"output={self.output}: its name must end in one of {', '.join(OUTPUTS)}")
+        """Refuse what cannot be predicted or written."""
+        self.checkpoint = as_list(self.checkpoint)
+        check_suffix("output", self.output, OUTPUTS)
+        check_suffix("embeddings", self.embeddings, EMBEDDINGS)
+        if self.embeddings is not None and len(self.checkpoint) > 1:
+            raise UserError(f"embeddings={self.embeddings}: embeddings are those of one checkpoint; give one")
         if self.audio == "-" and self.timeline is not None:
             raise UserError(f"timeline={self.timeline}: audio=- has no end to draw; give files")
         if self.window is None and (self.hop is not None or self.timeline is not None or self.audio == "-"):
@@ -77,22 +83,22 @@ class Push:
     private: bool = MISSING
     """Of a repository that is created; one that everybody can read is then refused."""
     dry_run: bool = MISSING
-    """Write what would be sent into a folder, and send nothing."""
+    """Write the files of the repository into a folder, and push nothing."""
     output_dir: str | None = field(default=None, metadata=PATH)
-    """Where a dry run writes what would be sent; null: a folder `push` beside the checkpoint."""
+    """The folder of a dry run; null: `push` beside the checkpoint."""
 
     def __post_init__(self) -> None:
-        """Refuse a folder that nothing would be written to."""
+        """Refuse an output folder without a dry run."""
         if self.output_dir is not None and not self.dry_run:
             raise UserError(f"output_dir={self.output_dir}: only dry_run=true writes there")
 
 
 @dataclass
 class Hub:
-    """Whether `ser train` sends its checkpoint to the hub at the end, as `ser push` does."""
+    """Whether `ser train` pushes its checkpoint to the hub at the end, as `ser push` does."""
 
     push: bool = MISSING
-    """Send the checkpoint to the hub when training is finished; the login is tried first."""
+    """Push the checkpoint to the hub when training is finished; the login is checked first."""
     repo: str | None = None
     """`USER/NAME` on the hub."""
     private: bool = MISSING
@@ -113,9 +119,9 @@ class Export:
     format: Format = MISSING
     """The format of the exported model."""
     quantize: Quantize | None = None
-    """A second model, whose matrix products are computed in this type; null: none."""
+    """A second model with matrix products in this type; null: none."""
     score: bool = MISSING
-    """Score the checkpoint and what was made of it on the test list, where the data are here."""
+    """Score the checkpoint and the exported models on the test split, where the data are here."""
     batch_size: int = number(least=1)
     """Clips of one forward pass while the test split is scored."""
     root: str | None = field(default=None, metadata=PATH)
@@ -137,7 +143,7 @@ class Serve:
     checkpoint: Any = field(default=MISSING, metadata=PATHS)
     """As that of `ser predict`."""
     host: str = MISSING
-    """The address to listen on. Whoever reaches it can ask: 127.0.0.1 is this machine alone, 0.0.0.0 every network."""
+    """The address to listen on. 127.0.0.1 is this machine alone; 0.0.0.0 lets in every network that reaches it."""
     port: int = number(least=0, most=65535)
     """0: any that is free."""
     allowed_hosts: Any = field(default_factory=list)
@@ -146,41 +152,47 @@ class Serve:
     """Of a file. All recordings in memory together take at most `queue` + 1 times as much; the buffers
     of connections take at most 60 MB beside them, and a prediction what it needs."""
     max_seconds: float = number(above=0)
-    """Seconds: a longer recording is not answered as one, see `ser predict`."""
+    """Longest recording, in seconds, that gets one prediction; see `ser predict`."""
     max_minutes: float = number(above=0)
-    """A longer recording is not slid over."""
+    """Longest recording, in minutes, that is predicted window by window."""
     window: float = number(least=0.1)
     """Seconds; a longer recording gets a timeline on the page."""
     hop: float = number(above=0)
     """Seconds from window to window of that timeline."""
     queue: int = number(least=1)
-    """Requests that may wait while one is answered; more are told to come back."""
+    """Requests that may wait while one is computed; more get status 503."""
     timeout: float = number(above=0)
-    """Seconds that a file may take to arrive, and that the page's recordings are then kept for its player."""
+    """Seconds that an upload may take, and that the page keeps its recording afterwards."""
     ensemble: Ensemble = MISSING
     """As that of `ser predict`."""
     batch_size: int = number(least=1)
     """Clips of one forward pass; it does not change a prediction."""
 
     def __post_init__(self) -> None:
-        """One checkpoint is a list of one; refuse limits that let nothing through."""
-        self.checkpoint = listed(self.checkpoint)
+        """Turn values into lists; refuse windows that are out of range."""
+        self.checkpoint = as_list(self.checkpoint)
         check_ranges(self, "")
         self.allowed_hosts = host_names(self.allowed_hosts)
-        check_stretches(self.window, self.hop, self.max_seconds)
+        check_window(self.window, self.hop, self.max_seconds)
 
 
 def host_names(given: Any) -> list[str]:
-    """Host names; one is a list of one.
+    """Return host names as a list.
 
     Raises:
-        UserError: it is a URL, a pattern, or has a port.
+        UserError: one is a URL or a pattern, or has a port.
     """
     names = [str(name) for name in (given if isinstance(given, list) else [given])]
     for name in names:
         if not HOST_NAME.fullmatch(name) and not is_address(name):
-            raise UserError(f"allowed_hosts={name}: it is no host name; give it alone, such as ser.example")
+            raise UserError(f"allowed_hosts={name}: it is not a host name; give it alone, such as ser.example")
     return names
+
+
+def check_suffix(key: str, path: str | None, suffixes: tuple[str, ...]) -> None:
+    """Raise a UserError where the name of a file ends in none of the suffixes."""
+    if path is not None and splitext(path)[1] not in suffixes:
+        raise UserError(f"{key}={path}: its name must end in {' or '.join(suffixes)}")
 
 
 def is_address(name: str) -> bool:
@@ -191,16 +203,20 @@ def is_address(name: str) -> bool:
     return True
 
 
-def listed(checkpoint: Any) -> list[str]:
-    """One checkpoint is a list of one."""
+def as_list(checkpoint: Any) -> list[str]:
+    """Return the checkpoints as a list of at least one, without repetitions.
+
+    Raises:
+        UserError: there is none, or one is given twice.
+    """
     given = [str(entry) for entry in (checkpoint if isinstance(checkpoint, list) else [checkpoint])]
     if not given or len(set(given)) < len(given):
         raise UserError(f"checkpoint={given}: give at least one, and each once")
     return given
 
 
-def check_stretches(window: float, hop: float, max_seconds: float) -> None:
-    """Raise a UserError unless a server can slide like this: a small hop makes hours of work out of minutes."""
+def check_window(window: float, hop: float, max_seconds: float) -> None:
+    """Raise a UserError where window or hop is out of range: a small hop makes hours of work out of minutes."""
     if not 0.1 <= window <= max_seconds:
         raise UserError(f"window={window:g}: it must lie between 0.1 and max_seconds={max_seconds:g} seconds")
     if not window / MOST_OVERLAP <= hop <= window:

@@ -1,7 +1,7 @@
-"""Where answers go: a file that grows with each of them, CSV or JSON lines by its suffix.
+"""The file of predictions, CSV or JSON lines by its suffix.
 
-Until the last answer is there the file is called `answers.partial.csv`. Each row is written whole, at once, so that
-whatever ends the command leaves its answers so far, under a name that says that more were to come.
+It grows with each prediction and is called `NAME.partial.csv` until the last one is written. Each row is written whole:
+an interrupted command leaves its predictions so far, under the name of an unfinished file.
 """
 
 import csv
@@ -16,62 +16,68 @@ from typing import Any
 
 from ser.errors import Interrupted, UserError
 from ser.files import check_kind, failures_told, is_special
-from ser.inference.predictions import Answer, Form
+from ser.inference.output_format import OutputFormat
+from ser.inference.predictions import WindowPrediction
 from ser.locks import locked
 
 log = logging.getLogger("ser")
 
-Write = Callable[[Answer], None]
+Write = Callable[[WindowPrediction], None]
 
 
 @contextmanager
-def reserved(output: str | None, overwrite: bool) -> Iterator[Path | None]:
-    """Hold the lock of the file that answers will go to; so that it can be written is known before hours of work.
+def reserve(given: str | None, overwrite: bool, key: str = "output") -> Iterator[Path | None]:
+    """Hold the lock of a file until it is written; so that it can be written is known before hours of work.
+
+    Args:
+        given: the file; None: no file.
+        overwrite: whether it may be there already.
+        key: of the command line, for the messages.
 
     Raises:
         UserError: something is there already, another command writes there, or the place is not writable.
     """
-    if output is None:
+    if given is None:
         yield None
         return
-    target = Path(output).resolve()  # what a link leads to: the link stays
-    if target.suffix != Path(output).suffix:
-        raise UserError(f"output={output}: it is a link to {target}, whose name ends otherwise; give that name")
+    target = Path(given).resolve()  # what a link leads to: the link stays
+    if target.suffix != Path(given).suffix:
+        raise UserError(f"{key}={given}: it is a link to {target}, whose name ends otherwise; give that name")
     if is_special(target):
-        raise UserError(f"output={output}: it is a pipe or a device; answers go to a file")
+        raise UserError(f"{key}={given}: it is a pipe or a device; give the name of a file")
     check_kind(target, folder=False)
     with locked(target):
-        check_free(target, overwrite)
+        check_free(target, overwrite, key)
         yield target
 
 
-def check_free(target: Path, overwrite: bool) -> None:
-    """Raise a UserError where answers are already, unless they may be overwritten."""
-    unfinished = partial_of(target)
+def check_free(target: Path, overwrite: bool, key: str) -> None:
+    """Raise a UserError where a file is already, unless it may be overwritten."""
+    unfinished = partial_path(target)
     check_kind(unfinished, folder=False)
     if target.exists() and not overwrite:
-        raise UserError(f"output={target}: a file is here; give another name, or overwrite=true to replace it")
+        raise UserError(f"{key}={target}: a file is here; give another name, or overwrite=true to replace it")
     if unfinished.exists() and not overwrite:
         raise UserError(
-            f"output={target}: {unfinished.name} of a run that did not finish is here; move it away, or give "
+            f"{key}={target}: {unfinished.name} of a run that did not finish is here; move it away, or give "
             "overwrite=true to replace it"
         )
 
 
-def partial_of(target: Path) -> Path:
-    """What the file is called until it is finished."""
+def partial_path(target: Path) -> Path:
+    """Return the name of the file until it is finished."""
     return target.with_name(f"{target.stem}.partial{target.suffix}")
 
 
 @contextmanager
-def written(target: Path | None, form: Form) -> Iterator[Write]:
-    """Take answers one by one, for a file that `reserved` gave or for none; the file gets its name at the end.
+def open_writer(target: Path | None, output_format: OutputFormat) -> Iterator[Write]:
+    """Yield a function that writes a prediction into a reserved file, or counts it without one.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM; says what is kept.
+        Interrupted: Ctrl-C or SIGTERM; the message says what is kept.
         UserError: the disk is full.
     """
-    rows = Counter() if target is None else Rows(target, form)
+    rows = Counter() if target is None else RowFile(target, output_format)
     is_explained = False
     try:
         with rows:
@@ -87,7 +93,7 @@ def written(target: Path | None, form: Form) -> Iterator[Write]:
 
 
 class Counter:
-    """Counts answers that no file holds."""
+    """Counts predictions that no file holds."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -96,24 +102,24 @@ class Counter:
 
     def __exit__(self, *error: object) -> None: ...
 
-    def add(self, answer: Answer) -> None:
+    def add(self, window: WindowPrediction) -> None:
         self.count += 1
 
     def finish(self) -> None: ...
 
     @property
     def kept(self) -> str:
-        """What there is of the answers when something ends the command."""
-        return f"there were {self.count} answers; output=FILE.csv would keep them"
+        """Say what is kept of the predictions when the command ends early."""
+        return f"there were {self.count} predictions; output=FILE.csv would keep them"
 
 
-class Rows(Counter):
-    """A file of answers, made with the first of them."""
+class RowFile(Counter):
+    """A file of predictions, created with the first of them."""
 
-    def __init__(self, target: Path, form: Form) -> None:
+    def __init__(self, target: Path, output_format: OutputFormat) -> None:
         super().__init__()
-        self.target, self.partial = target, partial_of(target)
-        self.head, self.text = lines_of(form, target.suffix)
+        self.target, self.partial = target, partial_path(target)
+        self.head, self.format = line_format(output_format, target.suffix)
         self.replaces = target.exists()
         self._file: io.FileIO | None = None
 
@@ -123,14 +129,14 @@ class Rows(Counter):
             if not self.count:
                 self.partial.unlink(missing_ok=True)
 
-    def add(self, answer: Answer) -> None:
-        self.append(self.text(answer))
-        super().add(answer)
+    def add(self, window: WindowPrediction) -> None:
+        self.append(self.format(window))
+        super().add(window)
 
     def append(self, text: str) -> None:
-        """Write a text as a whole or not at all, whatever interrupts it."""
+        """Write a text as a whole or not at all, even where it is interrupted."""
         with failures_told(self.target):
-            file = self.opened()
+            file = self.open()
             begin, data = file.tell(), text.encode("utf-8", "backslashreplace")
             try:
                 while data:
@@ -139,31 +145,35 @@ class Rows(Counter):
                 file.truncate(begin)
                 raise
 
-    def opened(self) -> io.FileIO:
-        """The file, with its head; the first row needs it, or the end."""
+    def open(self) -> io.FileIO:
+        """Return the file, which is created with its head on the first call."""
         if self._file is None:
             self._file = self.partial.open("wb", buffering=0)
             self.append(self.head)
         return self._file
 
     def finish(self) -> None:
-        """Give the file its name."""
+        """Give the file its final name."""
         if self.target.exists() and not self.replaces:
             raise UserError(f"{self.target}: a file has appeared here meanwhile")
         with failures_told(self.target):
-            os.fsync(self.opened().fileno())
+            os.fsync(self.open().fileno())
             os.replace(self.partial, self.target)
 
     @property
     def kept(self) -> str:
-        return f"{self.count} answers so far are kept in {self.partial}" if self.count else "there was no answer yet"
+        return (
+            f"{self.count} predictions so far are kept in {self.partial}"
+            if self.count
+            else "there was no prediction yet"
+        )
 
 
-def lines_of(form: Form, suffix: str) -> tuple[str, Callable[[Answer], str]]:
-    """The head of a file, and what makes a line of an answer."""
+def line_format(output_format: OutputFormat, suffix: str) -> tuple[str, Callable[[WindowPrediction], str]]:
+    """Return the head of a file, and the function that formats a line."""
     if suffix == ".csv":
-        return csv_line(form.header()), lambda answer: csv_line(form.row(answer))
-    return "", lambda answer: json_line(form, answer)
+        return csv_line(output_format.header()), lambda window: csv_line(output_format.row(window))
+    return "", lambda window: json_line(output_format, window)
 
 
 def csv_line(cells: list[Any]) -> str:
@@ -172,5 +182,5 @@ def csv_line(cells: list[Any]) -> str:
     return text.getvalue()
 
 
-def json_line(form: Form, answer: Answer) -> str:
-    return json.dumps(form.as_dict(answer), ensure_ascii=False) + "\n"
+def json_line(output_format: OutputFormat, window: WindowPrediction) -> str:
+    return json.dumps(output_format.as_dict(window), ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""Answer clips with one checkpoint or several: probabilities by name, whatever the batch."""
+"""Predict clips with one checkpoint or an ensemble; the batch does not change a prediction."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for, in_order, scoring_batches
 from ser.data.silence import boundaries
 from ser.errors import UserError
+from ser.inference.predictions import Prediction, Probabilities
 from ser.models import checkpoint
 from ser.models.architectures import depends_on_padding
 from ser.models.embeddings import Embedding, compute_logits_and_embeddings
@@ -25,27 +26,25 @@ from ser.models.outputs import Outputs
 
 log = logging.getLogger("ser")
 
-Shares = npt.NDArray[np.float64]
-
-TOGETHER = 60 * SAMPLE_RATE
-"""Samples of a batch, padding included: attention over a few long clips fills a memory that many short ones do not."""
+MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
+"""Of a batch, padding included: attention over a few long clips needs more memory than over many short ones."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A checkpoint that answers."""
+    """A checkpoint that predicts."""
 
     name: str
     classifier: PreTrainedModel
     collator: WaveformCollator | ExtractorCollator
     trim: bool
-    """Whether it was trained on clips without the silence at both ends, and so must hear such clips."""
+    """Whether it was trained on clips without the silence at both ends; they are then cut off here as well."""
     outputs: Outputs
     stamp: dict[str, Any]
     """What it was trained on; empty where `ser train` did not write it."""
 
     @classmethod
-    def of(cls, given: str) -> "Member":
+    def from_checkpoint(cls, given: str) -> "Member":
         """Open a run folder, a checkpoint folder or a repository of the hub."""
         opened = checkpoint.open_checkpoint(find_or_download_checkpoint(given))
         trim = checkpoint.audio_config(opened.stamp).trim
@@ -57,17 +56,17 @@ class Member:
         """Its emotions in its own order."""
         return self.outputs.labels
 
-    def answer(self, clips: Sequence[Int16], batch_size: int) -> Shares:
-        """Probabilities `(clips, emotions)` in the order of the clips, its own emotions in its own order.
+    def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
+        """Return probabilities `(clips, emotions)`, the emotions in the order of `labels`.
 
         Raises:
-            UserError: they are no numbers.
+            UserError: the logits are not finite.
         """
-        order, batches = self.batches(clips, batch_size)
-        return in_order(self.probabilities(compute_logits(self.classifier, batches)), order)
+        order, batches = self.make_batches(clips, batch_size)
+        return in_order(self.to_probabilities(compute_logits(self.classifier, batches)), order)
 
-    def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Shares, list[Embedding]]:
-        """Return the probabilities of `answer` and the embedding of each clip, for the price of one of them.
+    def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Probabilities, list[Embedding]]:
+        """Return the probabilities of `predict` and the embedding of each clip, from one forward pass.
 
         Args:
             clips: of 16 kHz, each `(samples,)`.
@@ -75,135 +74,116 @@ class Member:
             frames: return embeddings `(frames, width)` rather than their means `(width,)`.
 
         Raises:
-            UserError: the probabilities are no numbers.
+            UserError: the logits are not finite.
         """
-        order, batches = self.batches(clips, batch_size)
-        made, embeddings = compute_logits_and_embeddings(self.classifier, batches, frames)
+        order, batches = self.make_batches(clips, batch_size)
+        computed, embeddings = compute_logits_and_embeddings(self.classifier, batches, frames)
         by_clip = dict(zip((index for batch in order for index in batch), embeddings, strict=True))
-        return in_order(self.probabilities(made), order), [by_clip[index] for index in range(len(clips))]
+        return in_order(self.to_probabilities(computed), order), [by_clip[index] for index in range(len(clips))]
 
-    def batches(self, clips: Sequence[Int16], batch_size: int) -> tuple[list[list[int]], Iterator[Batch]]:
-        """Return the clips of each batch, and the batches; none is padded where padding would change an answer."""
+    def make_batches(self, clips: Sequence[Int16], batch_size: int) -> tuple[list[list[int]], Iterator[Batch]]:
+        """Return the clips of each batch, and the batches; none is padded where padding would change a prediction."""
         spoken = [clip[slice(*boundaries(clip))] for clip in clips] if self.trim else list(clips)
         lengths = [len(clip) for clip in spoken]
-        order = list(within_memory(lengths, batch_size, depends_on_padding(self.classifier.config)))
-        examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # what else nobody reads here
+        order = list(split_batches(lengths, batch_size, depends_on_padding(self.classifier.config)))
+        examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # the collator reads the samples alone
         return order, (self.collator([examples[index] for index in batch]) for batch in order)
 
-    def probabilities(self, made: Logits) -> Shares:
+    def to_probabilities(self, computed: Logits) -> Probabilities:
         """Return the probabilities of logits, both `(clips, emotions)`.
 
         Raises:
-            UserError: they are no numbers.
+            UserError: the logits are not finite.
         """
-        if not np.isfinite(made).all():
+        if not np.isfinite(computed).all():
             raise UserError(f"checkpoint={self.name}: its logits are not finite numbers, so its weights are broken")
-        return self.outputs.probabilities(made)
+        return self.outputs.probabilities(computed)
 
 
-def within_memory(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> Iterator[list[int]]:
-    """Batches of indices from the shortest clips to the longest, small ones where the clips are long."""
+def split_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> Iterator[list[int]]:
+    """Yield batches of indices from the shortest clips to the longest, smaller ones where the clips are long."""
     for batch in scoring_batches(lengths, batch_size, equal_lengths):
-        few = max(1, TOGETHER // max(lengths[batch[-1]], 1))
+        few = max(1, MAX_BATCH_SAMPLES // max(lengths[batch[-1]], 1))
         yield from (batch[start : start + few] for start in range(0, len(batch), few))
 
 
 @dataclass(frozen=True)
-class Said:
-    """What is said of one clip."""
-
-    emotion: str
-    shares: Shares
-    """`(emotions,)`: probabilities, or the shares of the votes, in the order of the predictor's labels."""
-    members: list[Shares]
-    """The probabilities of each checkpoint, likewise."""
-    embedding: Embedding | None = None
-    """`(width,)`, where the predictor embeds."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What is said of some clips; the fields are those of `Said` with an axis for the clips in front."""
-
-    emotions: list[str]
-    shares: Shares
-    members: list[Shares]
-    embeddings: list[Embedding] | None = None
-
-    def each(self) -> list[Said]:
-        """Clip by clip."""
-        embeddings: Sequence[Embedding | None] = self.embeddings or [None] * len(self.emotions)
-        return [
-            Said(emotion, self.shares[index], [member[index] for member in self.members], embeddings[index])
-            for index, emotion in enumerate(self.emotions)
-        ]
-
-
-@dataclass(frozen=True)
 class Predictor:
-    """One checkpoint, or several that answer together."""
+    """One checkpoint, or several that predict together."""
 
     members: list[Member]
     ensemble: Ensemble
     batch_size: int
     embeds: bool = False
-    """Give an embedding of each clip beside its answer; for one checkpoint alone."""
+    """Return an embedding with each prediction; for a single checkpoint."""
 
     @classmethod
-    def of(cls, checkpoints: Sequence[str], ensemble: Ensemble, batch_size: int, embeds: bool = False) -> "Predictor":
+    def from_checkpoints(
+        cls, checkpoints: Sequence[str], ensemble: Ensemble, batch_size: int, embeds: bool = False
+    ) -> "Predictor":
         """Open checkpoints.
 
         Raises:
-            UserError: one of them is none, is named twice, or has other labels or another kind of head than the first.
+            UserError: one of them is no checkpoint or is given twice, or its labels or its kind of head are not those
+                of the first.
         """
         check_distinct(checkpoints)
-        members = [Member.of(given) for given in checkpoints]
+        members = [Member.from_checkpoint(given) for given in checkpoints]
         first = members[0]
         for member in members[1:]:
             if member.outputs.activation != first.outputs.activation:
                 raise UserError(
                     f"checkpoint={member.name}: its head is a {member.outputs.activation}, that of {first.name} a "
-                    f"{first.outputs.activation}; they cannot answer together"
+                    f"{first.outputs.activation}; they cannot predict together"
                 )
             if set(member.labels) != set(first.labels):
                 raise UserError(
-                    f"checkpoint={member.name}: it knows {', '.join(member.labels)}, {first.name} knows "
-                    f"{', '.join(first.labels)}; they cannot answer together"
+                    f"checkpoint={member.name}: it predicts {', '.join(member.labels)}, {first.name} predicts "
+                    f"{', '.join(first.labels)}; they cannot predict together"
                 )
         for member in members:
-            log.info("%s", described(member))
+            log.info("%s", describe(member))
         return cls(members, ensemble, batch_size, embeds)
 
     @cached_property
     def labels(self) -> list[str]:
-        """Emotions in the order of the answers."""
+        """Emotions in the order of the probabilities."""
         return self.members[0].labels
 
-    def answers(self, clips: Sequence[Int16]) -> Answers:
-        """Answer clips of 16 kHz, each `(samples,)`; the answer to one does not depend on the others.
-
-        Several checkpoints: the mean of their probabilities; or by `vote` the share of them that choose an emotion,
-        with the mean to decide between equal shares.
-        """
+    def predict(self, clips: Sequence[Int16]) -> list[Prediction]:
+        """Predict clips of 16 kHz, each `(samples,)`; the prediction for one does not depend on the others."""
         if self.embeds:
-            shares, embeddings = self.members[0].embed(clips, self.batch_size, frames=False)
-            return Answers([self.labels[best] for best in shares.argmax(axis=1)], shares, [shares], embeddings)
-        each = [self.by_label(member, member.answer(clips, self.batch_size)) for member in self.members]
-        mean = np.mean(each, axis=0)
-        if self.ensemble is Ensemble.mean:
-            return Answers([self.labels[best] for best in mean.argmax(axis=1)], mean, each)
-        votes = np.mean([np.eye(len(self.labels))[answers.argmax(axis=1)] for answers in each], axis=0)
-        best = np.where(votes == votes.max(axis=1, keepdims=True), mean, -1.0).argmax(axis=1)
-        return Answers([self.labels[index] for index in best], votes, each)
+            probabilities, embeddings = self.members[0].embed(clips, self.batch_size, frames=False)
+            pairs = zip(probabilities, embeddings, strict=True)
+            return [Prediction.from_array(self.labels, row, embedding=embedding) for row, embedding in pairs]
+        each = [self.in_label_order(member, member.predict(clips, self.batch_size)) for member in self.members]
+        combined, best = self.combine(each)
+        predictions = []
+        for clip, row in enumerate(combined):
+            members = [Prediction.from_array(self.labels, member[clip]) for member in each if len(each) > 1]
+            predictions.append(Prediction.from_array(self.labels, row, best[clip], tuple(members)))
+        return predictions
 
-    def by_label(self, member: Member, answers: Shares) -> Shares:
-        """The columns of one member in the order of the first one's emotions."""
-        ordered: Shares = answers[:, [member.labels.index(label) for label in self.labels]]
+    def combine(self, each: Sequence[Probabilities]) -> tuple[Probabilities, npt.NDArray[np.intp]]:
+        """Return the probabilities of the ensemble `(clips, emotions)` and the index of each predicted emotion.
+
+        They are the mean over the checkpoints; or with `vote` the share of the checkpoints that predict an emotion,
+        where the mean decides between equal shares.
+        """
+        mean: Probabilities = np.mean(each, axis=0)
+        if self.ensemble is Ensemble.mean:
+            return mean, mean.argmax(axis=1)
+        votes: Probabilities = np.mean([np.eye(len(self.labels))[one.argmax(axis=1)] for one in each], axis=0)
+        return votes, np.where(votes == votes.max(axis=1, keepdims=True), mean, -1.0).argmax(axis=1)
+
+    def in_label_order(self, member: Member, probabilities: Probabilities) -> Probabilities:
+        """Return the columns of a member in the order of `labels`."""
+        ordered: Probabilities = probabilities[:, [member.labels.index(label) for label in self.labels]]
         return ordered
 
 
 def check_distinct(checkpoints: Sequence[str]) -> None:
-    """Raise a UserError where two names, however they are spelt, are those of one checkpoint."""
+    """Raise a UserError where two names, in whatever spelling, lead to the same checkpoint."""
     seen: dict[Path, str] = {}
     for given in checkpoints:
         folder = find_or_download_checkpoint(given).resolve()
@@ -212,8 +192,8 @@ def check_distinct(checkpoints: Sequence[str]) -> None:
         seen[folder] = given
 
 
-def described(member: Member) -> str:
-    """Which protocol stands behind a checkpoint."""
+def describe(member: Member) -> str:
+    """Describe in one line how a checkpoint was trained."""
     if not member.stamp:
         return f"{member.name}: not trained by ser; nothing is known of how well it does"
     protocol = member.stamp["identity"]["name"]

@@ -21,17 +21,17 @@ NAMED = 3
 
 
 @dataclass(frozen=True)
-class Found:
-    """A recording, and what it is called in the answers."""
+class Recording:
+    """A recording and its name in the predictions."""
 
     name: str
     path: Path
     error: str = ""
-    """Why it has no answer, where that is known before it is opened."""
+    """Why there is no prediction for it, where that is known before it is opened."""
 
 
-def find(audio: str, root: str | None) -> list[Found]:
-    """List the recordings that `audio=` stands for, in order of their names or of the list's rows.
+def resolve(audio: str, root: str | None) -> list[Recording]:
+    """Return the recordings that `audio=` names, in the order of their names or of the rows of the list.
 
     Args:
         audio: a file, a folder (searched to its depths for audio suffixes), a pattern (`*`, `?`, `**`), or a CSV with a
@@ -39,64 +39,64 @@ def find(audio: str, root: str | None) -> list[Found]:
         root: the folder that the paths of a CSV start from; null: the CSV's own.
 
     Raises:
-        UserError: there is nothing there.
+        UserError: there is no recording.
     """
     place = Path(audio)
     if place.is_dir():
-        found, wanted = below(place), f"no recording below it ({', '.join(sorted(AUDIO_SUFFIXES))})"
+        found, wanted = find_below(place), f"no recording below it ({', '.join(sorted(AUDIO_SUFFIXES))})"
     elif place.is_file():
-        found, wanted = rows_of(place, Path(root) if root else place.parent), "the list has no rows"
+        found, wanted = read_list(place, Path(root) if root else place.parent), "the list has no rows"
     elif place.exists():
         raise UserError(f"audio={audio}: a pipe, a socket or a device; `audio=- < {audio}` reads WAV or raw samples")
     else:
-        found = [Found(name, Path(name), problem(Path(name))) for name in matching(place)]
+        found = [Recording(name, Path(name), find_problem(Path(name))) for name in match_pattern(place)]
         wanted = "no such file or folder, and no file matches it as a pattern"
     if not found:
         raise UserError(f"audio={audio}: {wanted}")
     return found
 
 
-def below(folder: Path) -> list[Found]:
-    """Find the recordings below a folder; what else sounds there is named in the log, and what cannot be read fails.
+def find_below(folder: Path) -> list[Recording]:
+    """Find the recordings below a folder; the log names other audio files, and unreadable folders become failures.
 
     Raises:
-        UserError: the folder itself cannot be read, or it holds nothing but sound that libsndfile does not decode.
+        UserError: the folder itself cannot be read, or it holds only audio that libsndfile does not decode.
     """
     unreadable: dict[str, str] = {}
     names = files_below(folder, unreadable.__setitem__)
     if "." in unreadable:
         raise UserError(f"audio={folder}: the folder cannot be read ({unreadable['.']})")
     own = [name for name in names if not is_of_macos(name)]
-    pass_over("side files of macOS, which hold no sound", [name for name in names if is_of_macos(name)])
+    log_skipped("side files of macOS, which hold no audio", [name for name in names if is_of_macos(name)])
     others = [name for name in own if PurePosixPath(name).suffix.lower() in OTHER_SUFFIXES]
     found = [
-        Found(name, folder / name, problem(folder / name))
+        Recording(name, folder / name, find_problem(folder / name))
         for name in own
         if PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
     ]
     if others and not found:
-        raise UserError(f"audio={folder}: {counted(others)}, which libsndfile does not decode; {CONVERT}")
-    pass_over(f"containers that libsndfile does not decode ({CONVERT})", others)
-    closed = [Found(name, folder / name, f"the folder cannot be read: {why}") for name, why in unreadable.items()]
+        raise UserError(f"audio={folder}: {count_suffixes(others)}, which libsndfile does not decode; {CONVERT}")
+    log_skipped(f"containers that libsndfile does not decode ({CONVERT})", others)
+    closed = [Recording(name, folder / name, f"the folder cannot be read: {why}") for name, why in unreadable.items()]
     return sorted([*found, *closed], key=lambda one: one.name)
 
 
 def is_of_macos(name: str) -> bool:
-    """Whether a file is one that macOS puts beside each other in archives and on foreign disks."""
+    """Whether a file is one that macOS writes beside each file in archives and on foreign disks."""
     path = PurePosixPath(name)
     return path.name.startswith("._") or "__MACOSX" in path.parts
 
 
-def pass_over(what: str, names: Sequence[str]) -> None:
-    """Say which files of a folder are not answered."""
+def log_skipped(what: str, names: Sequence[str]) -> None:
+    """Log the files of a folder that are skipped."""
     if names:
-        log.warning("passed over: %s: %s", what, counted(names))
+        log.warning("skipped: %s: %s", what, count_suffixes(names))
 
 
-def counted(names: Sequence[str]) -> str:
-    """Say how many files there are of each suffix, and the names of the first.
+def count_suffixes(names: Sequence[str]) -> str:
+    """Count the files of each suffix, and name the first ones.
 
-    >>> counted(["a.m4a", "b.webm", "c.m4a", "d.m4a"])
+    >>> count_suffixes(["a.m4a", "b.webm", "c.m4a", "d.m4a"])
     '3 .m4a, 1 .webm (a.m4a, b.webm, c.m4a ...)'
     """
     suffixes = Counter(PurePosixPath(name).suffix.lower() for name in names)
@@ -105,13 +105,13 @@ def counted(names: Sequence[str]) -> str:
     return f"{numbers} ({first}{' ...' if len(names) > NAMED else ''})"
 
 
-def matching(place: Path) -> list[str]:
-    """Sort the files that match a pattern."""
+def match_pattern(place: Path) -> list[str]:
+    """Return the files that match a pattern, sorted."""
     return sorted(name for name in glob.glob(os.fspath(place), recursive=True) if not Path(name).is_dir())
 
 
-def problem(path: Path) -> str:
-    """Why a path cannot be a recording, or nothing."""
+def find_problem(path: Path) -> str:
+    """Return why a path cannot be a recording; empty where it can."""
     if path.is_file():
         return ""
     return (
@@ -119,22 +119,22 @@ def problem(path: Path) -> str:
     )
 
 
-def rows_of(place: Path, root: Path) -> list[Found]:
-    """One file, or the recordings that a CSV names; one that lies outside of `root` is missing from it as well.
+def read_list(place: Path, root: Path) -> list[Recording]:
+    """Return one file, or the recordings that a CSV names.
 
     Raises:
         UserError: a CSV without the column `path`, or a row that names nothing or leads out of `root`.
     """
     if place.suffix.lower() != ".csv":
-        return [Found(place.name, place)]
+        return [Recording(place.name, place)]
     names = column(place, "path", f"audio={place}")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        log.warning("%s names %d recordings more than once, and each row is answered", place, len(twice))
-    return [Found(name, path, problem(path)) for name in names for path in [within(root, name, place)]]
+        log.warning("%s names %d recordings more than once, and each row is predicted", place, len(twice))
+    return [Recording(name, path, find_problem(path)) for name in names for path in [resolve_row(root, name, place)]]
 
 
-def within(root: Path, name: str, manifest: Path) -> Path:
-    """The path of a row. A list may come from anybody: it does not lead to files outside of `root`.
+def resolve_row(root: Path, name: str, manifest: Path) -> Path:
+    """Return the path of a row. A list may come from anybody: a row that leads out of `root` is refused.
 
     Links below `root` are the user's own and are followed.
     """

@@ -1,35 +1,35 @@
-"""What is heard over the length of a recording, as a picture."""
+"""The predictions over the length of a recording, as a figure."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ser.inference.predictions import Answer
+from ser.inference.predictions import WindowPrediction
 from ser.reports.figures import canvas, style
 
 ROW = 0.34
 """Inches of height for an emotion."""
 
 
-def timeline_figure(answers: Sequence[Answer], labels: Sequence[str], title: str) -> Figure:
-    """A row for each emotion, as dark as it is likely, over the seconds of the recording.
+def timeline_figure(windows: Sequence[WindowPrediction], labels: Sequence[str], title: str) -> Figure:
+    """Draw a row for each emotion over the seconds of the recording, darker where it is more probable.
 
-    Where windows overlap a moment has the mean of all windows that hear it.
+    Where windows overlap, the mean over the windows is drawn.
     """
-    edges = np.unique([edge for answer in answers for edge in (answer.start, answer.end)])
-    shares = np.zeros((len(labels), len(edges) - 1))
-    heard = np.zeros(len(edges) - 1)
-    for answer in answers:
-        assert answer.said is not None
-        stretch = slice(*np.searchsorted(edges, (answer.start, answer.end)))
-        shares[:, stretch] += answer.said.shares[:, None]
-        heard[stretch] += 1
+    edges = np.unique([edge for window in windows for edge in (window.start, window.end)])
+    sums = np.zeros((len(labels), len(edges) - 1))
+    counts = np.zeros(len(edges) - 1)
+    for window in windows:
+        assert window.prediction is not None
+        covered = slice(*np.searchsorted(edges, (window.start, window.end)))
+        sums[:, covered] += window.prediction.as_array()[:, None]
+        counts[covered] += 1
     figure, axes = canvas((7.2, 1.6 + ROW * len(labels)), title)
-    mesh = axes.pcolormesh(edges, range(len(labels) + 1), shares / np.maximum(heard, 1), cmap="Blues", vmin=0, vmax=1)
+    mesh = axes.pcolormesh(edges, range(len(labels) + 1), sums / np.maximum(counts, 1), cmap="Blues", vmin=0, vmax=1)
     style(axes)
     axes.grid(visible=False)
-    axes.set_yticks([place + 0.5 for place in range(len(labels))], labels, parse_math=False)
+    axes.set_yticks([row + 0.5 for row in range(len(labels))], labels, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     figure.colorbar(mesh, label="probability")

@@ -1,4 +1,4 @@
-"""Recordings from Python, as files or arrays -> 16 kHz mono int16, by the rules of `ser.data.audio`."""
+"""Recordings from Python: files or arrays to 16 kHz mono int16, by the rules of `ser.data.audio`."""
 
 import os
 from pathlib import Path
@@ -36,12 +36,12 @@ def decode(clip: Clip, sample_rate: float | None, max_seconds: float) -> Int16:
     if not hasattr(clip, "__array__"):
         raise UserError(f"a recording is a path or an array, not {type(clip).__name__}; np.array([...]) makes one")
     try:
-        return of_array(np.asarray(clip), sample_rate, max_seconds)
+        return decode_array(np.asarray(clip), sample_rate, max_seconds)
     except UnreadableAudio as error:
         raise UserError(f"array of shape {np.shape(clip)}: {error}") from error
 
 
-def of_array(samples: npt.NDArray[Any], sample_rate: float | None, max_seconds: float) -> Int16:
+def decode_array(samples: npt.NDArray[Any], sample_rate: float | None, max_seconds: float) -> Int16:
     """Return the 16 kHz samples of an array.
 
     Raises:

@@ -1,45 +1,50 @@
-"""Long recordings and live audio: blocks of any size in, windows of one size out, in bounded memory."""
+"""Predictions for long recordings and live audio, window by window, in bounded memory."""
 
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from itertools import islice
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import soxr
 
-from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, Source, mono_blocks, opened, rounded
+from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, Source, mono_blocks, oddity, opened, rounded
 from ser.data.streams import WavFormat, mono_stream
+from ser.inference.predictions import WindowPrediction
+from ser.inference.predictor import Predictor
 
 log = logging.getLogger("ser")
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a recording."""
+    """Some seconds of a recording."""
 
     start: int
-    """Samples at 16 kHz since the recording's begin."""
+    """Samples at 16 kHz from the beginning of the recording."""
     samples: Int16
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """Where it begins and ends."""
+        """Where the window begins and ends."""
         return self.start / SAMPLE_RATE, (self.start + len(self.samples)) / SAMPLE_RATE
 
 
-def of_file(source: Source) -> Iterator[Int16]:
-    """A file as blocks at 16 kHz, the samples of `ser.data.audio.load`; its samples are never in memory as a whole.
+def read_file(source: Source) -> Iterator[Int16]:
+    """Yield the samples of a file at 16 kHz in blocks: those of `ser.data.audio.load`, never in memory as a whole.
 
     Raises:
         UnreadableAudio: see `ser.data.audio.opened`.
     """
     with opened(source) as file:
-        yield from resampled(mono_blocks(file), int(file.samplerate))
+        yield from resample_blocks(mono_blocks(file), int(file.samplerate))
 
 
-def of_stream(stream: BinaryIO, raw: WavFormat) -> Iterator[Int16]:
-    """A WAV, or raw PCM of a form that is given, as it arrives, at 16 kHz.
+def read_stream(stream: BinaryIO, raw: WavFormat) -> Iterator[Int16]:
+    """Yield the samples of a WAV, or of raw PCM in the given format, at 16 kHz in blocks, as they arrive.
 
     Raises:
         UnreadableAudio: see `ser.data.streams.mono_stream`.
@@ -47,11 +52,11 @@ def of_stream(stream: BinaryIO, raw: WavFormat) -> Iterator[Int16]:
     form, blocks = mono_stream(stream, raw)
     if form is not raw:
         log.info("a WAV: %d Hz, channels: %d, %s", form.sample_rate, form.channels, form.subtype)
-    return resampled(blocks, form.sample_rate)
+    return resample_blocks(blocks, form.sample_rate)
 
 
-def resampled(blocks: Iterable[Int16], sample_rate: int) -> Iterator[Int16]:
-    """Bring successive blocks from `sample_rate` hertz to 16 kHz, with no seam between them."""
+def resample_blocks(blocks: Iterable[Int16], sample_rate: int) -> Iterator[Int16]:
+    """Resample successive blocks from `sample_rate` hertz to 16 kHz, without a seam between them."""
     if sample_rate == SAMPLE_RATE:
         yield from blocks
         return
@@ -61,11 +66,11 @@ def resampled(blocks: Iterable[Int16], sample_rate: int) -> Iterator[Int16]:
     yield rounded(stream.resample_chunk(np.empty(0, dtype=np.float32), last=True))
 
 
-def windows(blocks: Iterable[Int16], window: float, hop: float) -> Iterator[Window]:
-    """Cut `window` seconds every `hop` seconds, each as soon as its last sample is there.
+def cut_windows(blocks: Iterable[Int16], window: float, hop: float) -> Iterator[Window]:
+    """Cut `window` seconds every `hop` seconds, each as soon as its last sample is read.
 
-    The end of the recording that no whole window reaches has a last one, of the same length but not on the grid; a
-    recording shorter than a window is one window. What is shorter than a frame of an encoder has none.
+    An end that no window on the grid reaches gets a last window of the same length. A recording shorter than a window
+    is one window. One that is shorter than a frame of the encoder has none.
     """
     size, step = round(window * SAMPLE_RATE), round(hop * SAMPLE_RATE)
     held, first, begin, reached = np.empty(0, dtype=np.int16), 0, 0, 0
@@ -74,10 +79,40 @@ def windows(blocks: Iterable[Int16], window: float, hop: float) -> Iterator[Wind
         while first + len(held) >= begin + size:
             yield Window(begin, held[begin - first :][:size])
             reached, begin = begin + size, begin + step
-        # What may still be needed: the next window on the grid, or the last `size` samples.
+        # Samples that may still be needed: the next window on the grid, or the last `size` samples.
         keep = max(first, min(begin, first + len(held) - size))
         held, first = held[keep - first :], keep
     end = first + len(held)
     if end > reached and end >= SHORTEST * SAMPLE_RATE:
         start = max(0, end - size)
         yield Window(start, held[start - first :])
+
+
+def predict_windows(
+    name: str, blocks: Iterable[Int16], window: float, hop: float, predictor: Predictor, at_once: int
+) -> Iterator[WindowPrediction]:
+    """Predict the windows of a recording.
+
+    Args:
+        name: of the recording, in the predictions.
+        blocks: its samples at 16 kHz, in pieces of any size.
+        window: seconds.
+        hop: seconds from the beginning of one window to that of the next.
+        predictor: predicts.
+        at_once: windows that are predicted together; 1 predicts each as soon as it is read.
+    """
+    for some in chunks(cut_windows(blocks, window, hop), at_once):
+        predictions = predictor.predict([one.samples for one in some])
+        for one, prediction in zip(some, predictions, strict=True):
+            yield WindowPrediction(name, *one.seconds, prediction, warning=oddity(one.samples))
+
+
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of `size` items; the last one may be shorter.
+
+    >>> list(chunks("abcde", 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    remaining = iter(items)
+    while some := list(islice(remaining, size)):
+        yield some

@@ -21,7 +21,7 @@ def compute_logits_and_embeddings(
 
     The representations are those before the projector: of the last layer, or the learned weighted sum of all layers
     where the head has one. They do not depend on padding as long as the batches suit the encoder: see
-    `ser.inference.predictor.Member.batches`.
+    `ser.inference.predictor.Member.make_batches`.
 
     Args:
         classifier: a `ser.models.heads.PooledHead`.

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from ser.data.audio import Content, UnreadableAudio
 from ser.errors import UserError
 from ser.files import printable
-from ser.inference.predictions import Form
+from ser.inference.output_format import OutputFormat
 from ser.serving.body import Body
 from ser.serving.memory import Holding, MemoryBudget
 from ser.serving.queue import RequestQueue
@@ -40,10 +40,10 @@ class PredictEndpoint:
         self.budget = budget
         self.max_megabytes = max_megabytes
         self.timeout = timeout
-        self.form = Form.of(service.predictor)
+        self.output_format = OutputFormat.from_predictor(service.predictor)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The body is the file; the answers have the form of the lines that `ser predict output=x.jsonl` writes."""
+        """Predict the file in the body; the response holds what `ser predict output=x.jsonl` writes."""
         body = Body(Request(scope, receive), self.max_megabytes, self.timeout)
         with self.budget.holding(body.evict) as holding:
             try:
@@ -57,30 +57,33 @@ class PredictEndpoint:
             await response(scope, receive, send)
 
     async def response(self, request: Request, body: Body, holding: Holding) -> Response:
-        """Read the body, then wait for the prediction; the answer takes the place of the body in the budget."""
-        stretches = stretches_of(request.query_params)
+        """Read the body, then wait for the prediction; the response takes the place of the body in the budget."""
+        window_and_hop = parse_window(request.query_params)
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise Refused(415, "send the file itself as the body: curl --data-binary @recording.wav URL")
-        work = partial(self.answer, await body.whole(holding), stretches)
+        work = partial(self.compute, await body.whole(holding), window_and_hop)
         with self.queue.slot():
             content = await self.queue.submit(work)
         del work  # and the recording with it
         holding.resize(len(content))
         return Response(content, media_type="application/json")
 
-    def answer(self, recording: Content, stretches: tuple[float, float] | None) -> bytes:
-        """The JSON of the answers; made in the worker's thread, since an hour of windows takes a while."""
-        answers = [self.service.whole(recording)] if stretches is None else self.service.windows(recording, *stretches)
-        content = {"answers": [self.form.as_dict(answer) for answer in answers]}
+    def compute(self, recording: Content, window_and_hop: tuple[float, float] | None) -> bytes:
+        """Predict and return the JSON; in the worker's thread, since the JSON of an hour of windows takes a while."""
+        if window_and_hop is None:
+            windows = [self.service.predict(recording)]
+        else:
+            windows = self.service.predict_windows(recording, *window_and_hop)
+        content = {"answers": [self.output_format.as_dict(window) for window in windows]}
         return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
 
     async def health(self, request: Request) -> Response:
-        """That the server answers, which emotions it predicts, and how many requests it is busy with."""
-        return JSONResponse({"emotions": self.form.labels, "busy": self.queue.taken})
+        """Report the emotions and the number of requests in progress."""
+        return JSONResponse({"emotions": self.output_format.labels, "busy": self.queue.taken})
 
 
-def stretches_of(given: QueryParams) -> tuple[float, float] | None:
-    """Window and hop of a query; None where the recording is to be answered as one.
+def parse_window(given: QueryParams) -> tuple[float, float] | None:
+    """Return window and hop of a query; None where the recording is predicted as a whole.
 
     Raises:
         UserError: another option, one that is given twice, or one that is no number.

@@ -5,7 +5,7 @@ from typing import Any
 
 from ser.corpora import CORPORA
 from ser.evaluation.intervals import ConfidenceInterval
-from ser.inference.predictor import Member, described
+from ser.inference.predictor import Member, describe
 from ser.models.hub import find_or_download_checkpoint
 from ser.reports.html_text import percent, reach
 from ser.reports.provenance import Provenance
@@ -27,13 +27,13 @@ class ModelSummary:
 def summarise(member: Member) -> ModelSummary:
     """Read what the checkpoint's run folder says of it, or else its stamp."""
     if not member.stamp:
-        return ModelSummary(described(member), None, [], [])
+        return ModelSummary(describe(member), None, [], [])
     voices = [CORPORA[name].VOICES for name in [member.stamp["corpus"]] if name in CORPORA]
     learned = [f"It learned from {voices[0]}."] if voices else []
     report = report_of(member)
     if report is None:
         unknown = "The report of its run is not beside it: how well it does is not known here."
-        return ModelSummary(described(member), None, [], [*learned, unknown])
+        return ModelSummary(describe(member), None, [], [*learned, unknown])
     source = Provenance.from_report(report)
     return ModelSummary(
         source.title,

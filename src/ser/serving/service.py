@@ -7,69 +7,69 @@ from threading import Event
 
 import numpy as np
 
-from ser.config.use import check_stretches
+from ser.config.use import check_window
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Content, Int16, UnreadableAudio
 from ser.errors import UserError
-from ser.inference.predictions import Answer
-from ser.inference.predictor import Predictor, Said
-from ser.inference.sliding import slide
-from ser.inference.windows import of_file
+from ser.inference.predictions import Prediction, WindowPrediction
+from ser.inference.predictor import Predictor
+from ser.inference.windows import predict_windows, read_file
 from ser.serving.responses import Refused
 
 NAME = "-"
-"""What a recording is called: the name that a client gives it is not looked at."""
+"""Of every recording: the name that a client gives it is not read."""
 
 
 @dataclass(frozen=True)
 class PredictionService:
-    """Answers recordings that are in memory."""
+    """Predicts recordings that are in memory."""
 
     predictor: Predictor
     max_seconds: float
-    """Seconds that are answered as one."""
+    """Of a recording that gets one prediction."""
     max_minutes: float
-    """Minutes that are slid over."""
+    """Of a recording that is predicted window by window."""
     stopping: Event = field(default_factory=Event)
     """Set where the server ends: a long recording is then left."""
 
-    def whole(self, recording: Content) -> Answer:
-        """One answer.
+    def predict(self, recording: Content) -> WindowPrediction:
+        """Predict a recording as a whole.
 
         Raises:
             UnreadableAudio: see `ser.data.audio.short`.
         """
         samples = audio.short(recording, self.max_seconds)
         with model_errors():
-            (said,) = self.predictor.answers([samples]).each()
-        check_finite(said)
-        return Answer(NAME, 0.0, len(samples) / SAMPLE_RATE, said, warning=audio.oddity(samples))
+            (prediction,) = self.predictor.predict([samples])
+        check_finite(prediction)
+        return WindowPrediction(NAME, 0.0, len(samples) / SAMPLE_RATE, prediction, warning=audio.oddity(samples))
 
-    def windows(self, recording: Content, window: float, hop: float) -> list[Answer]:
-        """An answer for each window.
+    def predict_windows(self, recording: Content, window: float, hop: float) -> list[WindowPrediction]:
+        """Predict each window of a recording.
 
         Raises:
-            UnreadableAudio: see `ser.data.audio.opened`; or it is longer than the limit, or too short for an answer.
-            UserError: no such window and hop.
+            UnreadableAudio: see `ser.data.audio.opened`; or it is longer than the limit, or too short.
+            UserError: window or hop is out of range.
         """
-        check_stretches(window, hop, self.max_seconds)
-        answers: list[Answer] = []
-        blocks = self.limited(of_file(recording))
-        for answer in self.slid(blocks, window, hop):
+        check_window(window, hop, self.max_seconds)
+        predicted: list[WindowPrediction] = []
+        blocks = self.limit(read_file(recording))
+        for one in self.predict_blocks(blocks, window, hop):
             if self.stopping.is_set():
                 raise Refused(503, "the server is stopping")
-            assert answer.said is not None
-            check_finite(answer.said)
-            answers.append(answer)
-        if not answers:
+            assert one.prediction is not None
+            check_finite(one.prediction)
+            predicted.append(one)
+        if not predicted:
             raise UnreadableAudio(TOO_SHORT)
-        return answers
+        return predicted
 
-    def slid(self, blocks: Iterable[Int16], window: float, hop: float) -> Iterator[Answer]:
+    def predict_blocks(self, blocks: Iterable[Int16], window: float, hop: float) -> Iterator[WindowPrediction]:
         with model_errors():
-            yield from slide(NAME, blocks, window, hop, self.predictor, self.predictor.batch_size)
+            yield from predict_windows(NAME, blocks, window, hop, self.predictor, self.predictor.batch_size)
 
-    def limited(self, blocks: Iterable[Int16]) -> Iterator[Int16]:
+    def limit(self, blocks: Iterable[Int16]) -> Iterator[Int16]:
+        """Yield the blocks of a recording until it is too long."""
         samples = 0
         for block in blocks:
             samples += len(block)
@@ -80,14 +80,14 @@ class PredictionService:
 
 @contextmanager
 def model_errors() -> Iterator[None]:
-    """Raise what the predictor reports of a checkpoint as an error of the server: no client can mend it."""
+    """Raise an error of a checkpoint as one of the server: no client can mend it."""
     try:
         yield
     except UserError as error:
         raise FloatingPointError(str(error)) from error
 
 
-def check_finite(prediction: Said) -> None:
-    """Raise a FloatingPointError where a checkpoint predicts no number: its weights are broken."""
-    if not all(np.isfinite(probabilities).all() for probabilities in (prediction.shares, *prediction.members)):
+def check_finite(prediction: Prediction) -> None:
+    """Raise a FloatingPointError where a probability is not finite: the weights are broken."""
+    if not all(np.isfinite(one.as_array()).all() for one in (prediction, *prediction.members)):
         raise FloatingPointError("a probability is not finite: the weights of the checkpoint are broken")

@@ -1,4 +1,4 @@
-"""The picture of each recording, under a name that no other recording has."""
+"""The folder of timelines: a figure for each recording, under a name of its own."""
 
 import hashlib
 import os
@@ -9,34 +9,36 @@ from pathlib import Path
 
 from ser.errors import UserError
 from ser.files import check_kind, printable
-from ser.inference.predictions import Answer
-from ser.inference.recordings import Found
+from ser.inference.predictions import WindowPrediction
+from ser.inference.recordings import Recording
 from ser.locks import locked
 
 SUFFIXES = (".png", ".pdf")
-LONGEST = 200
+MAX_NAME = 200
 """Bytes of a name: what most file systems allow, less suffixes and what a temporary name adds."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The folder of the pictures."""
+class TimelineFolder:
+    """The folder of the figures."""
 
     folder: Path
 
-    def draw(self, recording: Found, answers: Sequence[Answer], labels: Sequence[str]) -> None:
-        """Write the picture of a recording."""
+    def draw(self, recording: Recording, windows: Sequence[WindowPrediction], labels: Sequence[str]) -> None:
+        """Draw the timeline of a recording and save it."""
         # A tenth of the start-up and of the memory, and few ask for pictures.
         from ser.inference.timeline import timeline_figure
         from ser.reports import figures
 
-        figure = timeline_figure(answers, labels, printable(recording.name))
+        figure = timeline_figure(windows, labels, printable(recording.name))
         figures.save(figure, self.folder / file_name(recording.name))
 
 
 @contextmanager
-def pictures_in(timeline: str | None, found: Sequence[Found], overwrite: bool) -> Iterator[Pictures | None]:
-    """Hold the lock of a folder for the pictures of recordings; None where none are asked for.
+def reserve_timelines(
+    timeline: str | None, recordings: Sequence[Recording], overwrite: bool
+) -> Iterator[TimelineFolder | None]:
+    """Hold the lock of the folder for timelines; None where none are requested.
 
     Raises:
         UserError: a picture is there already, two recordings would share one, or the folder is not writable.
@@ -47,16 +49,16 @@ def pictures_in(timeline: str | None, found: Sequence[Found], overwrite: bool) -
     folder = Path(timeline).resolve()
     check_kind(folder, folder=True)
     with locked(folder):
-        check_names(folder, found, overwrite)
+        check_names(folder, recordings, overwrite)
         if folder.is_dir() and not os.access(folder, os.W_OK):
             raise UserError(f"timeline={timeline}: the folder is not writable")
-        yield Pictures(folder)
+        yield TimelineFolder(folder)
 
 
-def check_names(folder: Path, found: Sequence[Found], overwrite: bool) -> None:
-    """Raise a UserError where a picture would replace another."""
+def check_names(folder: Path, recordings: Sequence[Recording], overwrite: bool) -> None:
+    """Raise a UserError where a figure would replace another."""
     owners: dict[str, Path] = {}
-    for one in found:
+    for one in recordings:
         name = file_name(one.name)
         if owners.setdefault(name, one.path) != one.path:
             raise UserError(
@@ -71,9 +73,9 @@ def check_names(folder: Path, found: Sequence[Found], overwrite: bool) -> None:
 
 
 def file_name(name: str) -> str:
-    """A recording's name as that of one file: folders become part of it, and a long one is cut."""
+    """Return the name of a recording as that of one file: folders become part of it, and a long one is cut."""
     flat = printable(name).replace("/", "_").replace("\\", "_")
-    if len(flat.encode()) <= LONGEST:
+    if len(flat.encode()) <= MAX_NAME:
         return flat
     digest = hashlib.sha256(flat.encode()).hexdigest()[:16]
-    return f"{flat.encode()[: LONGEST - 17].decode(errors='ignore')}-{digest}"
+    return f"{flat.encode()[: MAX_NAME - 17].decode(errors='ignore')}-{digest}"
