@@ -20,8 +20,7 @@ import torch
 from datasets import Dataset
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, Trainer, TrainingArguments, set_seed
 
-from ser.training.clock import Clock
-from ser.training.effort import peak_memory
+from ser.training.throughput import PhaseTimer, peak_memory
 
 RATE = 16_000  # Hz
 
@@ -54,7 +53,7 @@ def main() -> None:
         batch = extractor.pad(clips, padding=True, return_tensors="pt")
         return {**batch, "labels": torch.tensor([row["label"] for row in rows])}
 
-    clock = Clock()
+    clock = PhaseTimer()
     trainer = Trainer(
         model=model,
         args=arguments(given),

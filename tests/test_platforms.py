@@ -13,7 +13,7 @@ for module in pkgutil.walk_packages(ser.__path__, "ser."):
     if not module.name.startswith(("ser.serving", "ser.__main__", "ser.export.predict")):
         # Gradio, the command itself, and a file that is copied beside an export and imports what lies there.
         importlib.import_module(module.name)
-from ser.training.effort import peak_memory
+from ser.training.throughput import peak_memory
 """
 
 

@@ -5,25 +5,20 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from hydra import compose, initialize_config_dir
-from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
+from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import IntervalStrategy
 
-from ser.acceleration.accelerated import accelerated
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.data.prepared_corpus import open_or_prepare
 from ser.data.protocols import split_corpus
-from ser.models import checkpoint, freezing
-from ser.training.arguments import training_arguments
-from ser.training.clock import Clock
-from ser.training.datasets import inputs
-from ser.training.effort import peak_memory
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.build import build_trainer
+from ser.training.model import build_model
+from ser.training.throughput import peak_memory
 
 WARMUP = 5
 
@@ -89,30 +84,14 @@ def steps(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    window, clock = Window(number, begin, end), Clock()
-    with tempfile.TemporaryDirectory(dir=os.environ.get("SER_STEPS")) as folder, ExitStack() as stack:
-        trainer = trainer_of(cfg, Path(folder), [window, clock], stack)
-        with trainer.writer:
+    window = Window(number, begin, end)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SER_STEPS")) as folder:
+        prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
+        splits, model = split_corpus(prepared.utterances, cfg.protocol), build_model(cfg, prepared.emotions)
+        with build_trainer(cfg, model, prepared, splits, Path(folder)) as (trainer, cost), trainer.writer:
+            trainer.args.eval_strategy = IntervalStrategy.NO
+            trainer.add_callback(window)
             Trainer.train(trainer)  # ours would read back the best weights: nothing is evaluated here
     batch = trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps
-    waited = clock.phases["checkpoints"]
+    waited = cost.timer.phases["checkpoints"]
     return Steps((window.seconds - waited) / number, batch, waited, peak_memory())
-
-
-def trainer_of(cfg: Any, folder: Path, callbacks: list[TrainerCallback], stack: ExitStack) -> EmotionTrainer:
-    """Make the trainer as `ser train` does, inside the context that accelerates it."""
-    prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
-    splits = split_corpus(prepared.utterances, cfg.protocol)
-    set_seed(cfg.seed)
-    classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
-    freezing.freeze_and_adapt(classifier, cfg.model)
-    arguments = training_arguments(cfg, folder)
-    arguments.eval_strategy = IntervalStrategy.NO
-    read = inputs(cfg, classifier, extractor, prepared, splits, arguments, Clock())
-    read = stack.enter_context(accelerated(classifier, cfg.trainer, arguments, read))
-    trainer = EmotionTrainer(
-        model=classifier, args=arguments, data_collator=read.collator, train_dataset=read.train,
-        eval_dataset=read.selection_split, compute_metrics=validation_metrics, callbacks=callbacks, options=cfg.trainer,
-    )  # fmt: skip
-    trainer.remove_callback(PrinterCallback)
-    return trainer

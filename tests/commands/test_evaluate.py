@@ -72,7 +72,7 @@ def test_a_batch_of_nothing_is_refused(finished, data_dir):
 
 def test_an_evaluation_does_not_replace_a_file_of_the_users_own(finished, data_dir, tmp_path):
     (tmp_path / "predictions.csv").write_text("mine")
-    with pytest.raises(UserError, match=r"predictions\.csv is here and of no evaluation"):
+    with pytest.raises(UserError, match=r"predictions\.csv is here, from no evaluation"):
         score(finished, data_dir, f"output_dir='{tmp_path}'")
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
     assert (tmp_path / "predictions.csv").read_text() == "mine"
@@ -99,7 +99,7 @@ def test_the_side_is_said(side, clips, finished, data_dir, capsys):
 
 def test_a_side_that_the_protocol_lacks_is_refused(data_dir, tmp_path):
     run(data_dir, tmp_path / "run")
-    with pytest.raises(UserError, match="has no such list; choices: train, test"):
+    with pytest.raises(UserError, match="has no such split; choices: train, test"):
         score(tmp_path / "run", data_dir, "split=validation")
 
 

@@ -205,7 +205,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
             run(data_dir, folder, given)
     assert "no space left" in (folder / "run.log").read_text()
     run(data_dir, folder, given, "resume=true")
-    assert "going on from" in (folder / "run.log").read_text()
+    assert "resuming from" in (folder / "run.log").read_text()
     assert (folder / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
 
 
@@ -241,7 +241,7 @@ def test_a_run_killed_with_a_checkpoint_in_flight_goes_on_from_the_last_that_it_
     assert (folder / f"checkpoint-{number}" / "trainer_state.json").is_file()
     checkpoint_folders.begin(folder / "checkpoint-99")
     run(data_dir, folder, *given, "resume=true")
-    assert f"going on from {folder}/checkpoint-{from_step}" in (folder / "run.log").read_text() or from_step is None
+    assert f"resuming from {folder}/checkpoint-{from_step}" in (folder / "run.log").read_text() or from_step is None
     assert not (folder / "checkpoint-99").exists()
     whole = finished
     if steps != 3:

@@ -199,7 +199,7 @@ def test_a_run_that_was_moved_goes_on_with_data_that_were_moved(interrupted, dat
     shutil.move(interrupted, tmp_path / "moved")
     monkeypatch.chdir(tmp_path)
     run("data", "./moved/", "resume=true")
-    assert "going on from moved/checkpoint-2" in (tmp_path / "moved" / "run.log").read_text()
+    assert "resuming from moved/checkpoint-2" in (tmp_path / "moved" / "run.log").read_text()
     answers = [(tmp_path / name / "predictions.csv").read_text() for name in ("moved", "whole")]
     assert answers[0] == answers[1]
     # A copy that a user made of a checkpoint is none of ours.

@@ -89,7 +89,7 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(device, data, tmp_
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "resumed")
     resumed = losses(data, tmp_path / "resumed", "resume=true")
-    assert "going on from" in (tmp_path / "resumed" / "run.log").read_text()
+    assert "resuming from" in (tmp_path / "resumed" / "run.log").read_text()
     assert resumed == pytest.approx(whole, rel=NEAR[device.type])
 
 

@@ -4,15 +4,14 @@ from pathlib import Path
 
 from ser import config, console
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
-from ser.data.dataset import collator_for
 from ser.errors import UserError
-from ser.evaluation.scoring import score
+from ser.evaluation.scoring import Scorer
 from ser.locks import locked
 from ser.models import checkpoint
 from ser.models.hub import find_checkpoint
 from ser.out_of_memory import explaining_out_of_memory
-from ser.reports import report
 from ser.reports.provenance import build_provenance
+from ser.reports.report import build_report
 from ser.reports.write import write_report
 from ser.runs.environment import environment
 from ser.runs.folder import REPORT, RunFolder
@@ -30,33 +29,32 @@ WRITTEN = (
 
 
 def evaluate(cfg: config.Evaluate) -> None:
-    """Score a checkpoint by its own protocol, from nothing but its folder and the data."""
+    """Score a checkpoint on a split of the protocol that it was trained under."""
     console.start_logging()
     console.quiet_transformers()
     enable_onednn_fp32_matmul()
     folder = find_checkpoint(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
     protocol, prepared, splits = trained_data(stamp, folder, cfg.root, cfg.data_dir)
-    rows = splits.get(cfg.split)
-    if not rows:
-        raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such list; choices: train, test")
+    utterances = splits.get(cfg.split)
+    if not utterances:
+        raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such split; choices: train, test")
     target = output_folder(cfg, folder)
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
-        scored = score(
-            classifier, collator_for(extractor), prepared, rows, checkpoint.audio_config(stamp), cfg.batch_size
-        )
-    measured = report.build_report(scored, build_provenance(protocol, splits, cfg.split, stamp, prepared))
+        scorer = Scorer.from_classifier(classifier, extractor, checkpoint.audio_config(stamp).trim, cfg.batch_size)
+        predictions = scorer.predict(prepared, utterances)
+    provenance = build_provenance(protocol, splits, cfg.split, stamp, prepared)
     with locked(target):
-        write_report(target, measured, environment("evaluate"), prepared)
+        write_report(target, build_report(predictions, provenance), environment("evaluate"), prepared)
     console.print_report(target)
 
 
 def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
-    """Where the reports go.
+    """Return the folder of the reports.
 
     Raises:
-        UserError: a run is there, whose own report would be lost, or a file of the user's that would be replaced.
+        UserError: a run is there, or a file that no evaluation wrote and that would be replaced.
     """
     if cfg.output_dir is not None:
         target = Path(cfg.output_dir)
@@ -64,6 +62,6 @@ def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
             raise UserError(f"output_dir={target}: a run is here; give another output_dir")
         there = [name for name in WRITTEN if (target / name).exists()]
         if there and not (target / REPORT).is_file():
-            raise UserError(f"output_dir={target}: {there[0]} is here and of no evaluation; give another output_dir")
+            raise UserError(f"output_dir={target}: {there[0]} is here, from no evaluation; give another output_dir")
         return target
     return folder_beside(checkpoint_folder, f"evaluation-{cfg.split.value}")

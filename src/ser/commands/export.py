@@ -18,7 +18,7 @@ from ser.data.dataset import collator_for
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.errors import UserError
-from ser.evaluation.scoring import scored_by
+from ser.evaluation.scoring import Scorer
 from ser.export import onnx, package, parity
 from ser.export.measure import Measured, measured
 from ser.export.parity import Expected
@@ -119,16 +119,14 @@ class TestList:
 
     def accuracy(self, answer: LogitsFunction) -> float:
         """The share of right answers of any form of the model."""
-        scored = scored_by(
+        scorer = Scorer(
             answer,
             collator_for(self.model.extractor),
-            self.prepared,
-            self.splits.test,
-            audio_config(self.model.stamp),
+            audio_config(self.model.stamp).trim,
             self.batch_size,
             equal_lengths=depends_on_padding(self.model.classifier.config),
         )
-        return scored.accuracy
+        return scorer.predict(self.prepared, self.splits.test).accuracy
 
 
 def test_list(cfg: config.Export, folder: Path, model: Checkpoint) -> TestList | None:

@@ -6,48 +6,43 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from rich.progress import Progress
-from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback, set_seed
+from transformers import PreTrainedModel
 
 from ser import config, console
-from ser.acceleration.accelerated import accelerated
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
-from ser.acceleration.flops import flops_per_clip
 from ser.corpora import CORPORA
 from ser.data import audit
-from ser.data.dataset import collator_for
 from ser.data.prepared_corpus import PreparedCorpus, open_or_prepare
-from ser.data.protocols import Splits, identity, split_corpus
+from ser.data.protocols import Splits, split_corpus
 from ser.errors import UserError
-from ser.evaluation.scoring import score
+from ser.evaluation.predictions import SplitPredictions
+from ser.evaluation.scoring import Scorer
 from ser.files import write_json
-from ser.models import checkpoint, freezing
-from ser.models.hub import portable_source
+from ser.models import checkpoint
 from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
 from ser.publish.push import check_before_training, push_finished
-from ser.reports import figures, history, pooled, report
+from ser.reports import history, pooled
 from ser.reports.protocol_text import describe_protocol
-from ser.reports.provenance import Provenance, build_provenance
-from ser.reports.write import write_report
+from ser.reports.provenance import build_provenance
+from ser.reports.report import build_report
+from ser.reports.write import write_history, write_report
 from ser.runs import finished
 from ser.runs.environment import environment
-from ser.runs.folder import FINISHED, HISTORY, REPORT
+from ser.runs.folder import CHECKPOINT, FINISHED, REPORT
 from ser.runs.lists import check_same_lists, write_lists
 from ser.runs.opened import BEFORE_TRAINING, how_to_go_on, interruptible, opened
 from ser.runs.places import Place, Places, acquired
 from ser.runs.plan import planned
 from ser.runs.settings import plain
-from ser.training import best, checkpoint_folders, tracking
-from ser.training.alarms import EvaluationAtEnd, LossAlarm, warn_of_missing_classes
+from ser.runs.trained_data import build_stamp
+from ser.training import checkpoint_folders, tracking
+from ser.training.alarms import warn_of_missing_classes
 from ser.training.arguments import training_arguments
-from ser.training.callbacks import Terminal
-from ser.training.clock import Clock
-from ser.training.datasets import inputs
-from ser.training.effort import Effort, reset_peak_memory
-from ser.training.guard import guard_trackers
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.build import build_trainer, finish, fit
+from ser.training.callbacks import add_callbacks
+from ser.training.model import Model, build_model
+from ser.training.throughput import reset_peak_memory
 
 log = logging.getLogger("ser")
 
@@ -126,105 +121,44 @@ def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepare
 
 
 def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits: Splits) -> None:
-    """The run itself, inside its folder."""
+    """Train one run in its folder, save its checkpoint and report on the test split."""
     started = time.time()
-    log.info(
-        "%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, describe_protocol(cfg.protocol, [splits], config.Split.test)
-    )
-    warn_of_missing_classes(splits, prepared.emotions)
     reset_peak_memory()
-    set_seed(cfg.seed)
-    classifier, extractor = checkpoint.build(cfg.model, prepared.emotions)
-    adaptation = freezing.freeze_and_adapt(classifier, cfg.model)
-    parameters = count_parameters(classifier)
-    checkpoint_folders.check_space(folder, parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
-    arguments = training_arguments(cfg, folder)
-    clock, audio = Clock(), sum(row.duration for row in splits.train)
-    read = inputs(cfg, classifier, extractor, prepared, splits, arguments, clock)
-    # Every checkpoint-N says what it is; the step is written when it is saved.
-    setattr(classifier.config, checkpoint.STAMP, {**stamp(cfg, splits, 0), checkpoint.INTERMEDIATE: True})
+    log_data(cfg, prepared, splits)
+    model = build_model(cfg, prepared.emotions)
+    checkpoint_folders.check_space(folder, model.parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
+    model.stamp(build_stamp(cfg, splits, step=0))
     with (
-        accelerated(classifier, cfg.trainer, arguments, read) as read,
         tracking.tracked(cfg.tracking, folder, plain(asdict(cfg))),
+        build_trainer(cfg, model, prepared, splits, folder) as (trainer, cost),
         console.bar() as bar,
     ):
-        flops = flops_per_clip(classifier, read.train, read.collator)
-        effort = Effort(len(splits.train), audio, clock, parameters, flops)
-        trainer = EmotionTrainer(
-            model=classifier,
-            args=arguments,
-            data_collator=read.collator,
-            train_dataset=read.train,
-            eval_dataset=read.selection_split,
-            compute_metrics=validation_metrics,
-            callbacks=callbacks(cfg.trainer, effort, bar),
-            processing_class=extractor,
-            options=cfg.trainer,
-        )
-        fit(trainer, folder, cfg)
-    # Scored in float32, as anybody who loads the checkpoint will: the Trainer leaves its autocast around the model.
-    classifier = trainer.accelerator.unwrap_model(classifier, keep_fp32_wrapper=False)
-    classifier = freezing.merge_lora(classifier, adaptation)
-    trained_on = stamp(cfg, splits, int(trainer.state.best_global_step))
-    checkpoint.save(classifier, extractor, folder / "checkpoint", trained_on)
-    batch_size = cfg.trainer.per_device_eval_batch_size
-    with explaining_out_of_memory(EVALUATION):
-        scored = score(classifier, collator_for(extractor), prepared, splits.test, cfg.audio, batch_size)
-    source = build_provenance(cfg.protocol, splits, config.Split.test, trained_on, prepared)
+        add_callbacks(trainer, cost, bar)
+        fit(trainer, cfg.resume)
+    classifier, stamp = finish(trainer, model), build_stamp(cfg, splits, int(trainer.state.best_global_step))
+    checkpoint.save(classifier, model.extractor, folder / CHECKPOINT, stamp)
+    predictions = predict_test(cfg, classifier, model, prepared, splits)
+    provenance = build_provenance(cfg.protocol, splits, config.Split.test, stamp, prepared)
     rows = history.history(trainer.state.log_history)
-    write_history(folder, rows, trained_on["step"], source, splits)
-    spent = {**effort.spent(rows, trained_on["step"], folder), "seconds": round(time.time() - started, 1)}
-    used = write_report(folder, report.build_report(scored, source), {**environment("train"), **spent}, prepared)
-    write_json(folder / FINISHED, used)
+    write_history(folder, rows, provenance, splits.selection_split)
+    spent = {**cost.summary(rows, stamp["step"], folder), "seconds": round(time.time() - started, 1)}
+    used = {**environment("train"), **spent}
+    write_json(folder / FINISHED, write_report(folder, build_report(predictions, provenance), used, prepared))
 
 
-def write_history(folder: Path, rows: list[history.Row], step: int, source: Provenance, splits: Splits) -> None:
-    history.write(folder / HISTORY, rows, source.corpus, source.protocol, splits.selection_split.value)
-    graph = figures.training_figure([rows], [step], splits.selection_split.value, source.run_title)
-    figures.save(graph, folder / "training_graph")
+def log_data(cfg: config.Train, prepared: PreparedCorpus, splits: Splits) -> None:
+    """Describe corpus and protocol in the log, with a warning for each emotion that a split lacks."""
+    protocol = describe_protocol(cfg.protocol, [splits], config.Split.test)
+    log.info("%s. %s", CORPORA[cfg.corpus.name].DESCRIPTION, protocol)
+    warn_of_missing_classes(splits, prepared.emotions)
 
 
-def count_parameters(classifier: PreTrainedModel) -> dict[str, int]:
-    """Count the parameters, `all` and `trained`, and write them to the log."""
-    trained = sum(parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad)
-    parameters = {"all": classifier.num_parameters(), "trained": trained}
-    log.info("%s of %s parameters are trained", f"{trained:,}", f"{parameters['all']:,}")
-    return parameters
-
-
-def callbacks(trainer: config.Trainer, effort: Effort, bar: Progress) -> list[TrainerCallback]:
-    """Return what follows training; a loss that is not finite is looked for first."""
-    patience = trainer.early_stopping_patience
-    stopping = [] if patience is None else [EarlyStoppingCallback(early_stopping_patience=patience)]
-    terminal = Terminal(bar, effort.clips, effort.audio)
-    return [LossAlarm(), EvaluationAtEnd(), effort.clock, terminal, *stopping]
-
-
-def fit(trainer: EmotionTrainer, folder: Path, cfg: config.Train) -> None:
-    """Train, a resumed run from where it can go on; the best weights are in the model afterwards."""
-    trainer.remove_callback(PrinterCallback)
-    guard_trackers(trainer)
-    newest = best.resume_point(folder) if cfg.resume else None
-    if newest is not None:
-        log.info("going on from %s", newest)
-    elif cfg.resume:
-        log.info("no checkpoint to go on from: the run starts again")
-    if cfg.resume:
-        checkpoint_folders.drop_after(folder, newest)
-    with checkpoint_folders.full_disk_told(folder):
-        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-
-
-def stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
-    """What the checkpoint says of itself, and what `ser evaluate` needs to score it."""
-    return {
-        "corpus": cfg.corpus.name,
-        "protocol": plain(asdict(cfg.protocol)),
-        "identity": identity(cfg.protocol, splits),
-        "chosen_on": splits.selection_split.value,
-        "audio": asdict(cfg.audio),
-        "model": cfg.model.name,
-        "pretrained": portable_source(cfg.model.pretrained),
-        "seed": cfg.seed,
-        "step": step,
-    }
+def predict_test(
+    cfg: config.Train, classifier: PreTrainedModel, model: Model, prepared: PreparedCorpus, splits: Splits
+) -> SplitPredictions:
+    """Predict the test split with the saved weights."""
+    with explaining_out_of_memory(EVALUATION):
+        scorer = Scorer.from_classifier(
+            classifier, model.extractor, cfg.audio.trim, cfg.trainer.per_device_eval_batch_size
+        )
+        return scorer.predict(prepared, splits.test)

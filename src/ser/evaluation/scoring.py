@@ -1,12 +1,13 @@
 """Predict every clip of a split."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from ser.config import Audio
-from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset, collated, in_order, scoring_batches
+from ser.data.dataset import WaveformDataset, collated, collator_for, in_order, scoring_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.evaluation.predictions import SplitPredictions
@@ -15,30 +16,28 @@ from ser.models.forward import LogitsFunction, compute_logits
 from ser.models.outputs import softmax
 
 
-def score(
-    classifier: PreTrainedModel,
-    collator: WaveformCollator | ExtractorCollator,
-    prepared: PreparedCorpus,
-    rows: Sequence[Utterance],
-    audio: Audio,
-    batch_size: int,
-) -> SplitPredictions:
-    """The probabilities of each clip of a list, in the order of `rows`."""
-    equal_lengths = depends_on_padding(classifier.config)
-    return scored_by(partial(compute_logits, classifier), collator, prepared, rows, audio, batch_size, equal_lengths)
+@dataclass(frozen=True)
+class Scorer:
+    """Predicts splits, with a checkpoint or another form of it."""
 
+    logits: LogitsFunction
+    collator: Any
+    trim: bool
+    """Whether the silence around the speech is cut off."""
+    batch_size: int
+    equal_lengths: bool
+    """Whether batches are made of clips of equal length, because the logits depend on padding."""
 
-def scored_by(
-    answer: LogitsFunction,
-    collator: WaveformCollator | ExtractorCollator,
-    prepared: PreparedCorpus,
-    rows: Sequence[Utterance],
-    audio: Audio,
-    batch_size: int,
-    equal_lengths: bool,
-) -> SplitPredictions:
-    """The same of whatever answers."""
-    clips = WaveformDataset(prepared, rows, audio.trim)
-    batches = scoring_batches(clips.lengths(), batch_size, equal_lengths)
-    answers = softmax(answer(collated(clips, batches, collator)))
-    return SplitPredictions(rows, prepared.emotions, in_order(answers, batches))
+    @classmethod
+    def from_classifier(
+        cls, classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, trim: bool, batch_size: int
+    ) -> "Scorer":
+        equal_lengths = depends_on_padding(classifier.config)
+        return cls(partial(compute_logits, classifier), collator_for(extractor), trim, batch_size, equal_lengths)
+
+    def predict(self, prepared: PreparedCorpus, utterances: Sequence[Utterance]) -> SplitPredictions:
+        """Predict the probabilities of clips, in their order."""
+        clips = WaveformDataset(prepared, utterances, self.trim)
+        batches = scoring_batches(clips.lengths(), self.batch_size, self.equal_lengths)
+        probabilities = softmax(self.logits(collated(clips, batches, self.collator)))
+        return SplitPredictions(utterances, prepared.emotions, in_order(probabilities, batches))

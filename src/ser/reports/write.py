@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+from ser.config import Split
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.evaluation.confident_errors import ConfidentError, rank_errors_by_confidence
 from ser.evaluation.predictions import SplitPredictions
-from ser.reports import html_report, tables
+from ser.reports import figures, history, html_report, tables
+from ser.reports.history import Row
+from ser.reports.provenance import Provenance
 from ser.reports.report import Report
+from ser.runs.folder import HISTORY
 
 
 def write_report(folder: Path, report: Report, used: dict[str, Any], prepared: PreparedCorpus) -> dict[str, Any]:
@@ -34,3 +38,11 @@ def confident_errors(predictions: SplitPredictions, prepared: PreparedCorpus) ->
         )
         for index, row in zip(chosen, rows, strict=True)
     ]
+
+
+def write_history(folder: Path, rows: list[Row], provenance: Provenance, selection_split: Split) -> None:
+    """Write history.csv and the figure of training."""
+    history.write(folder / HISTORY, rows, provenance.corpus, provenance.protocol, selection_split.value)
+    assert provenance.step is not None
+    graph = figures.training_figure([rows], [provenance.step], selection_split.value, provenance.run_title)
+    figures.save(graph, folder / "training_graph")

@@ -1,5 +1,6 @@
 """The data that a checkpoint was trained and tested on, found again from its stamp."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ from ser import config
 from ser.data.prepared_corpus import PreparedCorpus, open_or_prepare
 from ser.data.protocols import Splits, identity, split_corpus
 from ser.errors import UserError
+from ser.models.hub import portable_source
+from ser.runs.settings import plain
 
 
 def folder_beside(checkpoint_folder: Path, name: str) -> Path:
@@ -14,6 +17,21 @@ def folder_beside(checkpoint_folder: Path, name: str) -> Path:
     own = checkpoint_folder.resolve().name
     prefix = "" if own == "checkpoint" else f"{own}-"
     return checkpoint_folder.resolve().parent / f"{prefix}{name}"
+
+
+def build_stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
+    """Return what a checkpoint's config records of its run, from which `trained_data` finds the splits again."""
+    return {
+        "corpus": cfg.corpus.name,
+        "protocol": plain(asdict(cfg.protocol)),
+        "identity": identity(cfg.protocol, splits),
+        "chosen_on": splits.selection_split.value,
+        "audio": asdict(cfg.audio),
+        "model": cfg.model.name,
+        "pretrained": portable_source(cfg.model.pretrained),
+        "seed": cfg.seed,
+        "step": step,
+    }
 
 
 def trained_data(

@@ -1,11 +1,15 @@
-"""What is shown while a run trains."""
+"""The callbacks of a run, and what the terminal shows while it trains."""
 
 import logging
 import time
 from typing import Any
 
 from rich.progress import Progress, TaskID
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ser.training.alarms import EvaluationAtEnd, LossAlarm
+from ser.training.throughput import RunCost
+from ser.training.trainer import EmotionTrainer
 
 log = logging.getLogger("ser")
 
@@ -73,3 +77,12 @@ class Terminal(TrainerCallback):
             metrics["eval_accuracy"],
             metrics["eval_unweighted_average_recall"],
         )
+
+
+def add_callbacks(trainer: EmotionTrainer, cost: RunCost, bar: Progress) -> None:
+    """Add what follows and stops training; a loss that is not finite is looked for first."""
+    trainer.add_callback(LossAlarm())
+    trainer.add_callback(EvaluationAtEnd())
+    trainer.add_callback(Terminal(bar, cost.clips, cost.audio_seconds))
+    if (patience := trainer.options.early_stopping_patience) is not None:
+        trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=patience))

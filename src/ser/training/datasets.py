@@ -1,11 +1,10 @@
-"""What a run reads while it trains: clips, or what the frozen part of the encoder makes of them."""
+"""The datasets of a run: waveforms, or cached outputs of the frozen part of the encoder."""
 
 import logging
-import time
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArguments
+from transformers import PreTrainedModel
 
 from ser import config
 from ser.acceleration import feature_cache, frozen_cnn, frozen_layers
@@ -14,56 +13,51 @@ from ser.acceleration.gpu_dataset import Inputs
 from ser.data.dataset import WaveformDataset, collator_for
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
-from ser.training.clock import Clock
+from ser.training.model import Model
 
 log = logging.getLogger("ser")
 
 
-def inputs(
-    cfg: config.Train,
-    classifier: PreTrainedModel,
-    extractor: SequenceFeatureExtractor,
-    prepared: PreparedCorpus,
-    splits: Splits,
-    arguments: TrainingArguments,
-    clock: Clock,
-) -> Inputs:
-    """Read clips from the cache of the corpus, or from that of the frozen part where `trainer.cache_features` asks so.
+def build_datasets(cfg: config.Train, model: Model, prepared: PreparedCorpus, splits: Splits, bf16: bool) -> Inputs:
+    """Return the datasets of a run: waveforms, or with `trainer.cache_features` the output of the frozen part.
 
-    The output of that part is computed for the whole corpus: every fold and seed reads the same file. What that takes
-    is the phase `features` of the clock.
+    That output is computed for the whole corpus: every fold and seed reads the same file.
+
+    Args:
+        cfg: the config of the run.
+        model: what `ser.training.model.build_model` returned; its frozen part is taken off where it is cached.
+        prepared: the corpus.
+        splits: the splits of the run's fold.
+        bf16: whether training computes in bfloat16.
     """
+    classifier, trim = model.classifier, cfg.audio.trim
     train, selection = (
-        WaveformDataset(prepared, rows, cfg.audio.trim) for rows in (splits.train, splits.get(splits.selection_split))
+        WaveformDataset(prepared, rows, trim) for rows in (splits.train, splits.get(splits.selection_split))
     )
     if not cfg.trainer.cache_features:
-        return Inputs(train, selection, collator_for(extractor))
+        return Inputs(train, selection, collator_for(model.extractor))
     if reason := not_cached(classifier):
         log.info("trainer.cache_features: nothing is cached, because %s", reason)
-        return Inputs(train, selection, collator_for(extractor))
-    started = time.monotonic()
-    everything = WaveformDataset(prepared, prepared.utterances, cfg.audio.trim)
-    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
-    part = frozen_part(classifier, cfg.trainer.compile)
-    cache = feature_cache.open_or_compute(
-        classifier, extractor, everything, Path(cfg.data_dir) / feature_cache.FOLDER, dtype, part
-    )
+        return Inputs(train, selection, collator_for(model.extractor))
+    everything = WaveformDataset(prepared, prepared.utterances, trim)
+    dtype, part = torch.bfloat16 if bf16 else torch.float32, frozen_part(classifier, cfg.trainer.compile)
+    folder = Path(cfg.data_dir) / feature_cache.FOLDER
+    cache = feature_cache.open_or_compute(classifier, model.extractor, everything, folder, dtype, part)
     part.install(classifier)
-    clock.phases["features"] = time.monotonic() - started
     return Inputs(
         CachedFeatureDataset(cache, train), CachedFeatureDataset(cache, selection), CachedFeatureCollator(cache)
     )
 
 
 def not_cached(classifier: PreTrainedModel) -> str:
-    """Why the CNN of a classifier cannot be computed once and for all, or nothing."""
+    """Return why the output of the CNN cannot be cached; empty where it can."""
     if not frozen_cnn.can_cache(classifier.config):
         return f"{classifier.config.model_type} has no CNN that takes the waveform"
     return "" if frozen_cnn.is_frozen(classifier) else "model.freeze lets the CNN be trained"
 
 
 def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.FrozenPart:
-    """What is computed once and for all: the CNN, with the frozen layers above it where there are such."""
+    """Return the part whose output is cached: the CNN, with the frozen layers above it where there are any."""
     depth = frozen_layers.count_frozen_layers(classifier)
     if depth == 0:
         return frozen_cnn

@@ -1,0 +1,95 @@
+"""Build the trainer of a run and fit it: what `ser train` and the benchmarks have in common."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers import PreTrainedModel, PrinterCallback
+
+from ser import config
+from ser.acceleration.accelerated import accelerated
+from ser.acceleration.feature_cache import CachedFeatureCollator
+from ser.acceleration.flops import flops_per_clip
+from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.protocols import Splits
+from ser.models import freezing
+from ser.training import best, checkpoint_folders
+from ser.training.arguments import training_arguments
+from ser.training.datasets import build_datasets
+from ser.training.guard import guard_trackers
+from ser.training.model import Model
+from ser.training.throughput import PhaseTimer, RunCost
+from ser.training.trainer import EmotionTrainer, validation_metrics
+
+log = logging.getLogger("ser")
+
+
+@contextmanager
+def build_trainer(
+    cfg: config.Train, model: Model, prepared: PreparedCorpus, splits: Splits, folder: Path
+) -> Iterator[tuple[EmotionTrainer, RunCost]]:
+    """Build the datasets and the trainer of a run; training is accelerated inside the context.
+
+    Args:
+        cfg: the config of one run.
+        model: what `build_model` returned.
+        prepared: the corpus.
+        splits: the splits of the run's fold.
+        folder: where checkpoints are written.
+
+    Yields:
+        The trainer, and the cost of the run, whose timer follows the trainer.
+    """
+    arguments, timer = training_arguments(cfg, folder), PhaseTimer()
+    started = time.monotonic()
+    inputs = build_datasets(cfg, model, prepared, splits, bf16=arguments.bf16)
+    if isinstance(inputs.collator, CachedFeatureCollator):
+        timer.phases["features"] = time.monotonic() - started
+    with accelerated(model.classifier, cfg.trainer, arguments, inputs) as inputs:
+        flops = flops_per_clip(model.classifier, inputs.train, inputs.collator)
+        trainer = EmotionTrainer(
+            model=model.classifier,
+            args=arguments,
+            data_collator=inputs.collator,
+            train_dataset=inputs.train,
+            eval_dataset=inputs.selection_split,
+            compute_metrics=validation_metrics,
+            callbacks=[timer],
+            processing_class=model.extractor,
+            options=cfg.trainer,
+        )
+        trainer.remove_callback(PrinterCallback)
+        audio_seconds = sum(row.duration for row in splits.train)
+        yield trainer, RunCost(len(splits.train), audio_seconds, timer, model.parameters, flops)
+
+
+def fit(trainer: EmotionTrainer, resume: bool) -> None:
+    """Train; the weights of the selected checkpoint are in the model afterwards.
+
+    Args:
+        trainer: what `build_trainer` yields, with its callbacks.
+        resume: continue from the newest usable checkpoint, where there is one.
+    """
+    guard_trackers(trainer)
+    folder = Path(trainer.args.output_dir)
+    newest = best.resume_point(folder) if resume else None
+    if newest is not None:
+        log.info("resuming from %s", newest)
+    elif resume:
+        log.info("no checkpoint to resume from: the run starts again")
+    if resume:
+        checkpoint_folders.drop_after(folder, newest)
+    with checkpoint_folders.full_disk_told(folder):
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+
+
+def finish(trainer: EmotionTrainer, model: Model) -> PreTrainedModel:
+    """Return the trained classifier in float32, with its LoRA weights merged.
+
+    The Trainer leaves its autocast around the model; whoever loads the checkpoint computes in float32.
+    """
+    classifier = trainer.accelerator.unwrap_model(model.classifier, keep_fp32_wrapper=False)
+    merged: PreTrainedModel = freezing.merge_lora(classifier, model.adaptation)
+    return merged

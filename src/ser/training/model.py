@@ -1,0 +1,43 @@
+"""The model of a run before it is trained."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
+
+from ser import config
+from ser.models import checkpoint, freezing
+
+log = logging.getLogger("ser")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A classifier before its run."""
+
+    classifier: PreTrainedModel
+    extractor: SequenceFeatureExtractor
+    adaptation: Any
+    """The LoRA model around the encoder; None without LoRA."""
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """The numbers of parameters, `all` and `trained`."""
+        trained = sum(one.numel() for one in self.classifier.parameters() if one.requires_grad)
+        return {"all": self.classifier.num_parameters(), "trained": trained}
+
+    def stamp(self, stamp: dict[str, Any]) -> None:
+        """Name the run in the config of every checkpoint that is written; saving fills in the step."""
+        setattr(self.classifier.config, checkpoint.STAMP, {**stamp, checkpoint.INTERMEDIATE: True})
+
+
+def build_model(cfg: config.Train, emotions: Sequence[str]) -> Model:
+    """Seed all generators, then build the classifier, freeze and adapt it."""
+    set_seed(cfg.seed)
+    classifier, extractor = checkpoint.build(cfg.model, emotions)
+    model = Model(classifier, extractor, freezing.freeze_and_adapt(classifier, cfg.model))
+    parameters = model.parameters
+    log.info("%s of %s parameters are trained", f"{parameters['trained']:,}", f"{parameters['all']:,}")
+    return model

@@ -1,0 +1,135 @@
+"""What a run costs: time by phase, throughput, memory, parameters."""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ser.acceleration.flops import share_of_peak
+
+log = logging.getLogger("ser")
+
+PHASES = ("data", "training", "evaluation", "checkpoints")
+
+
+class PhaseTimer(TrainerCallback):
+    """Writes `seconds` into every entry of the Trainer's log, and adds up the time of each phase.
+
+    `seconds` is training time including evaluation and saving. The log is stored with each checkpoint, so a resumed run
+    counts on from there. `phases` covers this process alone.
+
+    The Trainer calls back at the end of each phase: the time since the previous call belongs to it. On a GPU, which
+    computes asynchronously, a phase may include work that the one before it has queued.
+    """
+
+    def __init__(self) -> None:
+        self.phases = dict.fromkeys(PHASES, 0.0)
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        before = max((entry.get("seconds", 0.0) for entry in state.log_history), default=0.0)
+        self.last = time.monotonic()
+        self.start = self.last - before
+
+    def add(self, phase: str) -> None:
+        now = time.monotonic()
+        self.phases[phase] += now - self.last
+        self.last = now
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """End the phase in which the Trainer fetches the batches of a step."""
+        self.add("data")
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.add("training")
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.add("evaluation")
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.add("checkpoints")
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.log_history:
+            state.log_history[-1]["seconds"] = round(time.monotonic() - self.start, 3)
+
+    def describe(self) -> str:
+        """Return the share of each phase, largest first."""
+        whole = sum(self.phases.values()) or 1.0
+        ordered = sorted(self.phases.items(), key=lambda phase: -phase[1])
+        return ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in ordered)
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """The quantities from which the cost of a run is computed."""
+
+    clips: int
+    """Of an epoch."""
+    audio_seconds: float
+    """Of an epoch."""
+    timer: PhaseTimer
+    parameters: dict[str, int]
+    """`all` and `trained`."""
+    flops_per_clip: float | None
+    """Of training; None where the peak of the device is unknown."""
+
+    def summary(self, history: Sequence[dict[str, Any]], step: int, folder: Path) -> dict[str, Any]:
+        """Log the cost of a run and return it as environment.json holds it.
+
+        Args:
+            history: the rows of `ser.reports.history`.
+            step: of the selected checkpoint.
+            folder: of the run, with its checkpoint.
+        """
+        last, peak = history[-1], peak_memory()
+        training = {
+            "seconds_to_step": next(row["seconds"] for row in history if row["step"] == step),
+            "seconds": last["seconds"],
+            "clips_per_second": round(last["epoch"] * self.clips / last["seconds"], 2),
+            "real_time_factor": round(last["epoch"] * self.audio_seconds / last["seconds"], 1),
+        }
+        share = ""
+        if self.flops_per_clip is not None:
+            training["share_of_peak"] = round(share_of_peak(self.flops_per_clip, training["clips_per_second"]), 4)
+            share = f", {100 * training['share_of_peak']:.1f} % of the peak of the GPU"
+        log.info(
+            "trained at %.1f clips/s, %.0fx real time%s: %s; peak memory of the %s %.2f GB",
+            training["clips_per_second"],
+            training["real_time_factor"],
+            share,
+            self.timer.describe(),
+            "GPU" if torch.cuda.is_available() else "process",
+            peak / 1e9,
+        )
+        return {
+            "training": training,
+            "phases": {name: round(seconds, 3) for name, seconds in self.timer.phases.items()},
+            "peak_memory_bytes": peak,
+            "parameters": self.parameters,
+            "checkpoint_bytes": sum(path.stat().st_size for path in (folder / "checkpoint").glob("*.safetensors")),
+        }
+
+
+def reset_peak_memory() -> None:
+    """Forget the GPU memory of earlier runs of this process."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> int:
+    """Return the peak in bytes: of the run on the GPU; where there is none, of the process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return int(psutil.Process().memory_info().peak_wset)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most  # bytes there, kibibytes elsewhere
