@@ -112,7 +112,7 @@ def toy_pooling(cfg, places, prepared, splits):
 def test_new_runs_of_all_folds_replace_the_old_ones_together(data_dir, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     monkeypatch.setattr(train, "fine_tune", toy_fine_tune)
-    monkeypatch.setattr(train.pooling, "write", toy_pooling)
+    monkeypatch.setattr(train.pooled, "write", toy_pooling)
     run(data_dir, folder, *FOLDS)
     (folder / "fold1" / "notes.md").write_text("mine")
     before = tree(folder)
