@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import ser
+from ser.models.architectures import ARCHITECTURES
 
 SOURCE = Path(ser.__file__).parent
 ROOMS = (
@@ -74,3 +75,22 @@ def test_no_test_imports_a_test():
     for path in tests.rglob("*.py"):
         lines = path.read_text(encoding="utf-8").splitlines()
         assert not [line for line in lines if line.lstrip().startswith(("from test_", "import test_"))], path
+
+
+ARCHITECTURE_FILES = {f"models/{name}.py" for name in ("architectures", "classifiers", "moonshine", "whisper")}
+"""The table of architectures and the classes that it names."""
+
+
+def test_the_table_of_architectures_alone_knows_in_what_they_differ():
+    names = set(ARCHITECTURES)
+    found = []
+    for path in SOURCE.rglob("*.py"):
+        if path.relative_to(SOURCE).as_posix() in ARCHITECTURE_FILES:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            compared = isinstance(node, ast.Compare) and any(
+                isinstance(side, ast.Attribute) and side.attr == "model_type" for side in [node.left, *node.comparators]
+            )
+            if compared or (isinstance(node, ast.Constant) and node.value in names):
+                found.append(f"{path}:{node.lineno}")
+    assert not found

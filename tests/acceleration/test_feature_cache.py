@@ -10,8 +10,9 @@ from conftest import composed
 from helpers.tiny_features import built, frozen, some
 
 from ser import config
-from ser.acceleration import feature_cache, frozen_cnn, frozen_layers
+from ser.acceleration import feature_cache, frozen_layers
 from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
+from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, scoring_batches
 from ser.data.prepared_corpus import open_prepared, prepare
 from ser.errors import UserError
@@ -25,7 +26,7 @@ def test_a_clip_is_kept_as_the_cnn_answers_to_it_alone(dtype, norm, prepared, tm
     clips = some(prepared)
     classifier, cache = built(clips, tmp_path, dtype, feat_extract_norm=norm, do_stable_layer_norm=norm == "layer")
     for index, utterance in enumerate(clips.utterances):
-        answer = frozen_cnn.run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T.to(dtype)
+        answer = FrozenCnn().run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T.to(dtype)
         assert torch.equal(torch.tensor(cache.frames(utterance.path)).view(dtype), answer)
 
 
@@ -48,7 +49,7 @@ def test_a_batch_has_the_mask_the_labels_and_the_shape_of_one_of_waveforms(dtype
     theirs = WaveformCollator(True)([clips[index] for index in range(len(clips))])
     assert torch.equal(ours["attention_mask"], theirs["attention_mask"])
     assert torch.equal(ours["labels"], theirs["labels"])
-    answer = frozen_cnn.run(classifier, theirs["input_values"])
+    answer = FrozenCnn().run(classifier, theirs["input_values"])
     assert ours["input_values"].shape == answer.shape
     assert ours["input_values"].dtype is dtype
     count = len(rows[0]["frames"])
@@ -76,13 +77,13 @@ def test_a_clip_shorter_than_a_frame_has_the_frames_that_it_has_alone(tmp_path):
     alone = WaveformCollator(True)([Short()[0]])
     assert torch.equal(batch["attention_mask"], alone["attention_mask"])
     assert batch["attention_mask"].shape == (1, MINIMUM)
-    assert torch.equal(batch["input_values"], frozen_cnn.run(classifier, alone["input_values"]))
+    assert torch.equal(batch["input_values"], FrozenCnn().run(classifier, alone["input_values"]))
 
 
 def test_the_cnn_runs_once(prepared, tmp_path, monkeypatch):
     clips = some(prepared)
     _, cache = built(clips, tmp_path)
-    monkeypatch.setattr(frozen_cnn, "run", lambda *_: pytest.fail("it ran again"))
+    monkeypatch.setattr(FrozenCnn, "run", lambda *_: pytest.fail("it ran again"))
     _, again = built(clips, tmp_path)
     path = clips.utterances[0].path
     assert np.array_equal(cache.frames(path), again.frames(path))
@@ -244,7 +245,7 @@ def test_an_interrupted_build_leaves_nothing(error, told, prepared, tmp_path, mo
 
 def test_a_disk_that_is_too_small_is_told_before_the_work(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    monkeypatch.setattr(frozen_cnn, "run", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr(FrozenCnn, "run", lambda *_: pytest.fail("it began"))
     with pytest.raises(UserError, match=r"needs 0.00 GB .* trainer.cache_features=false"):
         built(some(prepared), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -266,7 +267,7 @@ def trained(prepared, folder, cached):
     clips, collator = rows, WaveformCollator(True)
     if cached:
         cache = feature_cache.open_or_compute(classifier, extractor, rows, folder / "features", torch.float32)
-        frozen_cnn.install(classifier)
+        FrozenCnn().install(classifier)
         clips, collator = CachedFeatureDataset(cache, rows), CachedFeatureCollator(cache)
     trainer = EmotionTrainer(
         model=classifier,

@@ -4,8 +4,8 @@ from helpers.tiny_trainers import SHAPE
 from transformers import Wav2Vec2Config, set_seed
 
 from ser.acceleration import flops, frozen_layers
-from ser.acceleration import frozen_cnn as frontend
 from ser.acceleration.flops import count_training_flops, flops_per_clip, peak_flops
+from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 
 SAMPLES, CLIPS = 6000, 3
@@ -55,7 +55,7 @@ def test_a_frozen_encoder_is_run_and_only_the_head_is_trained():
 
 def test_with_cached_features_the_cnn_counts_nothing():
     model = encoder()
-    frontend.install(model)
+    FrozenCnn().install(model)
     frames = torch.zeros(CLIPS, 8, FRAMES, dtype=torch.bfloat16)
     assert count_training_flops(model, batch(frames)) == CLIPS * 3 * (ENCODER + PROJECTOR + CLASSIFIER)
 

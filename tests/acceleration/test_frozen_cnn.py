@@ -8,6 +8,7 @@ from helpers.published import PUBLISHED, publish
 from helpers.tiny_models import built, examples, loss_and_gradients, model_config, without_labels
 
 from ser.acceleration import frozen_cnn
+from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.corpora.ravdess import EMOTIONS
 from ser.data.dataset import collator_for
 from ser.models import checkpoint, freezing
@@ -32,12 +33,12 @@ def frozen(folder, freeze="cnn", **settings):
 
 
 def silence(classifier):
-    return frozen_cnn.run(classifier, torch.zeros(1, 1200))[0, :, 0]
+    return FrozenCnn().run(classifier, torch.zeros(1, 1200))[0, :, 0]
 
 
 def alone_and_padded(classifier, collator, rows):
     """The CNN's output of each clip by itself, padded with silence to the longest."""
-    made = [frozen_cnn.run(classifier, collator([row])["input_values"])[0] for row in rows]
+    made = [FrozenCnn().run(classifier, collator([row])["input_values"])[0] for row in rows]
     features = silence(classifier)[None, :, None].repeat(len(made), 1, max(one.shape[1] for one in made))
     for row, one in zip(features, made, strict=True):
         row[:, : one.shape[1]] = one
@@ -55,10 +56,10 @@ def test_the_encoders_that_take_a_waveform_have_a_cnn_to_save(name, published):
 def test_features_give_the_loss_and_the_gradients_of_the_waveform_to_the_bit(name, settings, published):
     classifier, collator = frozen(published[name], **settings)
     batch = collator(examples([9000, 9000, 9000]))
-    features = frozen_cnn.run(classifier, batch["input_values"])
-    assert features.shape[1] == frozen_cnn.channels(classifier.config)
+    features = FrozenCnn().run(classifier, batch["input_values"])
+    assert features.shape[1] == FrozenCnn().channels(classifier.config)
     loss, gradients = loss_and_gradients(classifier, batch)
-    frozen_cnn.install(classifier)
+    FrozenCnn().install(classifier)
     again, same = loss_and_gradients(classifier, {**batch, "input_values": features})
     assert torch.equal(loss, again)
     assert gradients.keys() == same.keys()
@@ -72,7 +73,7 @@ def test_clips_computed_alone_train_as_a_padded_batch_does(name, published):
     batch = collator(rows)
     loss, gradients = loss_and_gradients(classifier, batch)
     features = alone_and_padded(classifier, collator, rows)
-    frozen_cnn.install(classifier)
+    FrozenCnn().install(classifier)
     again, same = loss_and_gradients(classifier, {**batch, "input_values": features})
     # A convolution over another length sums in another order: 3e-6 in the features here.
     assert torch.allclose(loss, again, rtol=1e-5)
@@ -84,8 +85,8 @@ def test_clips_computed_alone_train_as_a_padded_batch_does(name, published):
 def test_where_the_cnn_normalises_over_time_padding_changes_no_frame_of_a_clip(name, published):
     classifier, collator = frozen(published[name])
     rows = examples()
-    padded = frozen_cnn.run(classifier, collator(rows)["input_values"])
-    alone = frozen_cnn.run(classifier, collator(rows[:1])["input_values"])
+    padded = FrozenCnn().run(classifier, collator(rows)["input_values"])
+    alone = FrozenCnn().run(classifier, collator(rows[:1])["input_values"])
     kept = alone_and_padded(classifier, collator, rows)
     assert torch.equal(kept[0, :, : alone.shape[2]], alone[0])
     assert not torch.allclose(padded[0, :, : alone.shape[2]], alone[0], atol=1e-3)
@@ -93,7 +94,7 @@ def test_where_the_cnn_normalises_over_time_padding_changes_no_frame_of_a_clip(n
 
 def test_silence_is_what_the_cnn_makes_of_padding(published):
     classifier, collator = frozen(published["wav2vec2-base"])
-    frames = frozen_cnn.run(classifier, collator(examples())["input_values"])[0]
+    frames = FrozenCnn().run(classifier, collator(examples())["input_values"])[0]
     # A clip without an offset has nearly the mean of silence in every channel.
     assert (frames[:, -1] - silence(classifier)).norm() < 0.05 * frames[:, 0].norm()
 
@@ -112,8 +113,8 @@ def test_specaugment_masks_features_as_it_masks_the_waveform(published):
         classifier, collator = masked()
         batch = collator(examples([9000, 9000]))
         if cached:
-            batch["input_values"] = frozen_cnn.run(classifier, batch["input_values"])
-            frozen_cnn.install(classifier)
+            batch["input_values"] = FrozenCnn().run(classifier, batch["input_values"])
+            FrozenCnn().install(classifier)
         np.random.seed(0)
         losses.append(classifier(**batch).loss)
         np.random.seed(1)
@@ -127,10 +128,10 @@ def test_a_waveform_still_goes_through_the_cnn(name, published):
     batch = without_labels(collator(examples()))
     with torch.inference_mode():
         before = classifier.eval()(**batch).logits
-        frozen_cnn.install(classifier)
-        frozen_cnn.install(classifier)
+        FrozenCnn().install(classifier)
+        FrozenCnn().install(classifier)
         first = classifier(**batch).logits
-        features = frozen_cnn.run(classifier, batch["input_values"])
+        features = FrozenCnn().run(classifier, batch["input_values"])
         from_features = classifier(**{**batch, "input_values": features}).logits
         again = classifier(**batch).logits
     assert torch.equal(before, first)
@@ -141,12 +142,12 @@ def test_a_waveform_still_goes_through_the_cnn(name, published):
 @pytest.mark.parametrize("name", WITH_CNN)
 def test_a_copy_of_an_installed_classifier_uses_its_own_weights(name, published):
     classifier, collator = frozen(published[name])
-    frozen_cnn.install(classifier)
+    FrozenCnn().install(classifier)
     twin = copy.deepcopy(classifier).eval()
     batch = without_labels(collator(examples([9000])))
     with torch.inference_mode():
         before = twin(**batch).logits
-        for _, tensor in frozen_cnn.weights(classifier):
+        for _, tensor in frozen_cnn.cnn_weights(classifier):
             tensor.zero_()
         assert torch.equal(twin(**batch).logits, before)
 
@@ -162,7 +163,7 @@ def test_the_checkpoint_is_the_same_byte_for_byte(name, published, tmp_path):
         written.append(
             {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
         )
-        frozen_cnn.install(classifier)
+        FrozenCnn().install(classifier)
     assert written[0] == written[1]
     assert list(classifier.state_dict()) == names
 
@@ -172,8 +173,8 @@ def test_bfloat16_features_are_taken_with_and_without_autocast(name, published):
     classifier, collator = frozen(published[name])
     batch = collator(examples([9000, 9000]))
     loss, _ = loss_and_gradients(classifier, batch)
-    features = frozen_cnn.run(classifier, batch["input_values"]).bfloat16()
-    frozen_cnn.install(classifier)
+    features = FrozenCnn().run(classifier, batch["input_values"]).bfloat16()
+    FrozenCnn().install(classifier)
     bare, _ = loss_and_gradients(classifier, {**batch, "input_values": features})
     with torch.autocast("cpu", torch.bfloat16):
         rounded, gradients = loss_and_gradients(classifier, {**batch, "input_values": features})
@@ -202,7 +203,7 @@ def test_the_cnn_is_frozen_where_nothing_trains_it(name, settings, expected, pub
 def test_lora_merges_into_an_installed_classifier(name, published):
     classifier, extractor = built(published[name])
     adapter = freezing.freeze_and_adapt(classifier, model_config(published[name], lora_rank=2))
-    frozen_cnn.install(classifier)
+    FrozenCnn().install(classifier)
     whole = freezing.merge_lora(classifier, adapter)
     collator = collator_for(extractor)
     batch = without_labels(collator(examples([9000])))
@@ -213,15 +214,15 @@ def test_lora_merges_into_an_installed_classifier(name, published):
 @pytest.mark.parametrize("name", WITH_CNN)
 def test_the_fingerprint_is_of_the_cnn_alone(name, published):
     classifier, _ = frozen(published[name])
-    prints = [frozen_cnn.fingerprint(classifier)]
+    prints = [FrozenCnn().fingerprint(classifier)]
     with torch.no_grad():
         for parameter in classifier.projector.parameters():
             parameter.add_(1)
-        assert frozen_cnn.fingerprint(classifier) == prints[0]
-        for _, tensor in frozen_cnn.weights(classifier):
+        assert FrozenCnn().fingerprint(classifier) == prints[0]
+        for _, tensor in frozen_cnn.cnn_weights(classifier):
             tensor[-1].add_(1e-3)
-            prints.append(frozen_cnn.fingerprint(classifier))
+            prints.append(FrozenCnn().fingerprint(classifier))
     if hasattr(classifier.config, "feat_extract_activation"):
         classifier.config.feat_extract_activation = "relu"
-        prints.append(frozen_cnn.fingerprint(classifier))
+        prints.append(FrozenCnn().fingerprint(classifier))
     assert len(set(prints)) == len(prints) > 5

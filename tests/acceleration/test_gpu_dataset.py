@@ -7,8 +7,9 @@ from conftest import NeverWaits, composed
 from helpers.tiny_features import built, some
 from transformers import set_seed
 
-from ser.acceleration import feature_cache, frozen_cnn
+from ser.acceleration import feature_cache
 from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
+from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.acceleration.gpu_dataset import (
     GpuCollator,
     GpuDataset,
@@ -152,7 +153,7 @@ def history(inputs, tmp_path, bucketed):
         "trainer.logging_steps=1", f"trainer.bucket_by_length={bucketed}", *steps,
     )  # fmt: skip
     classifier, _ = masked_encoder()
-    frozen_cnn.install(classifier)  # waveforms go through the CNN as before
+    FrozenCnn().install(classifier)  # waveforms go through the CNN as before
     set_seed(0)
     trainer = EmotionTrainer(
         model=classifier, args=training_arguments(cfg, tmp_path), data_collator=inputs.collator,

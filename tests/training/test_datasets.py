@@ -6,7 +6,8 @@ import torch
 from conftest import composed
 from safetensors.torch import load_file
 
-from ser.acceleration import frozen_cnn, frozen_layers
+from ser.acceleration import frozen_layers
+from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.commands.train import train
 from ser.corpora.ravdess import EMOTIONS
 from ser.models import checkpoint, freezing
@@ -100,7 +101,7 @@ def part_of(caplog, *options):
 )
 def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_says_why(options, reason, caplog):
     part, said = part_of(caplog, *options)
-    assert part is frozen_cnn
+    assert part == FrozenCnn()
     assert said == [f"trainer.cache_features: the frozen layers are not cached, the CNN is, because {reason}"]
 
 
@@ -109,8 +110,8 @@ def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_s
     [
         ((), frozen_layers.FrozenLayers(1)),
         (("model.freeze=encoder",), frozen_layers.FrozenLayers(2)),
-        (("model.freeze=cnn",), frozen_cnn),
-        (("model.lora_rank=2", "model.freeze=cnn"), frozen_cnn),
+        (("model.freeze=cnn",), FrozenCnn()),
+        (("model.lora_rank=2", "model.freeze=cnn"), FrozenCnn()),
     ],
 )
 def test_the_cache_reaches_as_far_up_as_the_encoder_is_frozen(options, expected, caplog):

@@ -8,7 +8,8 @@ from helpers.tiny_trainers import SHAPE
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, Wav2Vec2Config, Wav2Vec2FeatureExtractor, set_seed
 
-from ser.acceleration import feature_cache, frozen_cnn
+from ser.acceleration import feature_cache
+from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import training_arguments
@@ -78,7 +79,7 @@ def fast(same, tmp_path, precision):
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
     extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
     cache = feature_cache.open_or_compute(model, extractor, clips, tmp_path / "features", dtype)
-    frozen_cnn.install(model)
+    FrozenCnn().install(model)
     made = feature_cache.CachedFeatureDataset(cache, clips)
     return losses(
         Fast(

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from ser.data.audio import SAMPLE_RATE
 from ser.data.dataset import MINIMUM
 from ser.errors import UserError
-from ser.models.architectures import ARCHITECTURES, depends_on_padding
+from ser.models.architectures import depends_on_padding, find_architecture
 
 log = logging.getLogger("ser")
 
@@ -36,7 +36,7 @@ def check_compilable(classifier: PreTrainedModel) -> None:
         UserError: with what to give instead, where there is something.
     """
     config = classifier.config
-    if ARCHITECTURES[config.model_type].features:
+    if find_architecture(config).takes_features:
         raise UserError(f"trainer.compile=true: {config.model_type} takes features; choices: false")
     if depends_on_padding(config):
         raise UserError("trainer.compile=true: the answers of this encoder depend on padding; choices: false")

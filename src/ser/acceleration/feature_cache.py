@@ -1,17 +1,15 @@
 """Memory-mapped cache of the outputs of an encoder's frozen part, used in training instead of waveforms.
 
 The part is the CNN (`ser.acceleration.frozen_cnn`), or the CNN and the first layers (`ser.acceleration.frozen_layers`).
-Each clip is computed alone, unpadded and in float32, and rounded once to the type in which it is stored. Where the CNN
-normalises each frame (XLS-R, HuBERT-large, WavLM-large, data2vec, ...), training computes the same. Where it normalises
-over time (a group norm: wav2vec2-base, HuBERT-base, Moonshine), the padding of a batch changes every frame of a clip.
-The cache stores the frames of the clip alone, as evaluation and inference compute them; training without the cache
-pads. The two runs then differ, and the cached one is better defined.
+Each clip is computed alone, unpadded and in float32, and rounded once to the type of the file. Where the CNN normalises
+each frame (XLS-R, HuBERT-large, WavLM-large, data2vec, ...), training computes the same. Where it normalises over time
+(a group norm: wav2vec2-base, HuBERT-base, Moonshine), the padding of a batch changes every frame of a clip. The cache
+has the frames of the clip alone, as in evaluation and inference; training without the cache has the padded ones.
 
-Layers behind such a CNN hear no padding in this file either; those that are trained do attend to it. Behind the other
-kind they are masked: what is kept is what training computes, up to the rounding of attention under a mask. But the
-stacked positional convolutions of data2vec read beyond the end of a clip, and here there is nothing to read.
+Cached layers see no padding. Behind a CNN that normalises each frame, an attention mask gives the same up to rounding.
+The stacked positional convolutions of data2vec read beyond the end of a clip, so there the two differ.
 
-A folder below `data_dir/features` holds one such file, and is named by all that the file depends on. Any of them may
+A folder below `data_dir/features` holds one cache and is named by everything that the cache depends on. A folder may
 be removed while no run uses it.
 """
 
@@ -32,7 +30,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PretrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
-from ser.acceleration import frozen_cnn
+from ser.acceleration.frozen_cnn import FrozenCnn, is_frozen
 from ser.console import progress
 from ser.data.audio import SAMPLE_RATE
 from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, collator_for
@@ -42,6 +40,8 @@ from ser.locks import locked
 from ser.models.forward import default_device
 
 log = logging.getLogger("ser")
+
+CNN = FrozenCnn()
 
 FOLDER = "features"
 """Below `data_dir`."""
@@ -65,26 +65,26 @@ class FrozenPart(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in a log."""
+        """The name of the part in a log."""
 
     def fingerprint(self, classifier: PreTrainedModel) -> str:
-        """Sha256 of all that decides what it makes of a waveform."""
+        """Compute the sha256 of everything that decides the output for a waveform."""
 
     def channels(self, config: PretrainedConfig) -> int:
-        """Width of a frame of its output."""
+        """Return the width of a frame of the output."""
 
     def run(self, classifier: PreTrainedModel, waveforms: torch.Tensor) -> torch.Tensor:
-        """Waveforms `(batch, samples)` -> `(batch, channels, frames)`."""
+        """Compute the output `(batch, channels, frames)` for waveforms `(batch, samples)`."""
 
     def install(self, classifier: PreTrainedModel) -> None:
         """Let a classifier take that output as its `input_values`."""
 
 
 class FeatureCache:
-    """The output of a part for some recordings: `frames(path)` `(frames, channels)`, and `silence` `(channels,)`."""
+    """The output of a frozen part: `frames(path)` `(frames, channels)` by recording, and `silence` `(channels,)`."""
 
     def __init__(self, folder: Path, dtype: torch.dtype, frames: dict[str, int], channels: int) -> None:
-        """Map the file of a folder; `frames` says how many each recording has, in the order of the file."""
+        """Map the file of a folder; `frames` has the number of frames of each recording, in the order of the file."""
         self.dtype, self._folder = dtype, folder
         self._sums: dict[str, int] = dict(zip(frames, np.fromfile(folder / SUMS, "<u4")[1:].tolist(), strict=True))
         ends = list(accumulate(frames.values(), initial=1))
@@ -96,7 +96,7 @@ class FeatureCache:
 
     @property
     def silence(self) -> Frames:
-        """What the part makes of digital silence: nearly what it makes of the padding of a batch."""
+        """The output for digital silence, nearly that for the padding of a batch."""
         silence: Frames = self._frames[0]
         return silence
 
@@ -126,10 +126,10 @@ class FeatureExample(TypedDict):
 
 
 class CachedFeatureDataset(Dataset[FeatureExample]):
-    """`WaveformDataset` whose audio went through the frozen part already."""
+    """A `WaveformDataset` whose audio is replaced by the cached output of the frozen part."""
 
     def __init__(self, cache: FeatureCache, clips: WaveformDataset) -> None:
-        """Take clips that are among those of the cache, and cut as those were."""
+        """Take clips that are in the cache, trimmed as they were for it."""
         self._cache, self._clips, self._lengths = cache, clips, clips.lengths()
         self._paths = [utterance.path for utterance in clips.utterances]
 
@@ -148,12 +148,12 @@ class CachedFeatureDataset(Dataset[FeatureExample]):
 
 @dataclass(frozen=True)
 class CachedFeatureCollator:
-    """Pad frames to the longest clip of the batch, for a classifier that was told to take them (`install` of the part).
+    """Pad cached features to the longest clip of the batch, for a classifier that takes them (`FrozenPart.install`).
 
     Returns:
         `input_values` `(batch, channels, frames)` in the type of the file, `attention_mask` `(batch, samples)` int64
-        and `labels` `(batch,)`: in shapes and mask what `WaveformCollator` and the part make of the same clips. Padded
-        with silence, because an encoder without a mask (a group norm in its CNN) attends to the padding.
+        and `labels` `(batch,)`, with the shapes and the mask that `WaveformCollator` and the part give. The padding is
+        the output for silence, because an encoder without a mask (a group norm in its CNN) attends to it.
     """
 
     cache: FeatureCache
@@ -180,23 +180,22 @@ def open_or_compute(
     clips: WaveformDataset,
     folder: Path,
     dtype: torch.dtype,
-    part: FrozenPart = frozen_cnn,
+    part: FrozenPart = CNN,
 ) -> FeatureCache:
-    """Open the output of the frozen part for some clips; compute it first where it is not there yet.
+    """Open the cached output of the frozen part for clips; compute it first if it is missing.
 
     Args:
-        classifier: one with a frozen CNN that takes waveforms (`FrozenCnn.can_cache`); to compute, it is moved to the
-            device on which it will be trained.
+        classifier: one with a frozen CNN that takes waveforms; to compute, it is moved to the device that trains.
         extractor: its preprocessing.
-        clips: all of the corpus, and every fold and seed of a run reads the same file.
-        folder: where such files are kept, `data_dir/features`.
+        clips: the whole corpus: every fold and seed of a run reads the same file.
+        folder: the parent of the caches, `data_dir/features`.
         dtype: float32 or bfloat16, the type in which training computes.
         part: the CNN, or more.
 
     Raises:
         UserError: the disk is too full; nothing is left there.
     """
-    assert frozen_cnn.is_frozen(classifier)
+    assert is_frozen(classifier)
     collator = collator_for(extractor)
     assert isinstance(collator, WaveformCollator)
     lengths = torch.tensor([max(MINIMUM, length) for length in clips.lengths()])
@@ -229,7 +228,7 @@ def open_or_compute(
 
 
 def audio_sha256(clips: WaveformDataset) -> str:
-    """Sha256 of the clips, name by name and sample by sample: a change in decoding or trimming is one of the samples.
+    """Compute the sha256 of the clips, names and samples: a change in decoding or trimming changes the samples.
 
     Two gigabytes a second, 0.1 s for RAVDESS.
     """
@@ -242,7 +241,7 @@ def audio_sha256(clips: WaveformDataset) -> str:
 
 
 def is_valid(place: Path, made_from: MadeFrom) -> bool:
-    """Whether the files are there, made from the same and of the right sizes."""
+    """Return whether the files exist, were made from the same and have the right sizes."""
     try:
         same: bool = json.loads((place / MADE_FROM).read_text(encoding="utf-8")) == made_from
         sizes = [(place / name).stat().st_size for name in (FRAMES, SUMS)]
@@ -252,7 +251,7 @@ def is_valid(place: Path, made_from: MadeFrom) -> bool:
 
 
 def check_space(place: Path, needed: int, part: FrozenPart) -> None:
-    """Refuse before the work what would fill the disk at its end."""
+    """Raise a UserError before the work if its result would not fit on the disk."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -277,7 +276,7 @@ def compute(
     dtype: torch.dtype,
     part: FrozenPart,
 ) -> None:
-    """Run the part over every clip; written in order rather than through a map, which a full disk would crash."""
+    """Run the part over every clip; write in order, because a full disk would crash a write through a map."""
     with replacing(place, folder=True) as temporary:
         temporary.mkdir()
         silence = to_bytes(part.run(classifier, torch.zeros(1, MINIMUM, device=default_device()))[..., :1], dtype)
@@ -295,6 +294,6 @@ def compute(
 
 
 def to_bytes(features: torch.Tensor, dtype: torch.dtype) -> bytes:
-    """One clip `(1, channels, frames)` as it is kept, frame after frame."""
+    """Convert the features `(1, channels, frames)` of one clip to the bytes of the file, frame after frame."""
     frames = features[0].T.to(dtype).contiguous().cpu()
     return (frames.view(torch.int16) if dtype is torch.bfloat16 else frames).numpy().tobytes()

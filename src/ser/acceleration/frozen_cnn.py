@@ -1,4 +1,4 @@
-"""The CNN in front of an encoder, and a model that takes what it makes of a waveform in the waveform's place.
+"""The frozen CNN of an encoder, and a classifier that takes the CNN's output in place of the waveform.
 
 SpecAugment, the feature projection and every dropout come after the CNN: with the CNN frozen, its output for a clip is
 the same in every epoch, and `ser.acceleration.feature_cache` keeps it in a file.
@@ -6,6 +6,7 @@ the same in every epoch, and `ser.acceleration.feature_cache` keeps it in a file
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,10 +14,7 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from ser.models.architectures import ARCHITECTURES
-
-name = "CNN"
-"""Of this part of an encoder, in words."""
+from ser.models.architectures import find_architecture
 
 SHAPING = (
     "model_type",
@@ -28,102 +26,97 @@ SHAPING = (
     "feat_extract_norm",
     "feat_extract_activation",
 )
-"""Entries of a config that, beside the weights, decide what the CNN answers; a family has some of them."""
+"""Entries of a config that decide the CNN's output besides its weights; an architecture has some of them."""
 
 
 def can_cache(config: PretrainedConfig) -> bool:
-    """Whether the encoder has a CNN that takes the waveform.
+    """Return whether the encoder has a CNN that takes the waveform.
 
-    Whisper and wav2vec2-BERT have none: they take the log-mel features of the library's extractor, and Whisper's two
+    Whisper and wav2vec2-BERT have none: they take the log-mel features of their extractor, and Whisper's two
     convolutions are a twentieth of the work of its smallest encoders and less of the others'.
     """
-    family = ARCHITECTURES[config.model_type]
-    return bool(family.cnn) and not family.features
+    architecture = find_architecture(config)
+    return bool(architecture.cnn) and not architecture.takes_features
 
 
 def is_frozen(classifier: PreTrainedModel) -> bool:
-    """Whether no weight of the CNN is trained, whatever froze it."""
-    return not any(tensor.requires_grad for _, tensor in weights(classifier))
+    """Return whether no weight of the CNN is trained, whatever froze it."""
+    return not any(tensor.requires_grad for _, tensor in cnn_weights(classifier))
 
 
-def weights(classifier: PreTrainedModel) -> list[tuple[str, torch.Tensor]]:
-    """The CNN's tensors, by name."""
-    prefixes = ARCHITECTURES[classifier.config.model_type].cnn
+def cnn_weights(classifier: PreTrainedModel) -> list[tuple[str, torch.Tensor]]:
+    """Return the CNN's tensors, by name."""
+    prefixes = find_architecture(classifier.config).cnn
     return [(name, tensor) for name, tensor in classifier.named_parameters() if name.startswith(prefixes)]
 
 
-def fingerprint(classifier: PreTrainedModel) -> str:
-    """Sha256 of all that decides what the CNN makes of a waveform."""
-    config = classifier.config
-    shape = {name: getattr(config, name) for name in SHAPING if hasattr(config, name)}
-    return digest_of(shape, weights(classifier))
-
-
-def digest_of(shape: dict[str, Any], tensors: list[tuple[str, torch.Tensor]]) -> str:
-    """Sha256 of settings and named tensors."""
-    digest = hashlib.sha256(json.dumps(shape).encode())
+def sha256_of(settings: dict[str, Any], tensors: list[tuple[str, torch.Tensor]]) -> str:
+    """Compute the sha256 of settings and named tensors."""
+    digest = hashlib.sha256(json.dumps(settings).encode())
     for name, tensor in tensors:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
-def channels(config: PretrainedConfig) -> int:
-    """Channels of the CNN's output."""
-    return int(config.hidden_size if config.model_type == "moonshine" else config.conv_dim[-1])
+@dataclass(frozen=True)
+class FrozenCnn:
+    """The convolutions of an encoder as a `ser.acceleration.feature_cache.FrozenPart`."""
 
+    name = "CNN"
 
-@torch.no_grad()
-def run(classifier: PreTrainedModel, waveforms: torch.Tensor) -> torch.Tensor:
-    """What the CNN makes of waveforms `(batch, samples)`: `(batch, channels, frames)`.
+    def fingerprint(self, classifier: PreTrainedModel) -> str:
+        """Compute the sha256 of everything that decides the CNN's output for a waveform."""
+        config = classifier.config
+        settings = {name: getattr(config, name) for name in SHAPING if hasattr(config, name)}
+        return sha256_of(settings, cnn_weights(classifier))
 
-    Of Moonshine's it is the output of the third convolution, before the activation: see `Bypass`.
-    """
-    if classifier.config.model_type != "moonshine":
-        made: torch.Tensor = classifier.base_model.feature_extractor(waveforms)
-        return made
-    encoder = classifier.encoder
-    hidden_states = encoder.groupnorm(nn.functional.tanh(encoder.conv1(waveforms[:, None])))
-    hidden_states = encoder.conv3(nn.functional.gelu(encoder.conv2(hidden_states)))
-    return hidden_states
+    def channels(self, config: PretrainedConfig) -> int:
+        """Return the number of channels of the CNN's output."""
+        return find_architecture(config).cnn_channels(config)
 
+    @torch.no_grad()
+    def run(self, classifier: PreTrainedModel, waveforms: torch.Tensor) -> torch.Tensor:
+        """Compute the CNN's output `(batch, channels, frames)` for waveforms `(batch, samples)`."""
+        return find_architecture(classifier.config).run_cnn(classifier, waveforms)
 
-def install(classifier: PreTrainedModel) -> None:
-    """Let a classifier take `(batch, channels, frames)` of `run` as its `input_values`, with the mask of samples.
+    def install(self, classifier: PreTrainedModel) -> None:
+        """Let a classifier take the output of `run` as its `input_values`, with the mask of samples.
 
-    A waveform `(batch, samples)` still goes through the CNN. Modules, tensors and their names stay what they are, so a
-    checkpoint is the same with and without; installing twice is installing once. One forward pass at a time:
-    `torch.nn.DataParallel`, which runs several in threads, would mix up Moonshine's.
-    """
-    assert can_cache(classifier.config)
-    if classifier.config.model_type == "moonshine":
-        Bypass(classifier.encoder)
-    else:
-        module = classifier.base_model.feature_extractor
-        module.forward = partial(features_or_waveform, module)
+        A waveform `(batch, samples)` still goes through the CNN. Modules, tensors and their names are unchanged, so a
+        checkpoint is the same with and without; installing twice is installing once. One forward pass at a time:
+        `torch.nn.DataParallel`, which runs several in threads, would mix up Moonshine's.
+        """
+        assert can_cache(classifier.config)
+        if not find_architecture(classifier.config).wav2vec2_layout:
+            MoonshineBypass(classifier.encoder)
+        else:
+            module = classifier.base_model.feature_extractor
+            module.forward = partial(features_or_waveform, module)
 
 
 def features_or_waveform(module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    """The forward of the wav2vec2 line's CNN: features as they are, a waveform through the convolutions."""
+    """Forward of the CNN in the wav2vec2 layout: features pass, a waveform goes through the convolutions."""
     if inputs.dim() == 3:
-        return in_the_type_of(module, inputs)
+        return cast_for(module, inputs)
     made: torch.Tensor = type(module).forward(module, inputs)
     return made
 
 
-def in_the_type_of(module: nn.Module, features: torch.Tensor) -> torch.Tensor:
-    """Features as the next layer can take them: autocast takes any type, the bare weights only their own."""
+def cast_for(module: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    """Cast features to a type that a module takes: any under autocast, otherwise that of its weights."""
     kind = features.device.type
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # there is none of "meta"
         return features
     return features.to(next(module.parameters()).dtype)
 
 
-class Bypass:
-    """Features past the CNN of Moonshine, which is no module: its encoder calls four, with activations in between.
+class MoonshineBypass:
+    """Passes features by the CNN of Moonshine: its encoder calls four modules, with activations in between.
 
-    The first convolution keeps the features and lets an empty tensor go through the activations; the third gives the
-    features back. The activation after it is the encoder's own, hence features are kept as they are before it.
+    They are no module of their own, because the names of the tensors would change with it. The first convolution keeps
+    the features and passes an empty tensor on to the activations; the third returns the features. The activation after
+    it belongs to the encoder, hence features are cached as they are before it.
     """
 
     def __init__(self, encoder: Any) -> None:
@@ -131,12 +124,12 @@ class Bypass:
         encoder.conv1.forward = partial(self.keep, encoder.conv1)
         encoder.groupnorm.forward = partial(self.skip, encoder.groupnorm)
         encoder.conv2.forward = partial(self.skip, encoder.conv2)
-        encoder.conv3.forward = partial(self.give, encoder.conv3)
+        encoder.conv3.forward = partial(self.restore, encoder.conv3)
 
     def keep(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-        """The encoder puts an axis in front of the last: a waveform comes as `(batch, 1, samples)`."""
+        """Keep features; the encoder adds an axis before the last, so a waveform is `(batch, 1, samples)`."""
         is_waveform = inputs.shape[1] == 1 and inputs.dim() == 3
-        self.features = None if is_waveform else in_the_type_of(module, inputs.squeeze(1))
+        self.features = None if is_waveform else cast_for(module, inputs.squeeze(1))
         return self.skip(module, inputs if is_waveform else inputs.new_empty(0))
 
     def skip(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
@@ -144,7 +137,7 @@ class Bypass:
         made: torch.Tensor = type(module).forward(module, inputs) if self.features is None else inputs
         return made
 
-    def give(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-        """The features, and no hold on them any more."""
+    def restore(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the features and forget them."""
         features, self.features = self.features, None
         return self.skip(module, inputs) if features is None else features

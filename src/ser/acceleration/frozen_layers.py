@@ -14,13 +14,13 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from ser.acceleration.frozen_cnn import digest_of, in_the_type_of
-from ser.models.architectures import ARCHITECTURES, HEAD
+from ser.acceleration.frozen_cnn import cast_for, sha256_of
+from ser.models.architectures import HEAD, find_architecture
 from ser.models.freezing import layer_index
 
 DROPOUTS = ("feat_proj_dropout", "hidden_dropout", "attention_dropout", "activation_dropout", "layerdrop")
 MASKS = ("mask_time_prob", "mask_feature_prob")
-"""Entries of a config that make an encoder in training answer otherwise each time; a family has some of them."""
+"""Entries of a config that make an encoder in training answer otherwise each time; an architecture has some of them."""
 
 HEAD_SETTINGS = ("classifier_proj_size", "projection_size", "pooling", "use_weighted_layer_sum")
 """Entries of a config that no layer reads."""
@@ -28,14 +28,14 @@ HEAD_SETTINGS = ("classifier_proj_size", "projection_size", "pooling", "use_weig
 
 def count_frozen_layers(classifier: PreTrainedModel) -> int:
     """How many layers are frozen, counted from the first, with all that stands before them."""
-    family = ARCHITECTURES[classifier.config.model_type]
+    architecture = find_architecture(classifier.config)
     trained = [
         name for name, tensor in classifier.named_parameters() if tensor.requires_grad and not name.startswith(HEAD)
     ]
-    if not all(name.startswith(family.layers) for name in trained):
+    if not all(name.startswith(architecture.layers) for name in trained):
         return 0
-    count = len(classifier.get_submodule(family.layers.removesuffix(".")))
-    return min((layer_index(name, family) for name in trained), default=count)
+    count = len(classifier.get_submodule(architecture.layers.removesuffix(".")))
+    return min((layer_index(name, architecture) for name in trained), default=count)
 
 
 def reason_not_cacheable(config: PretrainedConfig) -> str:
@@ -53,7 +53,7 @@ def reason_not_cacheable(config: PretrainedConfig) -> str:
 
 @dataclass(frozen=True)
 class FrozenLayers:
-    """The lower part of an encoder that ends with a layer; a part as `ser.acceleration.frozen_cnn` is one."""
+    """The lower part of an encoder that ends with a layer; a `ser.acceleration.feature_cache.FrozenPart`."""
 
     depth: int
     """Layers that belong to it, at least one."""
@@ -67,13 +67,13 @@ class FrozenLayers:
 
         The vector of SpecAugment is none of them: a checkpoint may lack it, and then it is random.
         """
-        family = ARCHITECTURES[classifier.config.model_type]
+        architecture = find_architecture(classifier.config)
         return [
             (name, tensor)
             for name, tensor in classifier.named_parameters()
             if not name.startswith(HEAD)
-            and not name.endswith(family.untrained)
-            and not (name.startswith(family.layers) and layer_index(name, family) >= self.depth)
+            and not name.endswith(architecture.untrained)
+            and not (name.startswith(architecture.layers) and layer_index(name, architecture) >= self.depth)
         ]
 
     def fingerprint(self, classifier: PreTrainedModel) -> str:
@@ -82,7 +82,7 @@ class FrozenLayers:
         common = PretrainedConfig().to_dict()
         shape = {key: value for key, value in config.to_dict().items() if key not in {*common, *HEAD_SETTINGS}}
         shape |= {"attention": config._attn_implementation, "depth": self.depth}
-        return digest_of(dict(sorted(shape.items())), self.weights(classifier))
+        return sha256_of(dict(sorted(shape.items())), self.weights(classifier))
 
     def channels(self, config: PretrainedConfig) -> int:
         """Width of a hidden state."""
@@ -116,8 +116,8 @@ def forward_states_or_waveform(
     """The forward of an encoder: a waveform through all of it, hidden states through the layers from `depth` on."""
     if inputs.dim() == 2:
         return type(model).forward(model, inputs, attention_mask=attention_mask, **settings)
-    states = in_the_type_of(model, inputs.transpose(1, 2))
-    if model.config.model_type == "moonshine":
+    states = cast_for(model, inputs.transpose(1, 2))
+    if not find_architecture(model.config).wav2vec2_layout:
         upper = upper_layers_of_moonshine(model, depth, states)
         return type(model).forward(upper, states[..., 0], attention_mask=attention_mask)
     if attention_mask is not None:
@@ -134,7 +134,7 @@ def shallow_copy_with(module: Any, **parts: nn.Module) -> Any:
 
 def lower_layers(model: Any, depth: int) -> Any:
     """An encoder that ends with a layer, before any norm that follows the last one."""
-    if model.config.model_type == "moonshine":
+    if not find_architecture(model.config).wav2vec2_layout:
         return shallow_copy_with(model, layers=model.layers[:depth], layer_norm=nn.Identity())
     parts = {"layers": model.encoder.layers[:depth]}
     if has_final_norm(model.config):

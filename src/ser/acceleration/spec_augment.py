@@ -16,6 +16,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.models.wav2vec2.modeling_wav2vec2 import _compute_mask_indices
 
+from ser.models.architectures import find_architecture
 from ser.models.heads import frame_mask
 
 Masks = dict[str, torch.Tensor]
@@ -69,12 +70,14 @@ def draw_masks(classifier: Any, lengths: torch.Tensor, longest: int, seed: Seque
 
 
 def masks_within_clips(classifier: Any) -> bool:
-    """Whether the library counts and places the spans of a clip by its own length rather than that of the batch.
+    """Return whether transformers samples the spans by the true length of a clip instead of the padded one.
 
-    It does so where its encoder is given a mask of the padding, but for HuBERT, whose it forgets to pass on.
+    It does where the encoder gets an attention mask and passes it on.
     """
     ones = torch.ones(1, 1, dtype=torch.long)
-    return classifier.config.model_type != "hubert" and classifier.encoder_mask(ones, ones[0]) is not None
+    return (
+        find_architecture(classifier.config).masks_within_clips and classifier.encoder_mask(ones, ones[0]) is not None
+    )
 
 
 @contextmanager

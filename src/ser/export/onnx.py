@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ser.errors import UserError
-from ser.models.architectures import ARCHITECTURES
+from ser.models.architectures import find_architecture
 from ser.models.forward import Batch
 
 OPSET = 18
@@ -33,7 +33,7 @@ class Logits(nn.Module):
 
 
 def input_name(classifier: PreTrainedModel) -> str:
-    return "input_features" if ARCHITECTURES[classifier.config.model_type].features else "input_values"
+    return "input_features" if find_architecture(classifier.config).takes_features else "input_values"
 
 
 def write(classifier: PreTrainedModel, example: Batch, path: Path) -> None:
@@ -54,7 +54,7 @@ def write(classifier: PreTrainedModel, example: Batch, path: Path) -> None:
     name = input_name(classifier)
     # Copies: of a view, such as a collator's, torch 2.9 would export what it is a view of as well.
     inputs, mask = example[name].clone(), example["attention_mask"].clone()
-    time = 2 if classifier.config.model_type == "whisper" else 1
+    time = find_architecture(classifier.config).time_axis
     axes = ({0: "batch", time: "time"}, {0: "batch", 1: "time"})
     try:
         with quietly(), attending_plainly(classifier):

@@ -11,13 +11,11 @@ from ser.data.dataset import MINIMUM
 from ser.data.silence import __file__ as TRIM
 from ser.export.onnx import input_name
 from ser.files import write_json
-from ser.models.architectures import ARCHITECTURES, depends_on_padding
+from ser.models.architectures import depends_on_padding, find_architecture
 from ser.models.checkpoint import Checkpoint
 
 FILE = "ser.json"
 EXAMPLE = Path(__file__).with_name("predict.py")
-FEATURES = {"whisper": "log_mel", "wav2vec2-bert": "filter_banks"}
-"""What is made of a clip before the encoder takes it, by family; of all others a waveform."""
 
 
 def contract(model: Checkpoint, trim: bool, file: str) -> dict[str, Any]:
@@ -26,14 +24,13 @@ def contract(model: Checkpoint, trim: bool, file: str) -> dict[str, Any]:
     Inputs are `input` float32 and `attention_mask` int64 `(batch, time)`, 1 for what belongs to a clip, 0 for padding
     on the right; `logits` `(batch, emotions)` come out, and `activation` makes probabilities of them.
     """
-    family = model.classifier.config.model_type
     return {
         "model": file,
         "labels": model.labels,
         "activation": model.outputs.activation,
         "sample_rate": SAMPLE_RATE,
         "input": input_name(model.classifier),
-        "prepare": FEATURES[family] if ARCHITECTURES[family].features else "waveform",
+        "prepare": find_architecture(model.classifier.config).preprocessing,
         "do_normalize": bool(getattr(model.extractor, "do_normalize", False)),
         "trim": trim,
         "shortest": MINIMUM,
@@ -47,5 +44,5 @@ def write(folder: Path, model: Checkpoint, trim: bool, file: str) -> None:
     write_json(folder / FILE, contract(model, trim, file))
     shutil.copyfile(EXAMPLE, folder / EXAMPLE.name)
     shutil.copyfile(TRIM, folder / "trim.py")
-    if ARCHITECTURES[model.classifier.config.model_type].features:
+    if find_architecture(model.classifier.config).takes_features:
         np.save(folder / "mel_filters.npy", model.extractor.mel_filters)

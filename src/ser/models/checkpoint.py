@@ -17,16 +17,13 @@ from transformers import (
     AutoFeatureExtractor,
     PretrainedConfig,
     PreTrainedModel,
-    SeamlessM4TFeatureExtractor,
     SequenceFeatureExtractor,
-    Wav2Vec2FeatureExtractor,
-    WhisperFeatureExtractor,
 )
 
 from ser import checksums, config
 from ser.errors import UserError, explained
 from ser.files import replacing, sync
-from ser.models.architectures import HEAD, Architecture, find_architecture
+from ser.models.architectures import HEAD, Architecture, find_architecture, normalizes_over_time
 from ser.models.hub import check_folder, load_pretrained
 from ser.models.outputs import Outputs, read_outputs
 
@@ -47,31 +44,33 @@ def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, 
     """
     settings = encoder_config(model)
     source = model.pretrained or f"model '{model.name}'"
-    family = find_architecture(settings, source)
-    settings.update(head_config(model, family, labels))
+    architecture = find_architecture(settings, source)
+    settings.update(head_config(model, architecture, labels))
     if model.pretrained is None:
         log.info("model %s: random weights, nothing pretrained", model.name)
-        return build_random_classifier(model, family, settings), default_extractor(settings)
-    classifier, new = load_exactly(model.pretrained, settings, family, may_be_new=HEAD + family.untrained)
+        return build_random_classifier(model, architecture, settings), architecture.default_extractor(settings)
+    classifier, new = load_exactly(model.pretrained, settings, architecture, may_be_new=HEAD + architecture.untrained)
     log.info("encoder %s loaded; new tensors: %s", model.pretrained, ", ".join(sorted(new)))
     return classifier, load_extractor(model.pretrained, settings)
 
 
-def build_random_classifier(model: config.Model, family: Architecture, settings: PretrainedConfig) -> PreTrainedModel:
+def build_random_classifier(
+    model: config.Model, architecture: Architecture, settings: PretrainedConfig
+) -> PreTrainedModel:
     """Build a classifier of random weights.
 
     Raises:
         UserError: there is no encoder of the shape that `model.encoder_config` gives.
     """
     try:
-        return family.classifier(settings)
+        return architecture.classifier(settings)
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(
             f"model.encoder_config: no {settings.model_type} can have this shape ({explained(error)})"
         ) from error
 
 
-def head_config(model: config.Model, family: Architecture, labels: Sequence[str]) -> dict[str, Any]:
+def head_config(model: config.Model, architecture: Architecture, labels: Sequence[str]) -> dict[str, Any]:
     """What config.json says of the head; see `PooledHead.make_head` for the two sizes of the projection."""
     values: dict[str, Any] = {
         "id2label": dict(enumerate(labels)),
@@ -82,7 +81,7 @@ def head_config(model: config.Model, family: Architecture, labels: Sequence[str]
         "use_weighted_layer_sum": model.weighted_layer_sum,
         "classifier_proj_size": model.classifier_proj_size,
     }
-    if model.pooling is not config.Pooling.mean or not family.stock:
+    if model.pooling is not config.Pooling.mean or not architecture.stock:
         own = {"pooling": model.pooling.value, "projection_size": model.classifier_proj_size}
         values.update(own, classifier_proj_size=1)
     return values
@@ -161,7 +160,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 
 def load_exactly(
-    source: str, settings: PretrainedConfig, family: Architecture, may_be_new: tuple[str, ...]
+    source: str, settings: PretrainedConfig, architecture: Architecture, may_be_new: tuple[str, ...]
 ) -> tuple[PreTrainedModel, set[str]]:
     """Read weights into float32, whatever type they are stored in.
 
@@ -172,7 +171,7 @@ def load_exactly(
         UserError: a tensor is missing, unexpected or of another shape.
     """
     classifier, report = load_pretrained(
-        family.classifier.from_pretrained,
+        architecture.classifier.from_pretrained,
         source,
         config=settings,
         # The library's default is the stored type: a float16 checkpoint would be trained in float16.
@@ -196,7 +195,9 @@ def load_exactly(
             f"{source}: {abbreviate(lost)} missing or of another shape; the checkpoint does not match its config"
         )
     if extra := [
-        name for name in report["unexpected_keys"] if not matches_any(name, family.other_tasks + family.untrained)
+        name
+        for name in report["unexpected_keys"]
+        if not matches_any(name, architecture.other_tasks + architecture.untrained)
     ]:
         raise UserError(f"{source}: {abbreviate(extra)} unexpected; the checkpoint does not match its config")
     if "layer_weights" in new:
@@ -222,22 +223,8 @@ def load_extractor(source: str, settings: PretrainedConfig) -> SequenceFeatureEx
     """The preprocessing of a checkpoint."""
     extractor = load_pretrained(AutoFeatureExtractor.from_pretrained, source)
     # Several published preprocessor files carry the wrong flag; the norm of the CNN decides.
-    extractor.return_attention_mask = takes_mask(settings)
+    extractor.return_attention_mask = not normalizes_over_time(settings)
     return extractor
-
-
-def default_extractor(settings: PretrainedConfig) -> SequenceFeatureExtractor:
-    """The preprocessing of an encoder that no checkpoint gives one for."""
-    if settings.model_type == "whisper":
-        return WhisperFeatureExtractor(feature_size=settings.num_mel_bins, return_attention_mask=True)
-    if settings.model_type == "wav2vec2-bert":
-        return SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80)
-    normalize = settings.model_type != "moonshine"
-    return Wav2Vec2FeatureExtractor(do_normalize=normalize, return_attention_mask=takes_mask(settings))
-
-
-def takes_mask(settings: PretrainedConfig) -> bool:
-    return getattr(settings, "feat_extract_norm", "layer") != "group"
 
 
 def save(classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, folder: Path, stamp: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def compute_logits_and_embeddings(
 def mean_over_frames(frames: Embedding) -> Embedding:
     """Return the mean `(width,)` over frames `(frames, width)`.
 
-    >>> mean(np.array([[1, 2], [3, 6]], dtype=np.float32))
+    >>> mean_over_frames(np.array([[1, 2], [3, 6]], dtype=np.float32))
     array([2., 4.], dtype=float32)
     """
     return frames.mean(axis=0, dtype=np.float64).astype(np.float32)

@@ -25,24 +25,24 @@ def freeze_and_adapt(classifier: PreTrainedModel, model: config.Model) -> LoraMo
     Raises:
         UserError: the encoder has no such part.
     """
-    family = find_architecture(classifier.config, model.name)
+    architecture = find_architecture(classifier.config, model.name)
     if model.gradient_checkpointing:
         # transformers 5.23 has another name for it, and warns about the one that 5.0 knows.
         renamed = getattr(classifier, "activation_checkpointing_enable", None)
         (renamed or classifier.gradient_checkpointing_enable)({"use_reentrant": False})
-    adapter = None if model.lora_rank is None else add_lora(classifier, family, model)
+    adapter = None if model.lora_rank is None else add_lora(classifier, architecture, model)
     if adapter is None:
-        freeze(classifier, family, model.freeze)
+        freeze(classifier, architecture, model.freeze)
     return adapter
 
 
-def freeze(classifier: PreTrainedModel, family: Architecture, part: str) -> None:
+def freeze(classifier: PreTrainedModel, architecture: Architecture, part: str) -> None:
     """Keep a part of the encoder as it was pretrained; the head is always trained."""
-    if part == "cnn" and not family.cnn:
+    if part == "cnn" and not architecture.cnn:
         raise UserError("model.freeze=cnn: this encoder has no CNN; choices: encoder, none, layers:N")
-    first = first_trained_layer(classifier, family, part)
+    first = first_trained_layer(classifier, architecture, part)
     for name, parameter in classifier.named_parameters():
-        parameter.requires_grad = name.startswith(HEAD) or is_trained(name, family, part, first)
+        parameter.requires_grad = name.startswith(HEAD) or is_trained(name, architecture, part, first)
     if part != "none":
         disable_cnn_input_gradient(classifier)
 
@@ -57,48 +57,48 @@ def disable_cnn_input_gradient(classifier: PreTrainedModel) -> None:
         classifier.freeze_feature_encoder()
 
 
-def first_trained_layer(classifier: PreTrainedModel, family: Architecture, part: str) -> int:
+def first_trained_layer(classifier: PreTrainedModel, architecture: Architecture, part: str) -> int:
     """The N of `layers:N`, checked against the layers that there are."""
     if not part.startswith("layers:"):
         return 0
     first = int(part.removeprefix("layers:"))
-    named = (name for name, _ in classifier.named_parameters() if name.startswith(family.layers))
-    count = 1 + max(layer_index(name, family) for name in named)
+    named = (name for name, _ in classifier.named_parameters() if name.startswith(architecture.layers))
+    count = 1 + max(layer_index(name, architecture) for name in named)
     if first >= count:
         raise UserError(f"model.freeze={part}: the encoder has {count} layers; choices: layers:0 to layers:{count - 1}")
     return first
 
 
-def is_trained(name: str, family: Architecture, part: str, first: int) -> bool:
+def is_trained(name: str, architecture: Architecture, part: str, first: int) -> bool:
     """Whether a tensor of the encoder is trained."""
     if part == "encoder":
         return False
     if part == "cnn":
-        return not name.startswith(family.cnn)
+        return not name.startswith(architecture.cnn)
     if part == "none":
         return True
-    return name.startswith(family.layers) and layer_index(name, family) >= first
+    return name.startswith(architecture.layers) and layer_index(name, architecture) >= first
 
 
-def layer_index(name: str, family: Architecture) -> int:
+def layer_index(name: str, architecture: Architecture) -> int:
     """The number of the layer that a tensor belongs to."""
-    return int(name.removeprefix(family.layers).split(".")[0])
+    return int(name.removeprefix(architecture.layers).split(".")[0])
 
 
-def add_lora(classifier: PreTrainedModel, family: Architecture, model: config.Model) -> LoraModel:
+def add_lora(classifier: PreTrainedModel, architecture: Architecture, model: config.Model) -> LoraModel:
     """Put low-rank updates beside the linear maps of the layers; they and the head are all that is trained."""
     settings = LoraConfig(
         r=model.lora_rank,
         lora_alpha=model.lora_alpha,
         lora_dropout=model.lora_dropout,
-        target_modules=rf"{family.layers.replace('.', '[.]')}.*[.]({'|'.join(family.lora)})",
+        target_modules=rf"{architecture.layers.replace('.', '[.]')}.*[.]({'|'.join(architecture.lora)})",
     )
     adapter = LoraModel(classifier, {ADAPTER: settings}, ADAPTER)
     for name, parameter in classifier.named_parameters():
         if name.startswith(HEAD):
             parameter.requires_grad = True
     disable_cnn_input_gradient(classifier)
-    log.info("LoRA of rank %d beside %s; the encoder itself is frozen", model.lora_rank, ", ".join(family.lora))
+    log.info("LoRA of rank %d beside %s; the encoder itself is frozen", model.lora_rank, ", ".join(architecture.lora))
     return adapter
 
 

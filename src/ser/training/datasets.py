@@ -7,8 +7,9 @@ import torch
 from transformers import PreTrainedModel
 
 from ser import config
-from ser.acceleration import feature_cache, frozen_cnn, frozen_layers
+from ser.acceleration import feature_cache, frozen_layers
 from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
+from ser.acceleration.frozen_cnn import FrozenCnn, can_cache, is_frozen
 from ser.acceleration.gpu_dataset import Inputs
 from ser.data.dataset import WaveformDataset, collator_for
 from ser.data.prepared_corpus import PreparedCorpus
@@ -51,16 +52,16 @@ def build_datasets(cfg: config.Train, model: Model, prepared: PreparedCorpus, sp
 
 def not_cached(classifier: PreTrainedModel) -> str:
     """Return why the output of the CNN cannot be cached; empty where it can."""
-    if not frozen_cnn.can_cache(classifier.config):
+    if not can_cache(classifier.config):
         return f"{classifier.config.model_type} has no CNN that takes the waveform"
-    return "" if frozen_cnn.is_frozen(classifier) else "model.freeze lets the CNN be trained"
+    return "" if is_frozen(classifier) else "model.freeze lets the CNN be trained"
 
 
 def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.FrozenPart:
     """Return the part whose output is cached: the CNN, with the frozen layers above it where there are any."""
     depth = frozen_layers.count_frozen_layers(classifier)
     if depth == 0:
-        return frozen_cnn
+        return FrozenCnn()
     reason = (
         "trainer.compile makes one graph of all layers"
         if compiled
@@ -68,5 +69,5 @@ def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.Fr
     )
     if reason:
         log.info("trainer.cache_features: the frozen layers are not cached, the CNN is, because %s", reason)
-        return frozen_cnn
+        return FrozenCnn()
     return frozen_layers.FrozenLayers(depth)
