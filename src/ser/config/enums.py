@@ -63,6 +63,7 @@ class Tracker(Enum):
 
     wandb = "wandb"
     tensorboard = "tensorboard"
+    trackio = "trackio"
     none = "none"
 
 

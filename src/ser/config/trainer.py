@@ -120,6 +120,6 @@ class Trainer:
 @dataclass
 class Tracking:
     name: Tracker = MISSING
-    """Where training is followed besides the run folder."""
+    """Where the curves of training are logged besides the run folder. trackio keeps them on this machine."""
     project: str | None = None
-    """The project in Weights & Biases."""
+    """The project in Weights & Biases or in trackio."""

@@ -11,7 +11,9 @@ from ser import config
 from ser.config import Precision, Tracker
 from ser.errors import UserError, explained, meant
 from ser.evaluation.metrics import COUNT_METRICS
+from ser.extras import check_installed
 from ser.models.forward import default_device
+from ser.training.tracking import run_name
 
 NOTHING_TRAINED = 1000
 """Steps of the trial schedule: its rates are thrown away."""
@@ -25,6 +27,8 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
             does not exist or that a key of ours decides.
     """
     trainer = cfg.trainer
+    if cfg.tracking.name is Tracker.trackio:
+        check_installed("trackio", "trackio", needed_by="tracking=trackio")
     if metric_unknown(trainer.metric_for_best_model):
         choices = ", ".join(["loss", *COUNT_METRICS])
         raise UserError(f"trainer.metric_for_best_model={trainer.metric_for_best_model}: choices: {choices}")
@@ -66,11 +70,26 @@ def decided(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
         "output_dir": {"output_dir": str(folder)},
         "seed": {"seed": cfg.seed, "data_seed": cfg.seed},
         "resume": {"resume_from_checkpoint": None, "restore_callback_states_from_checkpoint": True},
-        "tracking": {"report_to": [] if cfg.tracking.name is Tracker.none else [cfg.tracking.name.value]},
+        "tracking": tracker_fields(cfg),
         "hub.push": {"push_to_hub": False},
         "": needed(),
     }
     return {key: {name: value for name, value in of_key.items() if name in known} for key, of_key in values.items()}
+
+
+def tracker_fields(cfg: config.Train) -> dict[str, Any]:
+    """Return the fields that name the tracker, its project and its run; `ser.training.tracking` opens wandb itself."""
+    tracker = cfg.tracking.name
+    if tracker is not Tracker.trackio:
+        return {"report_to": [] if tracker is Tracker.none else [tracker.value]}
+    # On this machine alone: no Space is created, neither for the run nor with a push.
+    local = {"trackio_space_id": None, "trackio_static_space_id": False}
+    return {
+        "report_to": [tracker.value],
+        "project": cfg.tracking.project,
+        "run_name": run_name(cfg.output_dir),
+        **local,
+    }
 
 
 def needed() -> dict[str, Any]:

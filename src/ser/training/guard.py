@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 from transformers import Trainer, TrainerCallback
@@ -25,10 +27,9 @@ class Guarded:
             if self._failed:
                 return
             try:
-                handle(*args, **kwargs)
-            except (
-                Exception
-            ) as error:  # a tracker may raise anything: its own errors, those of the network and the disk
+                with redirect_stdout(StringIO()):  # standard output carries results alone
+                    handle(*args, **kwargs)
+            except Exception as error:  # any: errors of the tracker, the network and the disk
                 self._failed = True
                 said = " ".join(str(error).split())
                 log.warning("tracking ends here and training goes on: %s: %s", type(error).__name__, said)

@@ -25,6 +25,8 @@ def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Itera
     """Open and close the tracker; the Trainer's own callback finds it open and writes to it."""
     if tracking.name is Tracker.tensorboard:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    if tracking.name is Tracker.trackio:
+        log.info("tracking: trackio; show the curves: trackio show --project %s", tracking.project)
     if tracking.name is not Tracker.wandb:
         yield
         return
@@ -38,7 +40,7 @@ def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Itera
     try:
         run = wandb.init(
             project=tracking.project,
-            name="/".join(final.parts[-2:]),  # a fold is named fold3 in the folder of its run
+            name=run_name(final),
             dir=folder,
             config=settings,
             mode=mode,  # type: ignore[arg-type]
@@ -55,6 +57,11 @@ def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Itera
         finished = True
     finally:
         finish(run, exit_code=0 if finished else 1)
+
+
+def run_name(output_dir: str | Path) -> str:
+    """Return the name of a run in a tracker: a fold is called fold3 in the folder of its run."""
+    return "/".join(Path(output_dir).parts[-2:])
 
 
 def finish(run: Any, exit_code: int) -> None:
@@ -76,7 +83,10 @@ def finish(run: Any, exit_code: int) -> None:
 
 
 def logged_in() -> bool:
-    """Whether wandb has a key: looked up where `wandb login` leaves it, without the client, which would ask for one."""
+    """Whether wandb has a key, in the environment or where `wandb login` writes it.
+
+    The client's own look-up, `wandb.api.api_key`, is deprecated, and `wandb.login` may ask for a key.
+    """
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = os.environ.get("WANDB_BASE_URL", f"https://{WANDB_HOST}").split("://")[-1].strip("/")
