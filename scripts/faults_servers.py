@@ -35,6 +35,8 @@ ONLINE = {
     "HF_HUB_ETAG_TIMEOUT": "3",
 }
 """The client waits ten seconds for each answer if left to itself."""
+PATIENCE = 600
+"""Seconds: a minute without a word, and the client asks up to six times."""
 
 
 class Hostile(BaseHTTPRequestHandler):
@@ -169,7 +171,7 @@ def download(part: Part, place: Path, env: dict[str, str], server: HostileHub, w
 def predict(part: Part, place: Path, env: dict[str, str], what: str) -> Ended:
     (place / "answers.csv").unlink(missing_ok=True)
     command = ("predict", f"checkpoint={REPOSITORY}", f"audio={CLIP}", "output=answers.csv")
-    ended = ser(place, *command, real=True, env=env)
+    ended = ser(place, *command, real=True, env=env, limit=PATIENCE)
     tidy(part, ended, what)
     same = ended.code != 0 or (place / "answers.csv").read_bytes() == (place / "local.csv").read_bytes()
     part.check(same, f"{what}: accepted, with another answer")
@@ -179,13 +181,13 @@ def predict(part: Part, place: Path, env: dict[str, str], what: str) -> Ended:
 def push(part: Part, place: Path, env: dict[str, str], server: HostileHub, what: str) -> Ended:
     """Push a run: refused and nothing half there, or all there; the mended hub takes it."""
     command = ("push", "checkpoint=run", f"repo={REPOSITORY}")
-    first = ser(place, *command, real=True, env=env)
+    first = ser(place, *command, real=True, env=env, limit=PATIENCE)
     tidy(part, first, what)
     held: dict[str, Repository] = server.repositories
     files = held[REPOSITORY].files if REPOSITORY in held else {}
     part.check(first.code != 0 or "model.safetensors" in files, f"{what}: accepted, and the hub has nothing")
     server.where = None
-    again = ser(place, *command, real=True, env=env)
+    again = ser(place, *command, real=True, env=env, limit=PATIENCE)
     tidy(part, again, f"{what}, mended")
     whole = REPOSITORY in held and "model.safetensors" in held[REPOSITORY].files
     part.check(again.code == 0 and whole, f"{what}, mended: status {again.code} ({again.last})")

@@ -81,6 +81,19 @@ def test_only_another_ctrl_c_ends_what_an_interrupted_command_still_does(number,
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_an_interruption_that_meets_a_finalizer_is_not_lost(number, tmp_path):
+    body = (
+        "class Finalized:\n"
+        f"    def __del__(self): os.kill(os.getpid(), signal.{number})\n"
+        "Finalized()\n"
+        "import threading; threading.Event().wait(60)\n"
+        "print('compared')"
+    )
+    result = run_stage(body, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "ser: interrupted\n")
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_a_signal_after_the_last_line_ends_in_no_traceback(number, tmp_path):
     body = f"import atexit; atexit.register(os.kill, os.getpid(), signal.{number}); print('compared')"
     result = run_stage(body, cwd=tmp_path)

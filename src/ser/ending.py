@@ -3,11 +3,13 @@
 Nothing heavy is imported here, so that Ctrl-C ends a command in one line also while its imports go on.
 """
 
+import _thread
 import os
 import select
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,15 +55,25 @@ def listen() -> None:
 
     Another SIGTERM is ignored: `timeout` and job schedulers send it to the process and to its group.
     """
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        signal.signal(signal.SIGINT, end_at_once)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and a shell's `&` leave it
             signal.signal(number, interrupt)
+    sys.unraisablehook = repeat_interruption
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGINT, end_at_once)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def repeat_interruption(lost: "sys.UnraisableHookArgs") -> None:
+    """Interrupt the command again where Python has dropped an interruption, as it does in a finalizer."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    threading.Timer(0.01, _thread.interrupt_main, [signal.SIGTERM]).start()  # after the finalizer
 
 
 def end_at_once(number: int, frame: FrameType | None) -> None:

@@ -5,15 +5,17 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import torch
 from conftest import composed
 from helpers.commands import ser_anew
+from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file
 from transformers import HubertConfig, HubertForCTC, Wav2Vec2FeatureExtractor
@@ -38,6 +40,9 @@ class Hub(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
         self.folders, self.refusals, self.breaks, self.asked = {}, {}, {}, []
+        self.misdeeds = {}
+        """By a part of a path: it "hangs", "breaks off", or these bytes are the answer."""
+        self.over = Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def ranges(self, name):
@@ -53,7 +58,9 @@ class Answer(BaseHTTPRequestHandler):
         found = re.fullmatch(r"/(?:api/models/)?([^/]+/[^/]+)/(revision|tree|resolve)/[^/]+/?(.*)", path)
         repository, kind, name = found.groups() if found else ("", "", "")
         folder = self.server.folders.get(repository)
-        if repository in self.server.refusals:
+        if misdeed := next((misdeed for part, misdeed in self.server.misdeeds.items() if part in path), None):
+            self.misbehave(misdeed)
+        elif repository in self.server.refusals:
             self.refuse(*self.server.refusals[repository])
         elif folder is None:
             self.refuse(404, "RepoNotFound")
@@ -68,6 +75,14 @@ class Answer(BaseHTTPRequestHandler):
             self.refuse(404, "EntryNotFound")
 
     do_HEAD = do_GET
+
+    def misbehave(self, misdeed):
+        if isinstance(misdeed, bytes):
+            return self.send(misdeed)
+        if misdeed == "hangs":
+            self.server.over.wait()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
 
     def refuse(self, status, code):
         self.send(b"", status, {"X-Error-Code": code} if code else {})
@@ -101,6 +116,7 @@ def hub():
     server = Hub()
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     yield server
+    server.over.set()
     server.shutdown()
     server.server_close()
 
@@ -383,3 +399,35 @@ def test_an_unfinished_run_names_the_checkpoints_that_it_has(tmp_path):
         (tmp_path / f"checkpoint-{step}").mkdir()
     with pytest.raises(UserError, match="the run is not finished; choices: checkpoint-100, checkpoint-340 in it"):
         sources.find_checkpoint(str(tmp_path))
+
+
+@pytest.fixture
+def nearby(hub, ctc, tmp_path, monkeypatch):
+    """The stand-in as the hub of this very process, where the client has read its settings already."""
+    for key in [key for key in os.environ if key.lower().endswith("_proxy")]:
+        monkeypatch.delenv(key)
+    changed = {
+        "ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": False,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_DISABLE_XET": True,
+    }  # fmt: skip
+    for name, value in changed.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setattr(sources, "SILENCE", 0.3)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between what the client tries again
+    hub.folders["org/ctc"] = ctc
+    sources.download.cache_clear()
+    yield hub
+    sources.download.cache_clear()
+
+
+@pytest.mark.parametrize("misdeed", ["hangs", "breaks off", b"<html>log in here</html>", b'[{"sha": 7}, null]'])
+@pytest.mark.parametrize("where", ["/revision/main", "/tree/"])
+def test_a_hub_that_fails_in_the_midst_of_a_download_is_told_in_a_line_and_asked_again(where, misdeed, nearby):
+    nearby.misdeeds[where] = misdeed
+    with pytest.raises(UserError, match=r"^org/ctc: not in the local cache, and the hub ") as error:
+        built("org/ctc")
+    assert "\n" not in str(error.value)
+    nearby.misdeeds.clear()
+    sources.download.cache_clear()
+    assert_encoder_is(load_file(nearby.folders["org/ctc"] / "model.safetensors"), built("org/ctc")[0].state_dict())

@@ -18,6 +18,7 @@ from ser.commands.push import push
 from ser.commands.train import train
 from ser.errors import UserError
 from ser.models import checkpoint
+from ser.models import hub as sources
 from ser.publish import hub as hub_module
 from ser.runs import settings
 from ser.runs.folder import RunFolder
@@ -259,7 +260,7 @@ def test_a_push_that_cannot_be_is_refused_before_training(overrides, message, da
     ],
 )
 def test_a_hub_that_never_answers_is_given_up_in_a_line(silent_at, ask, nearby, monkeypatch):
-    monkeypatch.setattr(hub_module, "SILENCE", 0.3)
+    monkeypatch.setattr(sources, "SILENCE", 0.3)
     nearby.silent_at = silent_at
     with pytest.raises(
         UserError, match=r"^repo=anna/speech: the hub cannot be reached \(.*timed out.*\); give the command"

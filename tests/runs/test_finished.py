@@ -55,6 +55,14 @@ def test_a_damaged_file_of_a_finished_run_is_named(name, cut, tmp_path):
         finished.read(tmp_path / "run")
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "predictions.csv", "test.csv"])
+def test_a_missing_file_of_a_finished_run_is_named(name, tmp_path):
+    toy_run(tmp_path / "run")
+    (tmp_path / "run" / name).unlink()
+    with pytest.raises(UserError, match=name):
+        finished.read(tmp_path / "run")
+
+
 def by_origin(scored):
     rows = zip(scored.utterances, scored.origins, scored.labels, strict=True)
     return {(row.path, origin): prediction for row, origin, prediction in rows}

@@ -4,6 +4,7 @@ from collections import namedtuple
 
 import pytest
 from conftest import composed
+from safetensors import SafetensorError
 
 from ser.errors import UserError
 from ser.training import checkpoint_folders
@@ -97,6 +98,12 @@ def test_a_disk_too_small_for_the_checkpoints_is_refused_before_training(overrid
         checkpoint_folders.check_space(tmp_path, {"all": 316_000_000, "trained": 312_000_000}, trainer)
     # 3.9 GB once, and 3 x 36 MB of what LoRA trains.
     checkpoint_folders.check_space(tmp_path, {"all": 965_000_000, "trained": 3_000_000}, trainer, lora=True)
+
+
+def test_a_file_that_does_not_fit_is_put_down_to_the_disk_whatever_it_leaves_free(tmp_path):
+    error = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    with pytest.raises(UserError, match="no space left on the disk"), checkpoint_folders.full_disk_told(tmp_path):
+        raise error
 
 
 def test_an_error_on_a_disk_with_room_is_not_put_down_to_the_disk(tmp_path):

@@ -165,7 +165,7 @@ def download(repository: str, whole: bool, key: str) -> Path:
     """
     if whole:
         log.info("%s: from the local cache, or else from the hub", repository)
-    get_session().timeout = SILENCE
+    limit_silence()
     try:
         folder = Path(snapshot_download(repository, allow_patterns=[*TEXTS, *(SAFE if whole else ())]))
         if whole and not weight_files(folder):
@@ -179,6 +179,21 @@ def download(repository: str, whole: bool, key: str) -> Path:
         what, advice = explain_hub_error(error, key)
         raise UserError(f"{repository}: not in the local cache, and the hub {what}; {advice}") from error
     return folder
+
+
+def limit_silence() -> None:
+    """Let the hub's client give up where the hub says nothing: it sets no limit for some answers."""
+    session = get_session()
+    hooks = session.event_hooks
+    if with_limit not in hooks["request"]:
+        session.event_hooks = {**hooks, "request": [*hooks["request"], with_limit]}
+
+
+def with_limit(request: Any) -> None:
+    """Put a limit where a request of the client has none."""
+    given = request.extensions.get("timeout", {})
+    limits = {kind: given.get(kind) or SILENCE for kind in ("connect", "read", "write", "pool")}
+    request.extensions = {**request.extensions, "timeout": limits}
 
 
 def explain_hub_error(error: BaseException, key: str) -> tuple[str, str]:

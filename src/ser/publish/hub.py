@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from huggingface_hub import CommitOperationAdd, HfApi, get_session, get_token
+from huggingface_hub import CommitOperationAdd, HfApi, get_token
 from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError: of httpx or httpx2, whichever it uses
     HfHubHTTPError,
     HFValidationError,
@@ -18,7 +18,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError:
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from ser.errors import UserError
-from ser.models.hub import NONSENSE, SILENCE, reason_of, root_cause
+from ser.models.hub import NONSENSE, limit_silence, reason_of, root_cause
 from ser.publish.repository import Parcel
 
 log = logging.getLogger("ser")
@@ -87,7 +87,7 @@ def send(parcel: Parcel, repo: str, private: bool) -> str:
 @contextmanager
 def refusals(repo: str) -> Iterator[None]:
     """Say in a line why the hub does not do what it is asked, or that it has said nothing for a minute."""
-    get_session().timeout = SILENCE
+    limit_silence()
     try:
         yield
     except (

@@ -53,15 +53,17 @@ def read(folder: Path) -> Run:
 
 @contextmanager
 def damage_named(path: Path) -> Iterator[None]:
-    """Name a file whose content cannot be what `ser` wrote.
+    """Name a file that is gone, or whose content cannot be what `ser` wrote.
 
     Raises:
-        UserError: it cannot.
+        UserError: it is, or it cannot.
     """
     try:
         yield
     except UserError:
         raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: the file is missing; run the command that wrote it again") from error
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise UserError(
             f"{path}: the file is damaged ({type(error).__name__}); run the command that wrote it again"

@@ -1,6 +1,8 @@
 """The `checkpoint-N` folders of a run: which are whole, which one a run goes on from, which may go."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -154,6 +156,10 @@ def check_space(folder: Path, parameters: dict[str, int], trainer: config.Traine
         )
 
 
+FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+"""What the system says of a full disk; a file that does not fit may leave megabytes free."""
+
+
 @contextmanager
 def full_disk_told(folder: Path) -> Iterator[None]:
     """Say in one line that the disk is full: the writers of texts, weights and optimizer states each say it otherwise.
@@ -164,6 +170,6 @@ def full_disk_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
-        if shutil.disk_usage(folder).free < 2**20:
+        if any(words in str(error) for words in FULL) or shutil.disk_usage(folder).free < 2**20:
             raise UserError(f"no space left on the disk of {folder}; make room and give resume=true") from error
         raise
