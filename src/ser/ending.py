@@ -3,7 +3,6 @@
 Nothing heavy is imported here, so that Ctrl-C ends a command in one line also while its imports go on.
 """
 
-import _thread
 import os
 import select
 import signal
@@ -73,7 +72,7 @@ def repeat_interruption(lost: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(lost)
         return
     signal.signal(signal.SIGTERM, interrupt)
-    threading.Timer(0.01, _thread.interrupt_main, [signal.SIGTERM]).start()  # after the finalizer
+    threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGTERM]).start()  # after the finalizer
 
 
 def end_at_once(number: int, frame: FrameType | None) -> None:
