@@ -41,8 +41,6 @@ def switches(number: int) -> list[Switch]:
         Switch("trainer.dataset_on_gpu=false", ["trainer.dataset_on_gpu=false"], gpu_only=True),
         Switch("trainer.cache_features=false", ["trainer.cache_features=false"]),
         Switch("trainer.bucket_by_length=false", ["trainer.bucket_by_length=false"]),
-        Switch("trainer.attention=sdpa", ["trainer.attention=sdpa"]),
-        Switch("trainer.attention=eager", ["trainer.attention=eager"]),
         Switch("batch 16", ["trainer.per_device_train_batch_size=16"]),
         Switch("batch 32", ["trainer.per_device_train_batch_size=32"]),
         Switch("a checkpoint in the background", [*saving, "trainer.background_checkpoints=true"]),

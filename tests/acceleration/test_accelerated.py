@@ -45,9 +45,9 @@ def test_a_run_is_accelerated_inside_and_as_it_was_afterwards():
     assert vars(model.wav2vec2.encoder).keys() == before.keys()
 
 
-def test_a_switch_that_is_off_changes_nothing():
+def test_float32_on_a_cpu_is_computed_by_the_code_of_the_libraries():
     model, plain = wav2vec2(), dropout_masks()
-    with accelerated.accelerated(model, options("trainer.quick_dropout=false"), on_cpu(), INPUTS):
+    with accelerated.accelerated(model, options(), on_cpu(), INPUTS):
         assert model.config._attn_implementation == "sdpa"
         assert torch.equal(dropout_masks(), plain)
 

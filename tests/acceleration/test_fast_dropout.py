@@ -1,4 +1,5 @@
 import csv
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from conftest import composed
 from torch import nn
 from torch.nn import functional
 
+from ser.acceleration import accelerated
 from ser.acceleration.fast_dropout import FastDropoutMode, dropout, use_fast_dropout
 from ser.commands.train import train
 
@@ -99,11 +101,11 @@ def losses(data_dir, folder, *overrides):
         return [float(row["train_loss"]) for row in csv.DictReader(file)]
 
 
-def test_a_run_draws_its_dropout_so_where_it_is_asked_to(data_dir, tmp_path):
-    quick = "trainer.quick_dropout=true"
-    plain = losses(data_dir, tmp_path / "plain")
-    first, again = (losses(data_dir, tmp_path / name, quick) for name in ("first", "again"))
-    assert first == again
-    assert first != plain
+def test_a_run_in_bf16_on_a_cpu_draws_its_dropout_so(data_dir, tmp_path, monkeypatch):
+    bf16 = "trainer.precision=bf16"
     still = [f"model.encoder_config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")]
-    assert losses(data_dir, tmp_path / "a", *still) == losses(data_dir, tmp_path / "b", *still, quick)
+    first, again = (losses(data_dir, tmp_path / name, bf16) for name in ("first", "again"))
+    without = losses(data_dir, tmp_path / "without", bf16, *still)
+    monkeypatch.setattr(accelerated, "use_fast_dropout", lambda *_: nullcontext())
+    assert first == again != losses(data_dir, tmp_path / "plain", bf16)
+    assert without == losses(data_dir, tmp_path / "plain without", bf16, *still)

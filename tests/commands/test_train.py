@@ -223,32 +223,22 @@ def killed_at(number, monkeypatch):
     monkeypatch.setattr(Writer, "start", killed)
 
 
-@pytest.mark.parametrize(
-    ("steps", "every", "number", "from_step"), [(3, 1, 2, 1), (4, 2, 3, 2), (3, 0, 2, None)], ids=["1", "2", "never"]
-)
 def test_a_run_killed_with_a_checkpoint_in_flight_goes_on_from_the_last_that_it_can(
-    steps, every, number, from_step, finished, data_dir, tmp_path, monkeypatch
+    finished, data_dir, tmp_path, monkeypatch
 ):
-    given = (
-        "trainer.background_checkpoints=true", f"trainer.max_steps={steps}", f"trainer.save_optimizer_every={every}",
-        "trainer.save_total_limit=1",
-    )  # fmt: skip
+    given = ("trainer.background_checkpoints=true", "trainer.max_steps=3", "trainer.save_total_limit=1")
     folder = tmp_path / "run"
     with monkeypatch.context() as patched:
-        killed_at(number, patched)
+        killed_at(2, patched)
         with pytest.raises(KeyboardInterrupt):
             run(data_dir, folder, *given)
-    assert (folder / f"checkpoint-{number}" / "trainer_state.json").is_file()
+    assert (folder / "checkpoint-2" / "trainer_state.json").is_file()
     checkpoint_folders.begin(folder / "checkpoint-99")
     run(data_dir, folder, *given, "resume=true")
-    assert f"resuming from {folder}/checkpoint-{from_step}" in (folder / "run.log").read_text() or from_step is None
+    assert f"resuming from {folder}/checkpoint-1" in (folder / "run.log").read_text()
     assert not (folder / "checkpoint-99").exists()
-    whole = finished
-    if steps != 3:
-        whole = tmp_path / "whole"
-        run(data_dir, whole, f"trainer.max_steps={steps}")
-    assert (folder / "predictions.csv").read_text() == (whole / "predictions.csv").read_text()
-    assert without_seconds(folder) == without_seconds(whole)
+    assert (folder / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+    assert without_seconds(folder) == without_seconds(finished)
 
 
 def test_overwriting_starts_again(finished, data_dir, tmp_path):

@@ -1,4 +1,5 @@
 import pytest
+import torch
 import yaml
 from conftest import composed
 from helpers.commands import ser
@@ -105,6 +106,40 @@ def test_a_run_of_an_earlier_release_is_resumed_and_its_settings_still_count(tmp
     assert values["trainer"]["hf"] == {"adam_beta2": 0.5}
     assert values["audit"] == "warn"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**values, "trainer": {**values["trainer"], "trim": True}}))
-    settings.same_settings(tmp_path, cfg)
+    settings.check_same_settings(tmp_path, cfg)
     with pytest.raises(UserError, match=r"trainer\.extra_training_args\.adam_beta2 was 0\.5 in .*, and is 0\.9 now"):
-        settings.same_settings(tmp_path, composed("train", "+trainer.extra_training_args.adam_beta2=0.9"))
+        settings.check_same_settings(tmp_path, composed("train", "+trainer.extra_training_args.adam_beta2=0.9"))
+
+
+def begun_with(folder, **keys):
+    """The folder of a run that an earlier release began in float32, with keys that are gone."""
+    cfg = composed("train", "trainer.precision=fp32")
+    settings.write_config(folder, cfg)
+    values = yaml.safe_load((folder / "config.yaml").read_text())
+    values["trainer"].update(keys)
+    (folder / "config.yaml").write_text(yaml.safe_dump(values))
+    return cfg
+
+
+def test_an_unfinished_run_that_would_draw_other_numbers_today_is_not_resumed(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "default_device", lambda: torch.device("cpu"))
+    cfg = begun_with(tmp_path, attention="auto", quick_dropout=True, save_optimizer_every=2)
+    with pytest.raises(UserError, match=r"was begun with trainer\.attention=auto and trainer\.quick_dropout=True"):
+        settings.check_same_settings(tmp_path, cfg)
+    (tmp_path / "environment.json").touch()
+    settings.check_same_settings(tmp_path, cfg)  # it is finished: nothing is computed
+
+
+@pytest.mark.parametrize(
+    ("device", "keys"),
+    [("cpu", {"attention": "sdpa", "quick_dropout": False}), ("cuda", {"attention": "auto", "quick_dropout": True})],
+)
+def test_an_unfinished_run_that_draws_the_same_numbers_today_is_resumed(device, keys, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "default_device", lambda: torch.device(device))
+    settings.check_same_settings(tmp_path, begun_with(tmp_path, **keys, save_optimizer_every=2))
+
+
+def test_a_key_that_is_gone_is_refused_on_the_command_line():
+    for word in ("trainer.attention=eager", "trainer.quick_dropout=true", "trainer.save_optimizer_every=2"):
+        with pytest.raises(UserError, match=r"^trainer\.\w+: this key is gone: "):
+            hydra_words([word], Train)

@@ -34,7 +34,6 @@ def test_a_rate_is_a_finite_number_from_zero(name, value):
         ("trainer.max_steps=0", r"trainer\.max_steps=0: it must be at least 1, or -1"),
         ("trainer.max_steps=-2", r"trainer\.max_steps=-2: it must be at least 1, or -1"),
         ("trainer.save_total_limit=-1", r"trainer\.save_total_limit=-1: it must be at least 0"),
-        ("trainer.save_optimizer_every=-1", r"trainer\.save_optimizer_every=-1: it must be at least 0"),
         ("trainer.label_smoothing=1", r"trainer\.label_smoothing=1\.0: it must be at least 0 and below 1"),
         ("trainer.label_smoothing=-0.1", r"trainer\.label_smoothing=-0\.1: it must be at least 0 and below 1"),
         ("trainer.focal_gamma=nan", r"trainer\.focal_gamma=nan: it must be at least 0"),

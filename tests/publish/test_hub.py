@@ -229,7 +229,7 @@ def test_the_run_stays_whatever_the_hub_says_in_the_end(nearby, data_dir, tmp_pa
 
 
 def test_a_run_may_be_resumed_with_another_wish_for_the_hub(finished_run, data_dir):
-    settings.same_settings(finished_run, quick(data_dir, finished_run, "resume=true"))
+    settings.check_same_settings(finished_run, quick(data_dir, finished_run, "resume=true"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ser.errors import UserError
 from ser.evaluation.predictions import SplitPredictions
 from ser.reports import tables
 from ser.runs import finished
-from ser.runs.settings import decisive, flat, plain
+from ser.runs.settings import decisive_settings, flatten, to_plain
 
 
 def test_the_answers_of_a_run_are_read_back(tmp_path):
@@ -83,11 +83,11 @@ def test_what_does_not_change_a_run_makes_no_other_experiment_of_it(tmp_path):
 def plain_settings(*overrides):
     from dataclasses import asdict
 
-    return plain(asdict(composed("train", *overrides)))
+    return to_plain(asdict(composed("train", *overrides)))
 
 
 def test_what_decides_is_left_of_the_settings():
     settings = plain_settings()
-    keys = decisive(settings).keys()
-    assert {"trainer.learning_rate", "model.pretrained", "seed", "audio.trim"} <= keys < flat(settings).keys()
+    keys = decisive_settings(settings).keys()
+    assert {"trainer.learning_rate", "model.pretrained", "seed", "audio.trim"} <= keys < flatten(settings).keys()
     assert not {"hub.push", "output_dir", "data_dir", "trainer.save_total_limit"} & keys

@@ -8,8 +8,6 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from ser.config import Attention
-
 MASKED_SDPA = "scaled_dot_product_masked"
 """The library's `sdpa`, always given its mask: otherwise it asks the device, and waits, whether all of a batch is true.
 
@@ -28,20 +26,17 @@ AttentionMaskInterface.register(MASKED_SDPA, padding_mask)
 
 
 @contextmanager
-def use_attention(classifier: PreTrainedModel, attention: Attention, bf16: bool) -> Iterator[None]:
-    """Train with the code that is asked for; afterwards the library's own choice is back, with which others score.
+def use_attention(classifier: PreTrainedModel, bf16: bool) -> Iterator[None]:
+    """Train with the faster code for the device; afterwards the choice of transformers is back, as scoring has it.
 
-    In bfloat16 on a CPU (wav2vec2-base, 8 clips of 3.7 s, two EPYC cores, torch 2.14, 2026-11-22) a step takes 1.83 s
-    with the plain code and 2.01 s with PyTorch's, which draws its dropout slowly there.
+    In bfloat16 on a CPU that is the plain code: a step of wav2vec2-base takes 1.83 s with it and 2.01 s with PyTorch's
+    own, which draws its dropout slowly there (8 clips of 3.7 s, two EPYC cores, torch 2.14, 2026-11-22).
     """
     before = classifier.config._attn_implementation
-    on_cpu = classifier.device.type == "cpu"
-    automatic = "eager" if on_cpu and bf16 else before
-    chosen = automatic if attention is Attention.auto else attention.value
-    if chosen == "sdpa" and not classifier._supports_sdpa:
-        chosen = before  # WavLM has nothing else than its own code
-    if chosen == "sdpa" and not on_cpu:
-        chosen = MASKED_SDPA
+    if classifier.device.type == "cpu":
+        chosen = "eager" if bf16 else before
+    else:
+        chosen = MASKED_SDPA if before == "sdpa" else before  # WavLM has nothing else than its own code
     classifier.set_attn_implementation(chosen)
     try:
         yield

@@ -34,7 +34,7 @@ from ser.runs.lists import check_same_lists, write_lists
 from ser.runs.opened import BEFORE_TRAINING, how_to_go_on, interruptible, opened
 from ser.runs.places import Place, Places, acquired
 from ser.runs.plan import planned
-from ser.runs.settings import plain
+from ser.runs.settings import to_plain
 from ser.runs.trained_data import build_stamp
 from ser.training import checkpoint_folders, tracking
 from ser.training.alarms import warn_of_missing_classes
@@ -129,7 +129,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     checkpoint_folders.check_space(folder, model.parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
     model.stamp(build_stamp(cfg, splits, step=0))
     with (
-        tracking.tracked(cfg.tracking, folder, plain(asdict(cfg))),
+        tracking.tracked(cfg.tracking, folder, to_plain(asdict(cfg))),
         build_trainer(cfg, model, prepared, splits, folder) as (trainer, cost),
         console.bar() as bar,
     ):

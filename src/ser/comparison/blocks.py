@@ -12,7 +12,7 @@ import numpy as np
 
 from ser.evaluation.significance import adjust_holm, mcnemar_test, permutation_test
 from ser.runs.finished import Run
-from ser.runs.settings import decisive
+from ser.runs.settings import decisive_settings
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def names(runs: Sequence[Run]) -> dict[Path, str]:
         alike[f"{run.report['model']} (seed {str(run.report['seed']).strip('[]')}"].append(run)
     called = {}
     for name, group in alike.items():
-        settings = [decisive(run.settings) for run in group]
+        settings = [decisive_settings(run.settings) for run in group]
         keys = sorted({key for one in settings for key in one})
         differing = [key for key in keys if len({json.dumps(one.get(key)) for one in settings}) > 1]
         for run, one in zip(group, settings, strict=True):
@@ -112,7 +112,7 @@ def repeated(runs: Sequence[Run]) -> list[Repeated]:
     alike = defaultdict[str, list[Run]](list)
     for run in runs:
         if isinstance(run.report["seed"], int):
-            alike[json.dumps({**decisive(run.settings), "seed": None}, sort_keys=True)].append(run)
+            alike[json.dumps({**decisive_settings(run.settings), "seed": None}, sort_keys=True)].append(run)
     return [
         Repeated(group, over(group, "accuracy"), over(group, "unweighted_average_recall"))
         for group in alike.values()

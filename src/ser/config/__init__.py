@@ -5,7 +5,6 @@ plain dataclass: what the YAML says is what the code reads, with no default in b
 """
 
 from ser.config.enums import (
-    Attention,
     Audit,
     ClassWeights,
     Ensemble,
@@ -24,7 +23,6 @@ from ser.config.trainer import Tracking, Trainer
 from ser.config.use import Export, Hub, Predict, Push, Serve
 
 __all__ = [
-    "Attention",
     "Audio",
     "Audit",
     "ClassWeights",

@@ -36,14 +36,6 @@ class ClassWeights(Enum):
     balanced = "balanced"
 
 
-class Attention(Enum):
-    """Which code computes attention in training; all compute the same. `auto` takes the faster one for the device."""
-
-    auto = "auto"
-    eager = "eager"
-    sdpa = "sdpa"
-
-
 class Interval(Enum):
     """When training is interrupted to evaluate, save and log."""
 

@@ -22,7 +22,11 @@ RENAMED = {
 }
 """Dotted key of an earlier release -> its name today. A mapping is renamed together with the keys inside it."""
 
-REMOVED: dict[str, str] = {}
+REMOVED: dict[str, str] = {
+    "trainer.attention": "the device and trainer.precision decide the attention code",
+    "trainer.quick_dropout": "on a CPU, training in bf16 draws its dropout masks by a fast generator",
+    "trainer.save_optimizer_every": "every checkpoint can be resumed from",
+}
 """Dotted key of an earlier release -> why it is gone, in a few words."""
 
 WORD = re.compile(r"(?P<sign>--|\+{1,2}|~|)(?P<key>[\w.-]+)(?P<rest>=.*|)", re.DOTALL)

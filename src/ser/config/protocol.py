@@ -5,6 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from ser.config.identity import INCIDENTAL
 from ser.config.paths import PATH
 from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
@@ -32,7 +33,7 @@ class Protocol:
     """For each fold the speakers that are tested; nobody else's recordings of them are trained on."""
     test_statements: dict[int, str] = field(default_factory=dict)
     """For each fold the one sentence that is tested; it is not trained on. Empty: every sentence is on both sides."""
-    folds_csv: str | None = field(default=None, metadata=PATH)
+    folds_csv: str | None = field(default=None, metadata={**PATH, **INCIDENTAL})
     """A CSV with the columns `path` and `fold`: a recording is tested in its fold and trained on in the others; an
     empty fold leaves it out."""
     validation_speakers: int = number(least=0)

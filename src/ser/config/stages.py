@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from ser.config.enums import Audit, Split
+from ser.config.identity import INCIDENTAL
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
 from ser.config.protocol import Corpus, Protocol
@@ -41,23 +42,23 @@ class Train:
     model: Model = MISSING
     audio: Audio = MISSING
     trainer: Trainer = MISSING
-    tracking: Tracking = MISSING
-    hub: Hub = MISSING
-    root: str | None = field(default=None, metadata=PATH)
+    tracking: Tracking = field(default=MISSING, metadata=INCIDENTAL)
+    hub: Hub = field(default=MISSING, metadata=INCIDENTAL)
+    root: str | None = field(default=None, metadata={**PATH, **INCIDENTAL})
     """Prepare the data from this folder first, if `data_dir` holds none."""
-    data_dir: str = field(default=MISSING, metadata=PATH)
+    data_dir: str = field(default=MISSING, metadata={**PATH, **INCIDENTAL})
     """What `prepare-data` wrote."""
-    on_leak: Audit = MISSING
+    on_leak: Audit = field(default=MISSING, metadata=INCIDENTAL)
     """`warn`: name what stands on both sides of the split; `strict`: refuse it."""
     seed: int = field(default=MISSING, metadata=SEED)
     """Decides the initial head, the order of clips, dropout and masks."""
-    seeds: list[int] = field(default=MISSING, metadata=SEED)
+    seeds: list[int] = field(default=MISSING, metadata={**SEED, **INCIDENTAL})
     """Everything is run with each of these seeds; `seed` alone by default."""
-    output_dir: str = field(default=MISSING, metadata=PATH)
+    output_dir: str = field(default=MISSING, metadata={**PATH, **INCIDENTAL})
     """The run folder; where there are folds or several seeds, each run has its own below it."""
-    overwrite: bool = MISSING
+    overwrite: bool = field(default=MISSING, metadata=INCIDENTAL)
     """Replace the run in `output_dir`, when the new one is finished."""
-    resume: bool = MISSING
+    resume: bool = field(default=MISSING, metadata=INCIDENTAL)
     """Continue the run in `output_dir` from its newest checkpoint."""
 
     def __post_init__(self) -> None:

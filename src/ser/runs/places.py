@@ -14,7 +14,7 @@ from ser.errors import UserError
 from ser.files import remove
 from ser.locks import locked
 from ser.runs.folder import RunFolder
-from ser.runs.settings import same_settings
+from ser.runs.settings import check_same_settings
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def place(final: RunFolder, cfg: config.Train) -> Place:
         return inside
     found = inside if final.new.is_run() else here
     if cfg.resume:
-        same_settings(found.work.path, cfg)
+        check_same_settings(found.work.path, cfg)
         return found
     raise UserError(f"output_dir={final.path}: {refusal(final)}")
 
@@ -133,7 +133,7 @@ def places_of_all(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[c
         begun = [] if cfg.overwrite else new
         for run, of_run in zip(begun, plan, strict=False):
             if run.is_run():
-                same_settings(run.path, of_run)
+                check_same_settings(run.path, of_run)
         return Places([Place(run, run) for run in new], Place(folder, folder.new))
     if not cfg.resume and any(not run.is_empty() for run in runs):
         raise UserError(f"output_dir={folder.path}: {refusal_of_all(folder, runs)}")

@@ -8,41 +8,49 @@ from typing import Any
 import yaml
 
 from ser import config
+from ser.config.identity import incidental_keys
 from ser.config.old_keys import current_settings
 from ser.errors import UserError
 from ser.files import write_text
-from ser.runs.folder import CONFIG
+from ser.models.forward import default_device
+from ser.runs.folder import CONFIG, FINISHED
 
-INCIDENTAL = (
-    "resume",
-    "overwrite",
-    "tracking",
-    "root",
-    "data_dir",
-    "output_dir",
-    "on_leak",
-    "seeds",
-    "hub",
-    "protocol.folds_csv",
-    "trainer.save_total_limit",
-    "trainer.save_optimizer_every",
-    "trainer.background_checkpoints",
-)
-"""Keys, and groups of them, that do not change what a run computes: where its data and itself lie, what is saved, who
-is told. The data themselves are compared by their lists."""
+INCIDENTAL = incidental_keys(config.Train)
 
 
-def decisive(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that decide what a run computes, with dotted keys."""
-    return {key: value for key, value in flat(settings).items() if not {key, key.split(".")[0]} & set(INCIDENTAL)}
+def decisive_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that decide what a run computes, with dotted keys; its data are compared by their splits."""
+    return {key: value for key, value in flatten(settings).items() if not {key, key.split(".")[0]} & INCIDENTAL}
 
 
-def same_settings(folder: Path, cfg: config.Train) -> None:
-    """Raise a UserError that names the first setting in which a resumed run differs from what it was."""
-    before, now = decisive(read_config(folder)), decisive(plain(asdict(cfg)))
+def check_same_settings(folder: Path, cfg: config.Train) -> None:
+    """Raise a UserError that names the first setting in which a resumed run differs from its beginning."""
+    settings = load_config(folder)
+    check_same_computation(folder, settings.get("trainer") or {}, cfg)
+    before, now = decisive_settings(current_settings(settings)), decisive_settings(to_plain(asdict(cfg)))
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             raise UserError(f"resume=true: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now")
+
+
+def check_same_computation(folder: Path, earlier: dict[str, Any], cfg: config.Train) -> None:
+    """Raise a UserError where an unfinished run of an earlier release would go on with other random numbers.
+
+    Its `trainer.attention` and `trainer.quick_dropout` follow from the device and `trainer.precision` today.
+    """
+    from ser.training.arguments import mixed_precision  # imports the Trainer, which a comparison does not need
+
+    if not {"attention", "quick_dropout"} & earlier.keys() or (folder / FINISHED).is_file():
+        return
+    on_cpu = default_device().type == "cpu"
+    fast = on_cpu and mixed_precision(cfg.trainer.precision)["bf16"]
+    eager = earlier.get("attention") == "eager" or (fast and earlier.get("attention") == "auto")
+    if (eager, on_cpu and bool(earlier.get("quick_dropout"))) != (fast, fast):
+        raise UserError(
+            f"resume=true: {folder} was begun with trainer.attention={earlier.get('attention')} and trainer."
+            f"quick_dropout={earlier.get('quick_dropout')}, which are gone and would be chosen otherwise here; resume "
+            "it with the earlier release, or start again with overwrite=true"
+        )
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -51,35 +59,39 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is damaged.
     """
+    return current_settings(load_config(folder))
+
+
+def load_config(folder: Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / CONFIG}: it is damaged ({' '.join(str(error).split())})") from error
     if not isinstance(settings, dict):
         raise UserError(f"{folder / CONFIG}: it is damaged, it holds no settings")
-    return current_settings(settings)
+    return settings
 
 
 def write_config(folder: Path, cfg: config.Train) -> None:
-    write_text(folder / CONFIG, yaml.safe_dump(plain(asdict(cfg)), sort_keys=False, allow_unicode=True))
+    write_text(folder / CONFIG, yaml.safe_dump(to_plain(asdict(cfg)), sort_keys=False, allow_unicode=True))
 
 
-def plain(value: Any) -> Any:
-    """A value as YAML and JSON hold it: enums by their value."""
+def to_plain(value: Any) -> Any:
+    """Return a value as YAML and JSON hold it: enums by their value."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):
-        return {key: plain(entry) for key, entry in value.items()}
-    return [plain(entry) for entry in value] if isinstance(value, list) else value
+        return {key: to_plain(entry) for key, entry in value.items()}
+    return [to_plain(entry) for entry in value] if isinstance(value, list) else value
 
 
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones.
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested keys as dotted ones.
 
-    >>> flat({"trainer": {"learning_rate": 0.1}})
+    >>> flatten({"trainer": {"learning_rate": 0.1}})
     {'trainer.learning_rate': 0.1}
     """
     leaves: dict[str, Any] = {}
     for key, value in tree.items():
-        leaves.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+        leaves.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
     return leaves

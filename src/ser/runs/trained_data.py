@@ -9,7 +9,7 @@ from ser.data.prepared_corpus import PreparedCorpus, open_or_prepare
 from ser.data.protocols import Splits, identity, split_corpus
 from ser.errors import UserError
 from ser.models.hub import portable_source
-from ser.runs.settings import plain
+from ser.runs.settings import to_plain
 
 
 def folder_beside(checkpoint_folder: Path, name: str) -> Path:
@@ -23,7 +23,7 @@ def build_stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
     """Return what a checkpoint's config records of its run, from which `trained_data` finds the splits again."""
     return {
         "corpus": cfg.corpus.name,
-        "protocol": plain(asdict(cfg.protocol)),
+        "protocol": to_plain(asdict(cfg.protocol)),
         "identity": identity(cfg.protocol, splits),
         "chosen_on": splits.selection_split.value,
         "audio": asdict(cfg.audio),

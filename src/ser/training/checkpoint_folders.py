@@ -89,10 +89,6 @@ def is_torn(path: Path) -> bool:
     return path.suffix in (".pt", ".pth") and (path.stat().st_size == 0 or is_truncated(path))
 
 
-def any_whole(folder: Path) -> bool:
-    return any(state_of(path) is not None for path in in_order(folder))
-
-
 def last(folder: Path) -> Path | None:
     """The newest whole one that holds an optimizer's state: a run goes on from there."""
     newest_first = reversed(in_order(folder))
@@ -137,7 +133,7 @@ def check_space(folder: Path, parameters: dict[str, int], trainer: config.Traine
     Args:
         folder: where they will lie.
         parameters: `all` and `trained`.
-        trainer: how many are kept, and how many of them hold the optimizer's state.
+        trainer: how many are kept.
         lora: whether they hold only the weights that are trained.
 
     Raises:
@@ -145,9 +141,9 @@ def check_space(folder: Path, parameters: dict[str, int], trainer: config.Traine
             may be kept (see `rotate`) and the one that is written before the oldest is removed, and the final weights
             once.
     """
-    count = max(trainer.save_total_limit, 4 if trainer.save_optimizer_every > 1 else 2)
+    count = max(trainer.save_total_limit, 2)
     whole, trained = 4 * parameters["all"], 4 * parameters["trained"]
-    each = (trained if lora else whole) + (2 * trained if trainer.save_optimizer_every else 0)
+    each = (trained if lora else whole) + 2 * trained
     needed, free = (count + 1) * each + whole, shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(

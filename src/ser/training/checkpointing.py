@@ -21,14 +21,12 @@ log = logging.getLogger("ser")
 
 
 class SavingTrainer(Trainer):
-    """Can write what is large in the background; saves the optimizer's state as often as is asked."""
+    """Writes its checkpoints in the background where that is asked for, and keeps those that are needed."""
 
     def __init__(self, *args: Any, options: config.Trainer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.options = options
         self.writer = Writer()
-        self._count = 0
-        """Checkpoints of this sitting, which began at one with an optimizer's state: the rhythm stays."""
         self._later: list[Callable[[], None]] | None = None
         """While a checkpoint is taken: what of it the thread is to write; None where it is written at once."""
 
@@ -50,7 +48,6 @@ class SavingTrainer(Trainer):
         Older ones go when it is whole, for which the Trainer would not wait: the limit is not in its arguments.
         """
         self.writer.wait()  # one snapshot in memory at a time: a disk slower than training holds it up, memory is safe
-        self._count += 1
         checkpoint = checkpoint_folders.path_of(Path(self.args.output_dir), self.state.global_step)
         checkpoint_folders.begin(checkpoint)
         if stamp := getattr(self.model.config, STAMP, None):
@@ -77,9 +74,6 @@ class SavingTrainer(Trainer):
             self._later.append(partial(super()._save, output_dir, snapshot(weights)))
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        every = self.options.save_optimizer_every
-        if every == 0 or self._count % every:
-            return
         if self._later is None:
             super()._save_optimizer_and_scheduler(output_dir)
             return
