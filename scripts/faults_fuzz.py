@@ -22,6 +22,7 @@ from ser import apps, cli, command_line, config
 from ser.corpora import ravdess
 from ser.corpora.recordings import Recording
 from ser.data import manifest, protocols
+from ser.data.manifest import Utterance
 from ser.errors import UserError, is_told
 from ser.inference import recordings
 
@@ -137,7 +138,7 @@ def folds_of(path: Path) -> None:
     protocol = config.Protocol(name="custom", seed=0, folds_csv=str(path), validation_speakers=0, reference="")
     for fold in protocols.folds(protocol):
         with contextlib.suppress(UserError):
-            protocols.split_corpus([], replace(protocol, fold=fold))
+            protocols.split_corpus([Utterance("a.wav", "happy", "1")], replace(protocol, fold=fold))
 
 
 def path_as_flag(path: str) -> None:
@@ -151,7 +152,11 @@ def path_as_flag(path: str) -> None:
 def words_of_a_command(words: list[str]) -> None:
     words = command_line.hydra_words(words, apps.SCHEMAS["train"])
     with initialize_config_dir(apps.CONFIGS, version_base="1.3"):
-        apps.checked(compose("train", overrides=words), apps.SCHEMAS["train"])
+        try:
+            composed = compose("train", overrides=words)
+        except ValueError as wrong:  # as `apps.run` does
+            raise UserError(str(wrong)) from wrong
+        apps.checked(composed, apps.SCHEMAS["train"])
 
 
 def real_commands(ground: Ground, part: Part, count: int) -> None:

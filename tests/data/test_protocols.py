@@ -258,3 +258,9 @@ def test_a_protocol_without_folds_has_no_third_one():
         composed("train", "protocol.fold=3")
     with pytest.raises(UserError, match="it has none"):
         composed("train", "protocol=custom")
+
+
+def test_a_table_without_a_fold_is_refused(tmp_path):
+    protocol = written(tmp_path / "folds.csv", [(row.path, "") for row in whole_corpus()])
+    with pytest.raises(UserError, match=r"folds\.csv: no recording in it has a fold"):
+        folds(protocol)

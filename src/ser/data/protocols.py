@@ -40,10 +40,12 @@ def folds(protocol: Protocol) -> list[int | None]:
     """The folds that a protocol asks for: one, all of them, or [None] where it has none.
 
     Raises:
-        UserError: the table of folds cannot be read, or lacks the fold.
+        UserError: the table of folds cannot be read, holds no fold, or lacks the one that is asked for.
     """
     places = table(protocol).values() if protocol.folds_csv else protocol.test_speakers
     known = sorted({fold for fold in places if fold is not None})
+    if protocol.folds_csv and not known:
+        raise UserError(f"{protocol.folds_csv}: no recording in it has a fold")
     if protocol.fold is None:
         return [*known] or [None]
     if protocol.fold not in known:
