@@ -136,7 +136,7 @@ def recordings_of(path: Path) -> None:
 
 def folds_of(path: Path) -> None:
     protocol = config.Protocol(name="custom", seed=0, folds_csv=str(path), validation_speakers=0, reference="")
-    for fold in protocols.folds(protocol):
+    for fold in protocols.list_folds(protocol):
         with contextlib.suppress(UserError):
             protocols.split_corpus([Utterance("a.wav", "happy", "1")], replace(protocol, fold=fold))
 

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from ser import config
 from ser.corpora.ravdess import EMOTION_CODES, EMOTIONS
 from ser.data.prepared_corpus import open_prepared, prepare
-from ser.data.protocols import folds, split_corpus
+from ser.data.protocols import list_folds, split_corpus
 from ser.evaluation.intervals import bootstrap_intervals
 
 CHANCE = 1 / len(EMOTIONS)
@@ -52,7 +52,7 @@ def leaking(tmp_path_factory):
 def nearest(protocol, utterances):
     """Truth, answer and speaker of each tested clip, the answer being that of the training clip closest in pitch."""
     rows, answers = [], []
-    for fold in folds(protocol):
+    for fold in list_folds(protocol):
         splits = split_corpus(utterances, config.Protocol(**{**vars(protocol), "fold": fold}))
         classifier = KNeighborsClassifier(7).fit(
             [[pitch(row.speaker)] for row in splits.train], [row.emotion for row in splits.train]

@@ -23,7 +23,7 @@ def build(root, path):
 
 def test_a_clip_is_a_view_of_the_mapped_file_with_the_decoded_samples(root, tmp_path):
     build(root, tmp_path / "audio.arrow")
-    held = arrow_cache.Cache(tmp_path / "audio.arrow")
+    held = arrow_cache.AudioCache(tmp_path / "audio.arrow")
     assert len(held) == 32
     for index, facts in enumerate(held.facts):
         samples = held.samples(index)
@@ -36,7 +36,7 @@ def test_a_cache_of_several_chunks_gives_every_clip_its_own_samples(tmp_path, mo
     monkeypatch.setattr(arrow_cache, "ROWS_AT_A_TIME", 5)
     root = write_corpus(tmp_path / "corpus", actors=[1])
     build(root, tmp_path / "audio.arrow")
-    held = arrow_cache.Cache(tmp_path / "audio.arrow")
+    held = arrow_cache.AudioCache(tmp_path / "audio.arrow")
     assert [len(held.samples(index)) for index in range(16)] == [
         len(audio.load(root / facts["path"]).samples) for facts in held.facts
     ]
@@ -53,7 +53,7 @@ def test_only_what_changed_is_decoded_again(root, tmp_path):
     (root / "Actor_02" / "03-01-05-01-01-01-02.wav").unlink()
     facts, decoded = build(root, path)
     assert (len(facts), decoded) == (31, 1)
-    held = arrow_cache.Cache(path)
+    held = arrow_cache.AudioCache(path)
     row = [entry["path"] for entry in held.facts].index("Actor_01/03-01-05-01-01-01-01.wav")
     assert len(held.samples(row)) == 6400
 
@@ -88,10 +88,10 @@ def test_a_cache_of_an_older_version_is_decoded_again_with_a_word(root, tmp_path
     writer.finalize()
     os.replace(tmp_path / "older", path)
     with pytest.raises(UserError, match="an older version of ser decoded it; prepare the data again"):
-        arrow_cache.Cache(path)
+        arrow_cache.AudioCache(path)
     assert build(root, path)[1] == 32
     assert "an older version of ser decoded it; all is decoded again" in caplog.text
-    assert len(arrow_cache.Cache(path)) == 32
+    assert len(arrow_cache.AudioCache(path)) == 32
 
 
 def test_what_another_decoder_made_is_decoded_again(root, tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_a_damaged_cache_is_never_used(root, tmp_path, caplog):
     path = tmp_path / "audio.arrow"
     build(root, path)
     whole, chance = path.read_bytes(), random.Random(0)
-    good = [arrow_cache.Cache(path).samples(index).tobytes() for index in range(32)]
+    good = [arrow_cache.AudioCache(path).samples(index).tobytes() for index in range(32)]
     cuts = [whole[: int(share * len(whole))] for share in (0, 0.01, 0.5, 0.9, 0.999)]
     flips = [bytearray(whole) for _ in range(40)]
     for copy in flips:
@@ -115,9 +115,9 @@ def test_a_damaged_cache_is_never_used(root, tmp_path, caplog):
     for content in [*cuts, *flips]:
         path.write_bytes(content)
         try:
-            held = arrow_cache.Cache(path)
+            held = arrow_cache.AudioCache(path)
             found = [held.samples(index).tobytes() for index in range(len(held))]
-        except arrow_cache.Unusable as error:
+        except arrow_cache.UnusableCacheError as error:
             assert "prepare the data again" in str(error)  # noqa: PT017
         else:
             assert found == good[: len(found)]
@@ -128,10 +128,10 @@ def test_a_damaged_cache_is_never_used(root, tmp_path, caplog):
 def test_a_file_that_cannot_be_opened_is_named_among_the_unusable_ones(root, tmp_path):
     recordings = ravdess.scan(root).recordings
     gone = root / recordings[3].path
-    files = arrow_cache.identities(root, recordings)
+    files = arrow_cache.file_identities(root, recordings)
     gone.unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrow_cache, "identities", lambda *_: files)
+        patch.setattr(arrow_cache, "file_identities", lambda *_: files)
         with pytest.raises(UserError, match=r"1 unusable recordings: Actor_01/.*: No such file"):
             arrow_cache.build(root, recordings, tmp_path / "audio.arrow")
 

@@ -115,16 +115,16 @@ def test_an_impossible_rate_is_refused_before_it_is_brought_to_16_khz(rate, tmp_
 
 def test_a_clip_to_be_answered_has_the_samples_of_training(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.stack([tone(0.3, 44100)] * 8, axis=1), 44100)
-    assert np.array_equal(audio.short(tmp_path / "a.wav", 30.0), audio.load(tmp_path / "a.wav").samples)
+    assert np.array_equal(audio.load_short(tmp_path / "a.wav", 30.0), audio.load(tmp_path / "a.wav").samples)
 
 
 def test_a_clip_to_be_answered_has_a_frame_and_is_not_too_long(tmp_path):
     soundfile.write(tmp_path / "one.wav", np.ones(1), 16000)
     soundfile.write(tmp_path / "long.wav", tone(3), 16000)
     with pytest.raises(UnreadableAudio, match="shorter than"):
-        audio.short(tmp_path / "one.wav", 30.0)
+        audio.load_short(tmp_path / "one.wav", 30.0)
     with pytest.raises(UnreadableAudio, match="longer than max_seconds=2"):
-        audio.short(tmp_path / "long.wav", 2.0)
+        audio.load_short(tmp_path / "long.wav", 2.0)
 
 
 def test_a_clip_has_the_same_samples_in_every_thread(tmp_path):
@@ -147,7 +147,7 @@ def test_what_resampling_overshoots_is_clipped_and_does_not_wrap(tmp_path):
 def test_what_is_in_memory_is_heard_as_from_a_file(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
     soundfile.write(path, tone(0.5, 48000), 48000)
-    assert np.array_equal(audio.short(path.read_bytes(), 30), audio.short(path, 30))
+    assert np.array_equal(audio.load_short(path.read_bytes(), 30), audio.load_short(path, 30))
 
 
 def test_what_is_cut_short_in_memory_is_refused_as_in_a_file(tmp_path):
@@ -155,7 +155,7 @@ def test_what_is_cut_short_in_memory_is_refused_as_in_a_file(tmp_path):
     whole = (tmp_path / "a.wav").read_bytes()
     for content, why in ((b"", "empty"), (whole[:5000], "truncated"), (b"text", "cannot be decoded")):
         with pytest.raises(UnreadableAudio, match=why):
-            audio.short(content, 30)
+            audio.load_short(content, 30)
 
 
 FIRST_RELEASE = {"PCM_16": "722d939411a15284", "PCM_24": "6f42907548c4c4a2"}
@@ -165,7 +165,11 @@ def test_float_samples_beyond_full_scale_are_refused_where_they_are_on_another_s
     sound = tone(0.3)
     for name, scale in (("int16", 32768), ("normalised", 10)):
         soundfile.write(tmp_path / f"{name}.wav", sound * scale, 16000, subtype="FLOAT")
-        for read in (audio.load, lambda path: audio.short(path, 30), lambda path: audio.short(path.read_bytes(), 30)):
+        for read in (
+            audio.load,
+            lambda path: audio.load_short(path, 30),
+            lambda path: audio.load_short(path.read_bytes(), 30),
+        ):
             with pytest.raises(UnreadableAudio, match=r"full scale is 1\.0; divide them by 32768 if"):
                 read(tmp_path / f"{name}.wav")
 
@@ -173,7 +177,7 @@ def test_float_samples_beyond_full_scale_are_refused_where_they_are_on_another_s
 def test_a_quiet_begin_does_not_hide_that_a_file_is_on_another_scale(tmp_path):
     sound = np.concatenate([np.zeros(audio.BLOCK), tone(0.3) * 32768])
     soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="DOUBLE")
-    with pytest.raises(UnreadableAudio, match="full scale"), audio.opened(tmp_path / "a.wav"):
+    with pytest.raises(UnreadableAudio, match="full scale"), audio.open_audio(tmp_path / "a.wav"):
         pytest.fail("the first block could be answered")
 
 
@@ -181,13 +185,13 @@ def test_a_loud_peak_of_float_samples_is_clipped_and_said(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(0.3, level=1.5), 16000, subtype="FLOAT")
     clip = audio.load(tmp_path / "a.wav")
     assert (clip.clipped, clip.peak) == (True, 32768)
-    assert audio.oddity(audio.short(tmp_path / "a.wav", 30)) == "it is clipped"
+    assert audio.describe_oddity(audio.load_short(tmp_path / "a.wav", 30)) == "it is clipped"
 
 
 def test_silence_is_said_as_the_audit_says_it():
-    assert "silent" in audio.oddity(np.full(8000, 32, np.int16))
-    assert "silent" in audio.oddity(np.empty(0, np.int16))
-    assert audio.oddity(np.full(8000, -33, np.int16)) == ""
+    assert "silent" in audio.describe_oddity(np.full(8000, 32, np.int16))
+    assert "silent" in audio.describe_oddity(np.empty(0, np.int16))
+    assert audio.describe_oddity(np.full(8000, -33, np.int16)) == ""
 
 
 @pytest.mark.parametrize(

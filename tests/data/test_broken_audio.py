@@ -63,7 +63,7 @@ def test_a_broken_file_is_decoded_or_refused_with_a_reason(kind, tmp_path, capfd
         content = broken(whole, chance)
         (tmp_path / "broken").write_bytes(content)
         try:
-            samples = audio.short(content if chance.random() < 0.5 else tmp_path / "broken", 30.0)
+            samples = audio.load_short(content if chance.random() < 0.5 else tmp_path / "broken", 30.0)
             assert samples.dtype == np.int16
             assert 400 <= len(samples) <= 30 * 16000
         except UnreadableAudio as error:
@@ -126,4 +126,4 @@ def floats(*values):
 )
 def test_a_header_that_lies_is_refused(content, reason):
     with pytest.raises(UnreadableAudio, match=reason):
-        audio.short(content, 30.0)
+        audio.load_short(content, 30.0)

@@ -17,7 +17,7 @@ from ser.data.packets import frame_size
 
 
 def decoded(content):
-    return audio.short(content, 30.0)
+    return audio.load_short(content, 30.0)
 
 
 @pytest.fixture(params=KINDS)
@@ -114,6 +114,6 @@ def test_the_lines_of_libmpg123_stay_from_the_terminal(capfd):
         content[at] ^= 255
     with suppress(UnreadableAudio):
         decoded(bytes(content))
-    with mpg123.silenced():
+    with mpg123.silence_mpg123():
         os.write(2, b"Note: Trying to resync...\nof another thread\n")
     assert capfd.readouterr().err == "of another thread\n"

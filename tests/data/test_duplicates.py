@@ -8,7 +8,7 @@ import soxr
 from ser.corpora import ravdess
 from ser.corpora.synthetic import waveform
 from ser.data import audio, duplicates
-from ser.data.duplicates import correlation, find_copies, fingerprint
+from ser.data.duplicates import correlate, find_duplicates, fingerprint
 
 RATE = 16_000
 CUT = RATE // 20  # 50 ms
@@ -73,7 +73,7 @@ manipulated = pytest.mark.parametrize("manipulate", MANIPULATIONS.values(), ids=
 
 
 def pairs(clips):
-    return [(found.first, found.second) for found in find_copies(clips)]
+    return [(found.first, found.second) for found in find_duplicates(clips)]
 
 
 @manipulated
@@ -83,27 +83,27 @@ def test_a_copy_is_found_among_other_takes(manipulate, takes, tmp_path):
 
 @manipulated
 def test_a_copy_agrees_with_its_original_far_above_the_threshold(manipulate, takes, tmp_path):
-    (found,) = find_copies([takes[10], manipulate(takes[10], tmp_path)])
+    (found,) = find_duplicates([takes[10], manipulate(takes[10], tmp_path)])
     assert (1 + duplicates.SAME) / 2 < found.correlation <= 1
 
 
 def test_other_takes_of_a_sentence_by_the_speaker_are_no_copies(takes):
-    assert find_copies(takes) == []
+    assert find_duplicates(takes) == []
 
 
 def test_other_takes_stay_far_below_both_thresholds(takes):
     couples = list(itertools.combinations(takes, 2))
     assert max(float(fingerprint(one) @ fingerprint(other)) for one, other in couples) < duplicates.CANDIDATE - 0.1
-    assert max(correlation(one, other) for one, other in couples) < duplicates.SAME - 0.2
+    assert max(correlate(one, other) for one, other in couples) < duplicates.SAME - 0.2
 
 
 def test_clips_that_share_only_a_short_stretch_do_not_agree():
     noise = np.random.default_rng(0).normal(0, 3000, RATE * 9 // 5).astype(np.int16)
-    assert correlation(noise[:RATE], noise[-RATE:]) < 0.5  # 0.2 s of 1 s
+    assert correlate(noise[:RATE], noise[-RATE:]) < 0.5  # 0.2 s of 1 s
 
 
 def test_equal_clips_agree_exactly(takes):
-    assert [found.correlation for found in find_copies([takes[0], takes[0].copy()])] == [1.0]
+    assert [found.correlation for found in find_duplicates([takes[0], takes[0].copy()])] == [1.0]
 
 
 def test_every_pair_of_several_copies_is_listed_once_in_order(takes):
@@ -131,7 +131,7 @@ def test_copies_are_found_across_blocks_of_fingerprints(takes, monkeypatch):
     ids=["silent", "constant", "constant and odd", "below -60 dB", "one silent sample", "one sample", "no sample"],
 )
 def test_clips_that_hold_nothing_are_no_copies(samples, takes):
-    assert find_copies([samples, samples.copy(), samples[: len(samples) // 2], takes[0]]) == []
+    assert find_duplicates([samples, samples.copy(), samples[: len(samples) // 2], takes[0]]) == []
 
 
 @pytest.mark.filterwarnings("error")
@@ -155,11 +155,11 @@ def test_clips_with_the_same_click_are_compared_without_a_warning():
 
 
 def test_an_empty_corpus_has_no_copies():
-    assert find_copies([]) == []
+    assert find_duplicates([]) == []
 
 
 def test_an_excerpt_of_less_than_half_the_sound_is_no_copy(takes):
-    assert find_copies([takes[0], takes[0][: len(takes[0]) * 2 // 5]]) == []
+    assert find_duplicates([takes[0], takes[0][: len(takes[0]) * 2 // 5]]) == []
 
 
 def test_the_fingerprint_has_length_one_and_no_gain(takes):
@@ -173,7 +173,7 @@ def test_the_fingerprint_is_that_of_the_whole_clip_and_not_of_a_piece():
     """Laying the clip over itself gives what the transform of the whole has at multiples of 2 Hz."""
     clip = spoken()[:24_000]
     spectrum = np.abs(np.fft.rfft(clip - clip.mean()))  # 1.5 s: a value each 2/3 Hz
-    ripples = duplicates.without_trend(np.sqrt(spectrum[150:4500:3]))
+    ripples = duplicates.subtract_trend(np.sqrt(spectrum[150:4500:3]))
     assert np.allclose(fingerprint(clip), ripples / np.linalg.norm(ripples), atol=1e-5)
 
 

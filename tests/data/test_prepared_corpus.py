@@ -53,7 +53,7 @@ def test_the_audit_names_what_is_odd(tmp_path):
     assert report["corpus"] == "ravdess"
     assert report["protocol"]["name"] == "paper"
     assert len(report["contradicting"]) == report["recordings"] == 80  # RAVDESS has 48 kHz and seconds
-    assert len(audit.warnings(report)) == 5
+    assert len(audit.describe_oddities(report)) == 5
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_another_root_than_the_prepared_one_is_prepared_and_not_ignored(tmp_path
 
 def test_the_prepared_root_is_not_prepared_again(tmp_path, corpus_root, monkeypatch):
     opened_from(corpus_root, tmp_path / "data")
-    monkeypatch.setattr("ser.data.prepared_corpus.prepare_alone", lambda *_: pytest.fail("prepared again"))
+    monkeypatch.setattr("ser.data.prepared_corpus.prepare_unlocked", lambda *_: pytest.fail("prepared again"))
     opened_from(corpus_root, tmp_path / "data")
 
 

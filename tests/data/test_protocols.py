@@ -12,7 +12,7 @@ from ser import config
 from ser.apps import CONFIGS
 from ser.config import Split
 from ser.corpora import ravdess
-from ser.data.protocols import draw_speakers, folds, identity, split_corpus, table
+from ser.data.protocols import draw_speakers, identify_splits, list_folds, read_folds_csv, split_corpus
 from ser.errors import UserError
 from ser.reports.protocol_text import describe_protocol
 
@@ -41,7 +41,7 @@ def test_the_lists_do_not_depend_on_where_the_files_lie(layout, protocol):
     assert [row.name for row in here.test] == [
         row.name for row in sorted(there.test, key=lambda r: (r.speaker.zfill(2), r.name))
     ]
-    assert identity(protocol, here) == identity(protocol, there)
+    assert identify_splits(protocol, here) == identify_splits(protocol, there)
 
 
 def test_validation_speakers_are_drawn_from_each_gender_in_turn():
@@ -136,7 +136,7 @@ def written(path, rows):
 def test_a_table_of_folds_tests_each_recording_in_its_own(tmp_path):
     rows = [(row.path, int(row.speaker) % 3 + 1) for row in whole_corpus()]
     protocol = written(tmp_path / "folds.csv", rows)
-    assert folds(protocol) == [1, 2, 3]
+    assert list_folds(protocol) == [1, 2, 3]
     splits = split_corpus(whole_corpus(), replace(protocol, fold=2))
     assert {int(row.speaker) % 3 for row in splits.test} == {1}
     assert {int(row.speaker) % 3 for row in splits.train + splits.validation} == {0, 2}
@@ -190,7 +190,7 @@ def test_a_table_in_another_encoding_is_refused_in_one_line(tmp_path):
     protocol = written(tmp_path / "folds.csv", [])
     (tmp_path / "folds.csv").write_bytes("path,fold\nJörg.wav,1\n".encode("cp1252"))
     with pytest.raises(UserError, match="line 2 is not UTF-8"):
-        folds(protocol)
+        list_folds(protocol)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -205,21 +205,21 @@ def test_any_table_is_read_or_refused(content, tmp_path):
     )
     (tmp_path / "folds.csv").write_bytes(content)
     with suppress(UserError):
-        table(protocol)
+        read_folds_csv(protocol)
 
 
 def test_a_table_that_is_none_is_refused(tmp_path):
     protocol = written(tmp_path / "folds.csv", [])
     (tmp_path / "folds.csv").write_text("file,fold\n")
     with pytest.raises(UserError, match="must name the columns 'path' and 'fold' once"):
-        folds(protocol)
+        list_folds(protocol)
     (tmp_path / "folds.csv").unlink()
     with pytest.raises(UserError, match="there is no such file"):
-        folds(protocol)
+        list_folds(protocol)
     rows = [(row.path, int(row.speaker) % 2) for row in whole_corpus()]
     protocol = written(tmp_path / "folds.csv", rows)
     with pytest.raises(UserError, match=r"protocol\.fold=7: .* has the folds \[0, 1\]"):
-        folds(replace(protocol, fold=7))
+        list_folds(replace(protocol, fold=7))
 
 
 def test_lists_of_speakers_make_a_protocol():

@@ -4,7 +4,7 @@ from conftest import tone
 
 from ser.corpora import ravdess
 from ser.data import audio
-from ser.data.silence import boundaries
+from ser.data.silence import speech_span
 
 RATE = 16_000
 
@@ -17,7 +17,7 @@ def clip(*parts, noise=0.0, level=0.3):
 
 
 def seconds(samples):
-    start, stop = boundaries(samples)
+    start, stop = speech_span(samples)
     return start / RATE, stop / RATE
 
 
@@ -57,23 +57,23 @@ def test_a_click_in_the_silence_is_no_speech():
 
 @pytest.mark.parametrize("samples", [np.zeros(RATE, np.int16), clip(-1, noise=3e-4), clip(-1, noise=0.1)])
 def test_a_clip_without_speech_stays_whole(samples):
-    assert boundaries(samples) == (0, RATE)
+    assert speech_span(samples) == (0, RATE)
 
 
 @pytest.mark.parametrize("length", [0, 1, 319, 320, 639, 640, 1000])
 def test_a_clip_shorter_than_the_margins_stays_whole(length):
-    assert boundaries(clip(0.1)[:length]) == (0, length)
+    assert speech_span(clip(0.1)[:length]) == (0, length)
 
 
 def test_the_shortest_speech_keeps_more_than_the_shortest_clip():
-    start, stop = boundaries(clip(-1, 0.1, -1))
+    start, stop = speech_span(clip(-1, 0.1, -1))
     assert stop - start > audio.SHORTEST * RATE
 
 
 def test_of_the_real_corpus_nearly_half_is_silence(whole_ravdess):
     paths = [recording.path for recording in ravdess.scan(whole_ravdess).recordings]
     clips = [audio.load(whole_ravdess / path).samples for path in paths]
-    kept = np.array([np.diff(boundaries(samples))[0] for samples in clips])
+    kept = np.array([np.diff(speech_span(samples))[0] for samples in clips])
     whole = np.array([len(samples) for samples in clips])
     # Measured: 2.15 s on average of 3.70, from 1.28 to 4.40 s, 58 % of all samples (actors 50 to 70 %, emotions 53 to
     # 63 %); 19 clips of 1440 lose less than a tenth of a second.

@@ -146,7 +146,7 @@ def test_the_example_needs_numpy_and_onnxruntime_alone_and_gives_the_same_probab
     lines = result.stdout.splitlines()
     assert len(lines) == len(clips) * (1 + len(EMOTIONS))
     for index, clip in enumerate(clips):
-        heard = clip[slice(*trim.boundaries(clip))] if model.stamp["audio"]["trim"] else clip
+        heard = clip[slice(*trim.speech_span(clip))] if model.stamp["audio"]["trim"] else clip
         batch = collator_for(model.extractor)([{"samples": heard, "label": 0}])
         expected = dict(zip(EMOTIONS, softmax(parity.on_cpu(model.classifier, [batch]))[0], strict=True))
         path, *rows = lines[index * 9 : index * 9 + 9]

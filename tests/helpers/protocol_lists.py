@@ -7,7 +7,7 @@ from conftest import composed
 
 from ser.corpora import ravdess
 from ser.data.manifest import Utterance
-from ser.data.protocols import folds, split_corpus
+from ser.data.protocols import list_folds, split_corpus
 
 
 @cache
@@ -36,4 +36,6 @@ def emobox(fold):
 def every_fold(name, *overrides):
     """The protocol of each fold, and its lists."""
     whole = composed("train", f"protocol={name}", *overrides).protocol
-    return [(one, split_corpus(whole_corpus(), one)) for one in (replace(whole, fold=fold) for fold in folds(whole))]
+    return [
+        (one, split_corpus(whole_corpus(), one)) for one in (replace(whole, fold=fold) for fold in list_folds(whole))
+    ]

@@ -6,7 +6,7 @@ import torch
 from helpers.toys import as_array, clips, saved
 
 from ser.config import Ensemble
-from ser.data.silence import boundaries
+from ser.data.silence import speech_span
 from ser.errors import UserError
 from ser.inference.predictor import MAX_BATCH_SAMPLES, Predictor, split_batches
 
@@ -74,7 +74,7 @@ def test_a_checkpoint_that_was_trained_on_trimmed_clips_gets_trimmed_ones(tmp_pa
     (clip,) = clips(1.0)
     padded = np.pad(clip, 16000)
     trimming, whole = (predictor(saved(tmp_path / str(trim), trim=trim)) for trim in (True, False))
-    (spoken,) = as_array(trimming.predict([padded[slice(*boundaries(padded))]]))
+    (spoken,) = as_array(trimming.predict([padded[slice(*speech_span(padded))]]))
     assert np.allclose(as_array(trimming.predict([padded]))[0], spoken, atol=1e-6)
     assert not np.allclose(as_array(whole.predict([padded]))[0], spoken, atol=1e-6)
 

@@ -4,7 +4,7 @@ from conftest import composed
 from helpers.protocol_lists import emobox, every_fold, paper, whole_corpus
 
 from ser.config import Split
-from ser.data.audit import missing_emotions
+from ser.data.audit import describe_missing_emotions
 from ser.data.protocols import split_corpus
 from ser.reports.protocol_text import describe_protocol
 
@@ -60,7 +60,7 @@ def test_a_claim_to_a_publication_is_made_for_its_own_lists_only():
 def test_an_emotion_without_a_clip_bounds_the_recall():
     splits = split_corpus(whole_corpus(), emobox(1))
     emotions = sorted({row.emotion for row in splits.test})
-    assert missing_emotions([splits], Split.test, emotions) == []
+    assert describe_missing_emotions([splits], Split.test, emotions) == []
     without = replace(splits, test=[row for row in splits.test if row.emotion != "sad"])
-    (sentence,) = missing_emotions([without], Split.test, emotions)
+    (sentence,) = describe_missing_emotions([without], Split.test, emotions)
     assert sentence == "The test list has no clip of sad: its unweighted average recall is at most 7/8."

@@ -38,7 +38,7 @@ def probabilities(answer):
 
 
 def expected(predictor, content):
-    return predictor.predict([audio.short(content, 30)])[0].as_array()
+    return predictor.predict([audio.load_short(content, 30)])[0].as_array()
 
 
 def test_an_answer_is_the_line_that_predict_writes(server, predictor):

@@ -4,7 +4,7 @@ from conftest import tone
 from helpers.toy_server import random_checkpoint, speech, wav
 
 from ser.config import Ensemble
-from ser.data.audio import UnreadableAudio, oddity
+from ser.data.audio import UnreadableAudio, describe_oddity
 from ser.errors import UserError
 from ser.inference.predictions import Prediction, WindowPrediction
 from ser.inference.predictor import Predictor
@@ -55,7 +55,7 @@ def test_what_no_frame_fits_into_and_what_is_longer_than_the_limit_is_not_predic
 
 def test_a_silent_and_a_clipped_recording_get_the_warning_of_predict(service):
     silence, loud = np.zeros(16000 * 6), np.clip(9 * tone(6), -1, 1)
-    assert oddity(np.full(99, 32767, np.int16)) == CLIPPED
+    assert describe_oddity(np.full(99, 32767, np.int16)) == CLIPPED
     quiet_then_loud = np.concatenate([silence, 0.5 * tone(1)])
     for samples, warning in (
         (silence, "it is silent (nothing above -60 dB of full scale)"),

@@ -120,7 +120,7 @@ def predict_whole(
 
     def decode(recording: Recording) -> Int16 | str:
         try:
-            return audio.short(readable_path(recording), cfg.max_seconds)
+            return audio.load_short(readable_path(recording), cfg.max_seconds)
         except (UnreadableAudio, OSError) as error:
             return report_failure(recording, error)
 
@@ -132,7 +132,7 @@ def predict_whole(
             if isinstance(clip, str):
                 yield WindowPrediction(recording.name, error=clip)
             else:
-                warning = audio.oddity(clip)
+                warning = audio.describe_oddity(clip)
                 warn(recording, warning)
                 length = len(clip) / SAMPLE_RATE
                 yield WindowPrediction(recording.name, 0.0, length, next(predictions), warning=warning)

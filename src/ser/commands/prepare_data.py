@@ -4,7 +4,7 @@ from typing import Any
 
 from ser import config
 from ser.console import start_logging
-from ser.data.audit import warn
+from ser.data.audit import log_warnings
 from ser.data.prepared_corpus import prepare
 from ser.errors import Interrupted
 from ser.files import printable
@@ -19,7 +19,7 @@ def prepare_data(cfg: config.PrepareData) -> None:
         raise Interrupted(
             f"interrupted: nothing half-written is in {cfg.data_dir}; the same command begins again"
         ) from error
-    warn(report)
+    log_warnings(report)
     print(summary(report, cfg))
 
 

@@ -95,7 +95,7 @@ def data_of(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> 
     prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     splits_of_runs = [split_corpus(prepared.utterances, run.protocol) for run in plan]
     for splits in splits_of_runs:
-        audit.check(splits, prepared.copies, cfg.on_leak)
+        audit.check_leaks(splits, prepared.duplicates, cfg.on_leak)
     for run, place, splits in zip(plan, places.runs, splits_of_runs, strict=True):
         if cfg.resume:
             check_same_lists(place.work, run, splits)

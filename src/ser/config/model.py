@@ -76,4 +76,4 @@ class Audio:
 
     trim: bool = MISSING
     """Cut off the silence before and after the speech, but for 0.1 s: of RAVDESS 58 % remains. The model then cannot
-    learn from how long an actor waits; whoever uses its checkpoint must trim alike (`ser.data.silence.boundaries`)."""
+    learn from how long an actor waits; whoever uses its checkpoint must trim alike (`ser.data.silence.speech_span`)."""

@@ -53,11 +53,11 @@ Facts = dict[str, Any]
 """A row without its samples."""
 
 
-class Unusable(UserError):
+class UnusableCacheError(UserError):
     """A prepared file that is damaged, or was made by another version of the decoder."""
 
 
-class Cache:
+class AudioCache:
     """The recordings of a prepared corpus: `facts` in order, and `samples(index)` as int16 at 16 kHz."""
 
     def __init__(self, path: Path) -> None:
@@ -76,9 +76,9 @@ class Cache:
                 for chunk in table.column("samples").chunks
             ]
         except DAMAGES as error:
-            raise Unusable(f"{path}: it is damaged; prepare the data again") from error
+            raise UnusableCacheError(f"{path}: it is damaged; prepare the data again") from error
         if not current:
-            raise Unusable(f"{path}: an older version of ser decoded it; prepare the data again")
+            raise UnusableCacheError(f"{path}: an older version of ser decoded it; prepare the data again")
         self._starts = [0]
         for offsets, _ in self._chunks:
             self._starts.append(self._starts[-1] + len(offsets) - 1)
@@ -100,7 +100,7 @@ class Cache:
         if not self._checked[index]:
             if zlib.crc32(view.data) != self.facts[index]["crc32"]:
                 name = self.facts[index]["path"]
-                raise Unusable(f"{self._path}: it is damaged (the samples of {name}); prepare the data again")
+                raise UnusableCacheError(f"{self._path}: it is damaged (the samples of {name}); prepare the data again")
             self._checked[index] = 1
         return view
 
@@ -109,15 +109,15 @@ class Cache:
         return [{name: facts[name] for name in IDENTITY} for facts in self.facts] == files
 
 
-def opened(path: Path) -> Cache | None:
+def open_cache(path: Path) -> AudioCache | None:
     """The cache of a folder, if there is one that can be used; why one cannot is logged."""
     if not path.exists():
         return None
     try:
-        cache = Cache(path)
+        cache = AudioCache(path)
         for index in range(len(cache)):
             cache.samples(index)
-    except Unusable as error:
+    except UnusableCacheError as error:
         log.warning("warning: %s", str(error).replace("prepare the data again", "all is decoded again"))
         return None
     return cache
@@ -132,7 +132,7 @@ def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Fac
     Raises:
         UserError: recordings that cannot be used, all of them at once; the cache stays as it was.
     """
-    old, files = opened(path), identities(root, recordings)
+    old, files = open_cache(path), file_identities(root, recordings)
     if old and old.holds(files):
         return old.facts, 0
     if old and old.facts and old.facts[0]["decoder"] != DECODED_BY:
@@ -168,7 +168,7 @@ def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Fac
     return facts, sum(tuple(file.values()) not in known for file in files)
 
 
-def identities(root: Path, recordings: list[Recording]) -> list[Facts]:
+def file_identities(root: Path, recordings: list[Recording]) -> list[Facts]:
     """What tells of each recording that its file is the one that was decoded, and how."""
     found = []
     for recording in recordings:

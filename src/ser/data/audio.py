@@ -24,8 +24,8 @@ import soxr
 from ser.data.containers import TRUNCATED as TRUNCATED
 from ser.data.containers import UnreadableAudio as UnreadableAudio
 from ser.data.containers import View
-from ser.data.inspection import checked
-from ser.data.mpg123 import silenced
+from ser.data.inspection import inspect_recording
+from ser.data.mpg123 import silence_mpg123
 
 DECODER = 2
 """Another number for other samples of the same file; what was decoded under another one is decoded again.
@@ -107,7 +107,7 @@ def is_clipped(samples: Int16) -> bool:
     return bool(at_full_scale.any()) and longest_run(at_full_scale) >= CLIPPED_RUN
 
 
-def oddity(samples: Int16) -> str:
+def describe_oddity(samples: Int16) -> str:
     """What a user should be told about a recording that can be used, or nothing; as in the audit of a corpus.
 
     Args:
@@ -118,15 +118,15 @@ def oddity(samples: Int16) -> str:
     return "it is clipped" if is_clipped(samples) else ""
 
 
-def short(source: Source, max_seconds: float) -> Int16:
+def load_short(source: Source, max_seconds: float) -> Int16:
     """The 16 kHz samples of a recording of at most `max_seconds` seconds, those of `load`; no more of it is decoded.
 
     Raises:
         UnreadableAudio: as `load`, or it is longer, or too short for a frame of an encoder.
     """
     blocks, frames = [], 0
-    with opened(source) as file:
-        for block in mono_blocks(file):
+    with open_audio(source) as file:
+        for block in iterate_mono_blocks(file):
             blocks.append(block)
             frames += len(block)
             if frames > max_seconds * file.samplerate:
@@ -139,12 +139,12 @@ def short(source: Source, max_seconds: float) -> Int16:
 
 def decode(path: Path) -> tuple[Int16, int, int]:
     """Mono int16 samples at the file's own rate, that rate in hertz, and the file's number of channels."""
-    with opened(path) as file:
-        return np.concatenate(list(mono_blocks(file))), int(file.samplerate), int(file.channels)
+    with open_audio(path) as file:
+        return np.concatenate(list(iterate_mono_blocks(file))), int(file.samplerate), int(file.channels)
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[soundfile.SoundFile]:
+def open_audio(source: Source) -> Iterator[soundfile.SoundFile]:
     """A recording to be decoded, its header read.
 
     Raises:
@@ -155,19 +155,19 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
         raise UnreadableAudio("no header gives its rate; audio=- takes raw samples")
     if isinstance(source, Path) and not stat.S_ISREG(source.stat().st_mode):  # a pipe would be waited for
         raise UnreadableAudio("it is no regular file")
-    with source.open("rb") if isinstance(source, Path) else reader(source) as content:
-        pieces, is_mp3 = checked(content)
+    with source.open("rb") if isinstance(source, Path) else open_content(source) as content:
+        pieces, is_mp3 = inspect_recording(content)
         whole = pieces == [range(content.seek(0, io.SEEK_END))]
         try:
-            with silenced() if is_mp3 else nullcontext():
+            with silence_mpg123() if is_mp3 else nullcontext():
                 file = soundfile.SoundFile(
-                    named(source) if whole and isinstance(source, Path) else View(content, pieces)
+                    soundfile_name(source) if whole and isinstance(source, Path) else View(content, pieces)
                 )
             with file:
                 if not RATES[0] <= file.samplerate <= RATES[1]:
                     raise UnreadableAudio(f"its sample rate of {file.samplerate} Hz is impossible")
                 if file.subtype in ("FLOAT", "DOUBLE"):
-                    for frames in blocks(file):
+                    for frames in iterate_blocks(file):
                         check_scale(frames)
                     file.seek(0)
                 yield file
@@ -176,24 +176,24 @@ def opened(source: Source) -> Iterator[soundfile.SoundFile]:
             raise UnreadableAudio(f"it cannot be decoded, being damaged or cut short ({said})") from error
 
 
-def reader(content: Content) -> BinaryIO:
+def open_content(content: Content) -> BinaryIO:
     """Content as a file; it is not copied."""
     return io.BufferedReader(View(io.BytesIO(), [memoryview(content)]))
 
 
-def named(path: Path) -> Path | bytes:
+def soundfile_name(path: Path) -> Path | bytes:
     """A path as soundfile takes it: by itself it encodes names strictly, and one that is no UTF-8 fails."""
     return path if os.name == "nt" else os.fsencode(path)
 
 
-def mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
+def iterate_mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
     """What is in an open file, block after block, `(frames,)` int16 at its own rate.
 
     Raises:
         UnreadableAudio: it has no sample, no finite one, or fewer than its header gives.
     """
     expected, heard = int(file.frames), 0
-    for frames in blocks(file):
+    for frames in iterate_blocks(file):
         heard += len(frames)
         yield to_mono_int16(frames)
     if heard < expected:
@@ -202,10 +202,10 @@ def mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
         raise UnreadableAudio("it has no samples")
 
 
-def blocks(file: soundfile.SoundFile) -> Iterator[npt.NDArray[Any]]:
+def iterate_blocks(file: soundfile.SoundFile) -> Iterator[npt.NDArray[Any]]:
     """The frames of an open file, `(frames, channels)`, int16 where that holds them, else float32 in [-1, 1]."""
     dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
-    size, quiet = max(1, BLOCK // file.channels), silenced if file.format == "MP3" else nullcontext
+    size, quiet = max(1, BLOCK // file.channels), silence_mpg123 if file.format == "MP3" else nullcontext
     while True:
         with quiet():
             frames = file.read(size, dtype=dtype, always_2d=True)
@@ -252,10 +252,10 @@ def resample(samples: Int16, sample_rate: float) -> Int16:
     """
     if sample_rate == SAMPLE_RATE:
         return samples
-    return rounded(soxr.resample(samples.astype(np.float32), sample_rate, SAMPLE_RATE, quality="HQ"))
+    return round_to_int16(soxr.resample(samples.astype(np.float32), sample_rate, SAMPLE_RATE, quality="HQ"))
 
 
-def rounded(samples: npt.NDArray[np.float32]) -> Int16:
+def round_to_int16(samples: npt.NDArray[np.float32]) -> Int16:
     """Float samples on the scale of int16 as int16; what goes beyond is clipped."""
     np.rint(samples, out=samples)
     return np.clip(samples, -32768, 32767, out=samples).astype(np.int16)

@@ -8,11 +8,11 @@ from typing import Any
 
 from ser.config import Audit, Split
 from ser.corpora.recordings import Format, Scan
-from ser.data.arrow_cache import Cache
+from ser.data.arrow_cache import AudioCache
 from ser.data.audio import SHORTEST, SILENCE
-from ser.data.duplicates import find_copies
+from ser.data.duplicates import find_duplicates
 from ser.data.manifest import Utterance
-from ser.data.protocols import Splits, natural
+from ser.data.protocols import Splits, natural_key
 from ser.errors import UserError
 
 log = logging.getLogger("ser")
@@ -23,15 +23,17 @@ Pair = tuple[str, str]
 """Paths of two recordings that are one."""
 
 
-def audit(scan: Scan, utterances: Sequence[Utterance], cache: Cache, splits: Splits, format: Format) -> dict[str, Any]:
+def audit(
+    scan: Scan, utterances: Sequence[Utterance], cache: AudioCache, splits: Splits, format: Format
+) -> dict[str, Any]:
     """Count a corpus and list its oddities.
 
     Returns:
         What audit.json holds, without the stamp of corpus and protocol.
     """
     durations = [row.duration for row in utterances]
-    groups = identical(utterances)
-    found = {"identical": groups, "copies": near_identical(cache, groups)}
+    groups = find_identical(utterances)
+    found = {"identical": groups, "copies": find_near_identical(cache, groups)}
     return {
         "recordings": len(utterances),
         "speakers": len({row.speaker for row in utterances}),
@@ -49,15 +51,15 @@ def audit(scan: Scan, utterances: Sequence[Utterance], cache: Cache, splits: Spl
         "left_out": {reason: {"count": len(paths), "files": paths[:20]} for reason, paths in scan.left_out.items()},
         "not_mono": [row.path for row in utterances if row.channels != 1],
         **found,
-        "contradicting": contradicting(utterances, format),
+        "contradicting": find_contradicting(utterances, format),
         "silent": [row["path"] for row in cache.facts if row["peak"] < SILENCE],
         "clipped": [row["path"] for row in cache.facts if row["clipped"]],
         "too_short": [row["path"] for row in cache.facts if row["duration"] < SHORTEST],
-        "split": shared(splits, pairs_of(found)),
+        "split": count_overlap(splits, duplicate_pairs(found)),
     }
 
 
-def identical(utterances: Sequence[Utterance]) -> list[list[str]]:
+def find_identical(utterances: Sequence[Utterance]) -> list[list[str]]:
     """Groups of recordings with the same samples."""
     groups = defaultdict[str, list[str]](list)
     for row in utterances:
@@ -65,19 +67,19 @@ def identical(utterances: Sequence[Utterance]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def near_identical(cache: Cache, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+def find_near_identical(cache: AudioCache, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
     """Recordings that are one another's copy although their samples differ, with the correlation of their waveforms."""
     known = {frozenset(pair) for group in groups for pair in combinations(group, 2)}
     paths = [facts["path"] for facts in cache.facts]
     found = []
-    for copy in find_copies([cache.samples(index) for index in range(len(cache))]):
+    for copy in find_duplicates([cache.samples(index) for index in range(len(cache))]):
         pair = [paths[copy.first], paths[copy.second]]
         if frozenset(pair) not in known:
             found.append({"files": pair, "correlation": round(copy.correlation, 4)})
     return found
 
 
-def contradicting(utterances: Sequence[Utterance], format: Format) -> list[str]:
+def find_contradicting(utterances: Sequence[Utterance], format: Format) -> list[str]:
     """Recordings whose sample rate or length is not that of the corpus whose name they bear."""
     return [
         row.path
@@ -86,7 +88,7 @@ def contradicting(utterances: Sequence[Utterance], format: Format) -> list[str]:
     ]
 
 
-def shared(splits: Splits, copies: Sequence[Pair]) -> dict[str, Any]:
+def count_overlap(splits: Splits, duplicates: Sequence[Pair]) -> dict[str, Any]:
     """Sizes of the lists, the tested emotions, and the speakers and recordings that stand on both sides."""
     trained_speakers = {row.speaker for row in splits.train}
     return {
@@ -95,27 +97,27 @@ def shared(splits: Splits, copies: Sequence[Pair]) -> dict[str, Any]:
         "test": len(splits.test),
         "test_per_emotion": count(row.emotion for row in splits.test),
         "speakers_on_both_sides": sorted(
-            {row.speaker for row in splits.test + splits.validation} & trained_speakers, key=natural
+            {row.speaker for row in splits.test + splits.validation} & trained_speakers, key=natural_key
         ),
-        "copies_on_both_sides": [list(pair) for pair, _ in crossing(splits, copies)],
+        "copies_on_both_sides": [list(pair) for pair, _ in find_leaks(splits, duplicates)],
     }
 
 
-def crossing(splits: Splits, copies: Sequence[Pair]) -> list[tuple[Pair, tuple[Split, Split]]]:
+def find_leaks(splits: Splits, duplicates: Sequence[Pair]) -> list[tuple[Pair, tuple[Split, Split]]]:
     """The pairs of copies that stand in different lists, and those lists."""
     place = {row.path: split for split in Split for row in splits.get(split)}
     found = []
-    for first, second in copies:
+    for first, second in duplicates:
         if first in place and second in place and place[first] is not place[second]:
             found.append(((first, second), (place[first], place[second])))
     return found
 
 
-def leaks(splits: Splits, scored: Split, copies: Sequence[Pair]) -> list[str]:
+def describe_leaks(splits: Splits, scored: Split, duplicates: Sequence[Pair]) -> list[str]:
     """What must stand beside a number: the scored clips of which another list holds a copy."""
     return [
         f"Leak: {first} ({sides[0].value}) and {second} ({sides[1].value}) are the same recording."
-        for (first, second), sides in crossing(splits, copies)
+        for (first, second), sides in find_leaks(splits, duplicates)
         if scored in sides
     ]
 
@@ -125,7 +127,7 @@ def shared_speakers(splits: Splits, scored: Split) -> set[str]:
     return {row.speaker for row in splits.get(scored)} & {row.speaker for row in splits.train}
 
 
-def missing_emotions(folds: Sequence[Splits], scored: Split, emotions: Sequence[str]) -> list[str]:
+def describe_missing_emotions(folds: Sequence[Splits], scored: Split, emotions: Sequence[str]) -> list[str]:
     """Describe the emotions without a clip: their recall counts as 0, so that no model can reach a UAR of 1."""
     present = {row.emotion for splits in folds for row in splits.get(scored)}
     missing = [emotion for emotion in emotions if emotion not in present]
@@ -136,22 +138,22 @@ def missing_emotions(folds: Sequence[Splits], scored: Split, emotions: Sequence[
     return [f"{lacks}: its unweighted average recall is at most {highest}."]
 
 
-def check(splits: Splits, copies: Sequence[Pair], audit: Audit) -> None:
+def check_leaks(splits: Splits, duplicates: Sequence[Pair], audit: Audit) -> None:
     """Say what stands on both sides of a split, or refuse the split for it.
 
     Raises:
         UserError: `audit` is strict, and speakers or copies of recordings are in the training list and in another.
     """
-    found = shared(splits, copies)
+    found = count_overlap(splits, duplicates)
     pairs = [" = ".join(pair) for pair in found["copies_on_both_sides"]]
     if audit is Audit.strict and (pairs or found["speakers_on_both_sides"]):
         named = [f"speakers {', '.join(found['speakers_on_both_sides'])}"] * bool(found["speakers_on_both_sides"])
-        raise UserError(f"on_leak=strict: on both sides of the split: {'; '.join(named + shortened(pairs))}")
+        raise UserError(f"on_leak=strict: on both sides of the split: {'; '.join(named + shorten(pairs))}")
     if pairs:
-        log.warning("warning: on both sides of the split: %s", "; ".join(shortened(pairs)))
+        log.warning("warning: on both sides of the split: %s", "; ".join(shorten(pairs)))
 
 
-def warnings(report: dict[str, Any]) -> list[str]:
+def describe_oddities(report: dict[str, Any]) -> list[str]:
     """One line for each oddity that a user should look at; audit.json has every name."""
     texts = {
         "silent": "silent (nothing above -60 dB of full scale)",
@@ -159,34 +161,34 @@ def warnings(report: dict[str, Any]) -> list[str]:
         "too_short": f"shorter than {SHORTEST * 1000:.0f} ms",
         "contradicting": "not of the rate or length of the corpus whose names they bear",
     }
-    lines = [f"{len(report[key])} {text}: {', '.join(shortened(report[key]))}" for key, text in texts.items()]
+    lines = [f"{len(report[key])} {text}: {', '.join(shorten(report[key]))}" for key, text in texts.items()]
     pairs = [" = ".join(group) for group in report["identical"]]
     alike = [f"{' ~ '.join(copy['files'])} ({copy['correlation']:.3f})" for copy in report["copies"]]
-    lines.append(f"{len(pairs)} identical: {'; '.join(shortened(pairs))}")
-    lines.append(f"{len(alike)} the same recording, changed: {'; '.join(shortened(alike))}")
+    lines.append(f"{len(pairs)} identical: {'; '.join(shorten(pairs))}")
+    lines.append(f"{len(alike)} the same recording, changed: {'; '.join(shorten(alike))}")
     return [line for line in lines if not line.startswith("0 ")]
 
 
-def shortened(names: list[str], most: int = 20) -> list[str]:
+def shorten(names: list[str], most: int = 20) -> list[str]:
     """The first names of a long list, and how many more there are.
 
-    >>> shortened(["a", "b", "c"], most=2)
+    >>> shorten(["a", "b", "c"], most=2)
     ['a', 'b', 'and 1 more']
     """
     return names if len(names) <= most else [*names[:most], f"and {len(names) - most} more"]
 
 
-def pairs_of(report: dict[str, Any]) -> list[Pair]:
+def duplicate_pairs(report: dict[str, Any]) -> list[Pair]:
     """All pairs of copies, identical or changed, that an audit found."""
     same = [pair for group in report["identical"] for pair in combinations(group, 2)]
     return [(first, second) for first, second in [*same, *(copy["files"] for copy in report["copies"])]]
 
 
-def warn(report: dict[str, Any]) -> None:
-    for line in warnings(report):
+def log_warnings(report: dict[str, Any]) -> None:
+    for line in describe_oddities(report):
         log.warning("warning: %s", line)
 
 
 def count(values: Iterable[str]) -> dict[str, int]:
     numbers = Counter(values)
-    return {value: numbers[value] for value in sorted(numbers, key=natural)}
+    return {value: numbers[value] for value in sorted(numbers, key=natural_key)}

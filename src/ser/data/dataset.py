@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
-from ser.data.silence import boundaries
+from ser.data.silence import speech_span
 
 if TYPE_CHECKING:  # who answers recordings needs no corpus, nor what opens one
     from ser.data.manifest import Utterance
@@ -39,7 +39,7 @@ class WaveformDataset(Dataset[Example]):
         """
         self.utterances = list(utterances)
         samples = [prepared.audio.samples(row) for row in prepared.indices(utterances)]
-        self._samples = [clip[slice(*boundaries(clip))] for clip in samples] if trim else samples
+        self._samples = [clip[slice(*speech_span(clip))] for clip in samples] if trim else samples
         self._labels = [prepared.emotions.index(utterance.emotion) for utterance in utterances]
 
     def __len__(self) -> int:
@@ -131,14 +131,14 @@ def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool
     return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
 
 
-def in_order(answers: npt.NDArray[Any], batches: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
+def restore_order(answers: npt.NDArray[Any], batches: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
     """The answers to batches, one after the other, in the order of the clips."""
     ordered = np.empty_like(answers)
     ordered[[index for batch in batches for index in batch]] = answers
     return ordered
 
 
-def collated(
+def iterate_batches(
     clips: WaveformDataset, batches: Sequence[Sequence[int]], collator: WaveformCollator | ExtractorCollator
 ) -> Iterator[dict[str, Any]]:
     """The batches themselves."""

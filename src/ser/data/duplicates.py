@@ -55,7 +55,7 @@ ROWS_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True)
-class Copies:
+class Duplicate:
     """Two clips that hold the same recording."""
 
     first: int
@@ -66,7 +66,7 @@ class Copies:
     """Of their waveforms where they agree best, 0 to 1; exactly 1 where the samples are equal."""
 
 
-def find_copies(clips: Sequence[Int16]) -> list[Copies]:
+def find_duplicates(clips: Sequence[Int16]) -> list[Duplicate]:
     """Find all pairs of clips that hold the same recording.
 
     Silent clips (the audit's -60 dB) hold nothing to tell them by and are in no pair; of clips shorter than half a
@@ -79,14 +79,17 @@ def find_copies(clips: Sequence[Int16]) -> list[Copies]:
         The pairs in the order of their indices; n copies of one recording give n (n - 1) / 2 of them.
     """
 
-    def compare(pair: tuple[int, int]) -> Copies:
+    def compare(pair: tuple[int, int]) -> Duplicate:
         first, second = pair
-        return Copies(first, second, correlation(clips[first], clips[second]))
+        return Duplicate(first, second, correlate(clips[first], clips[second]))
 
     fingerprints = np.empty((len(clips), VALUES), np.float32)
     for row, samples in zip(fingerprints, clips, strict=True):
         row[:] = fingerprint(samples)
-    return [copies for copies in in_threads(compare, candidates(fingerprints)) if copies.correlation > SAME]
+    compared = in_threads(compare, find_candidates(fingerprints))
+    return [duplicate for duplicate in compared if duplicate.correlation > SAME]
+        duplicates for duplicates in in_threads(compare, find_candidates(fingerprints)) if duplicates.correlation > SAME
+    ]
 
 
 def fingerprint(samples: Int16) -> npt.NDArray[np.float32]:
@@ -113,17 +116,17 @@ def fingerprint(samples: Int16) -> npt.NDArray[np.float32]:
     period = SAMPLE_RATE // SPACING
     pieces = np.pad(centred, (0, -len(centred) % period)).reshape(-1, period)
     magnitude = np.abs(np.fft.rfft(pieces.sum(axis=0)))[BAND[0] // SPACING : BAND[1] // SPACING]
-    ripples = without_trend(np.sqrt(magnitude))
+    ripples = subtract_trend(np.sqrt(magnitude))
     return (ripples / (np.linalg.norm(ripples) or 1.0)).astype(np.float32)
 
 
-def without_trend(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def subtract_trend(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Subtract the moving average; the ends count as going on for ever."""
     padded = np.pad(values, TREND // 2, mode="edge")
     return values - np.convolve(padded, np.full(TREND, 1 / TREND), mode="valid")
 
 
-def candidates(fingerprints: npt.NDArray[np.float32]) -> Iterator[tuple[int, int]]:
+def find_candidates(fingerprints: npt.NDArray[np.float32]) -> Iterator[tuple[int, int]]:
     """Pairs of rows of `(clips, values)` that are alike, each with the smaller index first, in order."""
     for start in range(0, len(fingerprints), ROWS_AT_A_TIME):
         alike = fingerprints[start : start + ROWS_AT_A_TIME] @ fingerprints[start:].T > CANDIDATE
@@ -131,7 +134,7 @@ def candidates(fingerprints: npt.NDArray[np.float32]) -> Iterator[tuple[int, int
         yield from zip((first + start).tolist(), (second + start).tolist(), strict=True)
 
 
-def correlation(one: Int16, other: Int16) -> float:
+def correlate(one: Int16, other: Int16) -> float:
     """Lay two clips over one another where they agree best, whichever sign or gain they have.
 
     Args:
@@ -147,7 +150,7 @@ def correlation(one: Int16, other: Int16) -> float:
     if min(len(one), len(other)) < BRIEF * SAMPLE_RATE:
         return 0.0
     size = transform_size(len(one) + len(other))  # long enough for the ends not to wrap onto one another
-    spectra = within_band(one, size), within_band(other, size)
+    spectra = band_spectrum(one, size), band_spectrum(other, size)
     lag = int(np.argmax(np.abs(np.fft.irfft(spectra[0] * spectra[1].conj(), size))))
     lag -= size if lag >= len(one) else 0  # the lags below zero stand at the end
     a, b = np.fft.irfft(spectra[0], size)[: len(one)], np.fft.irfft(spectra[1], size)[: len(other)]
@@ -162,7 +165,7 @@ def transform_size(samples: int) -> int:
     return power * 3 // 4 if samples <= power * 3 // 4 else power
 
 
-def within_band(samples: Int16, size: int) -> npt.NDArray[Any]:
+def band_spectrum(samples: Int16, size: int) -> npt.NDArray[Any]:
     """Spectrum, `(size // 2 + 1,)`, of a clip padded with zeros to `size` samples, without what BAND leaves out."""
     spectrum = np.fft.rfft(samples.astype(np.float32), size)
     spectrum[: BAND[0] * size // SAMPLE_RATE] = 0

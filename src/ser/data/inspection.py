@@ -7,7 +7,7 @@ from ser.data import packets
 from ser.data.containers import KINDS, LAYOUTS, UNKNOWN, Pieces, UnreadableAudio, chunked, sphere, sun
 
 
-def checked(file: BinaryIO) -> tuple[Pieces, bool]:
+def inspect_recording(file: BinaryIO) -> tuple[Pieces, bool]:
     """Check that a file holds one whole recording.
 
     Returns:
@@ -19,7 +19,7 @@ def checked(file: BinaryIO) -> tuple[Pieces, bool]:
     length = file.seek(0, io.SEEK_END)
     if not length:
         raise UnreadableAudio("the file is empty")
-    begin = after_tags(file)
+    begin = skip_tags(file)
     file.seek(begin)
     head = file.read(12)
     magic, kind, frames = head[:4], head[8:], -1
@@ -41,7 +41,7 @@ def checked(file: BinaryIO) -> tuple[Pieces, bool]:
     return pieces, frames >= 0
 
 
-def after_tags(file: BinaryIO) -> int:
+def skip_tags(file: BinaryIO) -> int:
     """Where the recording begins, behind the ID3 tags at the begin of a file."""
     at = 0
     file.seek(at)

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from ser.corpora.recordings import Recording
-from ser.data.arrow_cache import Facts, Unusable
+from ser.data.arrow_cache import Facts, UnusableCacheError
 from ser.errors import UserError
 from ser.files import write_csv
 
@@ -41,7 +41,7 @@ class Utterance(Recording):
 COLUMNS = [field.name for field in fields(Utterance)]
 
 
-def utterance(recording: Recording, facts: Facts) -> Utterance:
+def make_utterance(recording: Recording, facts: Facts) -> Utterance:
     return Utterance(
         **vars(recording),
         duration=round(facts["duration"], 6),
@@ -77,15 +77,15 @@ def read(path: Path) -> list[Utterance]:
             if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
                 raise UserError(f"{path}: the column{'s' * (len(missing) > 1)} {', '.join(missing)} missing")
             for row in reader:
-                found.append(parse(row))
+                found.append(parse_row(row))
     except UserError:
         raise
     except (UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
-        raise Unusable(f"{path}: it is damaged after row {len(found)}; prepare the data again") from error
+        raise UnusableCacheError(f"{path}: it is damaged after row {len(found)}; prepare the data again") from error
     return found
 
 
-def parse(row: dict[str, str]) -> Utterance:
+def parse_row(row: dict[str, str]) -> Utterance:
     texts = {name: row[name] for name in COLUMNS}
     return Utterance(
         **{name: texts[name] for name in texts if name not in ("duration", "sample_rate", "channels")},

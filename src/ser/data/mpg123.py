@@ -13,7 +13,7 @@ one_at_a_time = Lock()
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
+def silence_mpg123() -> Iterator[None]:
     """Keep the lines of libmpg123 from the terminal; what others write there meanwhile appears at the end.
 
     There is no other way: libsndfile does not pass on the option that silences it, and standard error is one for all

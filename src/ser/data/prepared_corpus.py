@@ -10,10 +10,10 @@ from typing import Any
 from ser.config import Audit, Corpus, Protocol, Split
 from ser.corpora import CORPORA
 from ser.data import arrow_cache, audit, manifest
-from ser.data.arrow_cache import Cache, Unusable
+from ser.data.arrow_cache import AudioCache, UnusableCacheError
 from ser.data.audio import DECODED_BY, DECODER
 from ser.data.manifest import Utterance
-from ser.data.protocols import folds, identity, split_corpus
+from ser.data.protocols import identify_splits, list_folds, split_corpus
 from ser.errors import UserError
 from ser.files import printable, remove, write_json
 from ser.locks import locked
@@ -29,10 +29,10 @@ class PreparedCorpus:
     emotions: tuple[str, ...]
     """The labels in the order of the corpus."""
     utterances: list[Utterance]
-    audio: Cache
+    audio: AudioCache
     index_of: dict[str, int]
     """Path of a recording -> its index in `audio`."""
-    copies: list[audit.Pair]
+    duplicates: list[audit.Pair]
     """Recordings that the audit found to be one another's copy."""
     root: str = ""
     """The folder that was prepared."""
@@ -53,15 +53,15 @@ def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str,
             fold; the lists and the manifest in `data_dir` are left as they were.
     """
     with locked(Path(data_dir), wait=True):
-        return prepare_alone(corpus, protocol, root, Path(data_dir), strictness)
+        return prepare_unlocked(corpus, protocol, root, Path(data_dir), strictness)
 
 
-def prepare_alone(
+def prepare_unlocked(
     corpus: Corpus, protocol: Protocol, root: str | None, target: Path, strictness: Audit
 ) -> dict[str, Any]:
     """`prepare`, by who holds the lock of the folder."""
     module = CORPORA[corpus.name]
-    source = Path(root).expanduser() if root else made_by_the_package(module, target)
+    source = Path(root).expanduser() if root else generate_recordings(module, target)
     if not source.is_dir():
         raise UserError(f"root={source}: {'it is no folder' if source.exists() else 'there is no such folder'}")
     found = module.scan(source)
@@ -70,7 +70,7 @@ def prepare_alone(
     # Everything that can be refused without decoding is refused before anything is written.
     split_corpus([manifest.Utterance(**vars(recording)) for recording in found.recordings], protocol)
     facts, decoded = arrow_cache.build(source, found.recordings, target / arrow_cache.FILE)
-    utterances = [manifest.utterance(*pair) for pair in zip(found.recordings, facts, strict=True)]
+    utterances = [manifest.make_utterance(*pair) for pair in zip(found.recordings, facts, strict=True)]
     splits = split_corpus(utterances, protocol)
     report = {
         "corpus": corpus.name,
@@ -79,12 +79,12 @@ def prepare_alone(
         "manifest_sha256": manifest.checksum(utterances),
         "description": module.DESCRIPTION,
         "synthetic": module.SYNTHETIC,
-        "protocol": identity(replace(protocol, fold=folds(protocol)[0]), splits),
-        **audit.audit(found, utterances, Cache(target / arrow_cache.FILE), splits, module.FORMAT),
+        "protocol": identify_splits(replace(protocol, fold=list_folds(protocol)[0]), splits),
+        **audit.audit(found, utterances, AudioCache(target / arrow_cache.FILE), splits, module.FORMAT),
     }
-    copies = audit.pairs_of(report)
-    for fold in folds(protocol):
-        audit.check(split_corpus(utterances, replace(protocol, fold=fold)), copies, strictness)
+    duplicates = audit.duplicate_pairs(report)
+    for fold in list_folds(protocol):
+        audit.check_leaks(split_corpus(utterances, replace(protocol, fold=fold)), duplicates, strictness)
     for split in Split:
         path = target / f"{split.value}.csv"
         manifest.write(path, splits.get(split)) if splits.get(split) else remove(path)
@@ -93,7 +93,7 @@ def prepare_alone(
     return {**report, "decoded": decoded}
 
 
-def made_by_the_package(module: Any, target: Path) -> Path:
+def generate_recordings(module: Any, target: Path) -> Path:
     """Generate the recordings of a corpus that needs no root."""
     if not module.SYNTHETIC:
         raise UserError("root is missing: give the corpus's folder, as in `ser prepare-data --root RAVDESS`")
@@ -110,13 +110,13 @@ def open_or_prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_d
     """
     if root is not None:
         with locked(Path(data_dir), wait=True):
-            if why := outdated(corpus, Path(root).expanduser(), Path(data_dir)):
+            if why := reason_outdated(corpus, Path(root).expanduser(), Path(data_dir)):
                 log.info("%s: %s; preparing root=%s", data_dir, why, root)
-                audit.warn(prepare_alone(corpus, protocol, root, Path(data_dir), Audit.warn))
+                audit.log_warnings(prepare_unlocked(corpus, protocol, root, Path(data_dir), Audit.warn))
     return open_prepared(data_dir, corpus.name)
 
 
-def outdated(corpus: Corpus, root: Path, folder: Path) -> str:
+def reason_outdated(corpus: Corpus, root: Path, folder: Path) -> str:
     """Why what is in a prepared folder is not the corpus below a root, or nothing.
 
     Raises:
@@ -126,11 +126,11 @@ def outdated(corpus: Corpus, root: Path, folder: Path) -> str:
         return "nothing is prepared there yet"
     try:
         prepared = open_prepared(str(folder), corpus.name)
-    except Unusable as error:
+    except UnusableCacheError as error:
         return str(error).removeprefix(f"{folder}: ")
     if not root.is_dir():
         raise UserError(f"root={root}: {'it is no folder' if root.exists() else 'there is no such folder'}")
-    files = arrow_cache.identities(root, CORPORA[corpus.name].scan(root).recordings)
+    files = arrow_cache.file_identities(root, CORPORA[corpus.name].scan(root).recordings)
     return (
         "" if prepared.audio.holds(files) else f"it was made from other files or by another decoder ({prepared.root})"
     )
@@ -149,16 +149,20 @@ def open_prepared(data_dir: str, corpus: str) -> PreparedCorpus:
         raise UserError(f"data_dir={folder}: it holds the corpus {report['corpus']}, not {corpus}")
     if unknown := sorted({row.emotion for row in utterances} - set(module.EMOTIONS)):
         raise UserError(f"{folder / manifest.FILE}: unknown emotions {', '.join(unknown)}; choices: {module.EMOTIONS}")
-    audio = Cache(folder / arrow_cache.FILE)
+    audio = AudioCache(folder / arrow_cache.FILE)
     rows = {facts["path"]: index for index, facts in enumerate(audio.facts)}
     if stale := [row.path for row in utterances if row.path not in rows]:
-        raise Unusable(f"data_dir={folder}: {stale[0]} is in the manifest but not in the cache; prepare the data again")
+        raise UnusableCacheError(
+            f"data_dir={folder}: {stale[0]} is in the manifest but not in the cache; prepare the data again"
+        )
     if report["manifest_sha256"] != manifest.checksum(utterances):
-        raise Unusable(
+        raise UnusableCacheError(
             f"data_dir={folder}: {manifest.FILE} is not the one that was prepared (changed, cut or half of another "
             "preparation); prepare the data again"
         )
-    return PreparedCorpus(corpus, module.EMOTIONS, utterances, audio, rows, audit.pairs_of(report), report["root"])
+    return PreparedCorpus(
+        corpus, module.EMOTIONS, utterances, audio, rows, audit.duplicate_pairs(report), report["root"]
+    )
 
 
 def read_audit(path: Path) -> dict[str, Any]:
@@ -171,9 +175,9 @@ def read_audit(path: Path) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         made_by = int(str(report.get("decoder", "1")).split()[0])
     except (OSError, ValueError, AttributeError, IndexError) as error:
-        raise Unusable(f"{path}: it is missing or damaged; prepare the data again") from error
+        raise UnusableCacheError(f"{path}: it is missing or damaged; prepare the data again") from error
     if made_by != DECODER:
-        raise Unusable(
+        raise UnusableCacheError(
             f"{path.parent}: {'an older' if made_by < DECODER else 'a newer'} version of ser decoded it; "
             "prepare the data again"
         )

@@ -11,8 +11,8 @@ from typing import Any
 from sklearn.model_selection import train_test_split
 
 from ser.config import Protocol, Split
-from ser.data.lists import columns
 from ser.data.manifest import Utterance
+from ser.data.user_csv import read_columns
 from ser.errors import UserError
 
 
@@ -36,13 +36,13 @@ class Splits:
         return Split.validation if self.validation else Split.test
 
 
-def folds(protocol: Protocol) -> list[int | None]:
+def list_folds(protocol: Protocol) -> list[int | None]:
     """The folds that a protocol asks for: one, all of them, or [None] where it has none.
 
     Raises:
         UserError: the table of folds cannot be read, holds no fold, or lacks the one that is asked for.
     """
-    places = table(protocol).values() if protocol.folds_csv else protocol.test_speakers
+    places = read_folds_csv(protocol).values() if protocol.folds_csv else protocol.test_speakers
     known = sorted({fold for fold in places if fold is not None})
     if protocol.folds_csv and not known:
         raise UserError(f"{protocol.folds_csv}: no recording in it has a fold")
@@ -62,17 +62,17 @@ def split_corpus(utterances: Sequence[Utterance], protocol: Protocol) -> Splits:
     Raises:
         UserError: the corpus lacks what the protocol names, or a list would be empty.
     """
-    ordered = sorted(utterances, key=lambda row: (natural(row.speaker), row.name))
+    ordered = sorted(utterances, key=lambda row: (natural_key(row.speaker), row.name))
     if protocol.test_fraction is not None:
-        return by_clips(ordered, protocol)
-    fold = folds(protocol)[0]
+        return split_by_clips(ordered, protocol)
+    fold = list_folds(protocol)[0]
     assert fold is not None  # only drawn clips have no folds
     if protocol.folds_csv is not None:
-        return by_table(ordered, protocol, fold)
-    return by_speakers(ordered, protocol, fold)
+        return split_by_table(ordered, protocol, fold)
+    return split_by_speakers(ordered, protocol, fold)
 
 
-def by_clips(ordered: list[Utterance], protocol: Protocol) -> Splits:
+def split_by_clips(ordered: list[Utterance], protocol: Protocol) -> Splits:
     """Draw the tested clips at random, emotions in proportion; speakers end up on both sides."""
     emotions = [row.emotion for row in ordered]
     try:
@@ -81,13 +81,13 @@ def by_clips(ordered: list[Utterance], protocol: Protocol) -> Splits:
         )
     except ValueError as error:
         raise UserError(f"protocol '{protocol.name}': {len(ordered)} recordings cannot be divided ({error})") from error
-    return Splits(train=in_order(train), validation=[], test=in_order(test))
+    return Splits(train=sort_by_path(train), validation=[], test=sort_by_path(test))
 
 
-def by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
+def split_by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
     """Test the speakers of the fold, and of their recordings the fold's sentence where it has one."""
     tested = set(protocol.test_speakers[fold])
-    if missing := sorted(tested - {row.speaker for row in ordered}, key=natural):
+    if missing := sorted(tested - {row.speaker for row in ordered}, key=natural_key):
         raise UserError(
             f"protocol '{protocol.name}', fold {fold}: no recordings of the test speakers {', '.join(missing)}"
         )
@@ -99,10 +99,10 @@ def by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Spli
     return hold_out(others, test, protocol, fold)
 
 
-def by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
+def split_by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
     """Test the recordings that the table puts into the fold; train on those of the other folds."""
     known = {row.path for row in ordered}
-    places = {in_corpus(path, known): place for path, place in table(protocol).items()}
+    places = {path_in_corpus(path, known): place for path, place in read_folds_csv(protocol).items()}
     if absent := sorted(places.keys() - known):
         raise UserError(f"{protocol.folds_csv}: the corpus has no {absent[0]}; it has paths such as {ordered[0].path}")
     if unlisted := [row.path for row in ordered if row.path not in places]:
@@ -115,10 +115,10 @@ def by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
     return hold_out(others, test, protocol, fold)
 
 
-def in_corpus(path: str, known: Container[str]) -> str:
+def path_in_corpus(path: str, known: Container[str]) -> str:
     """The path of a recording below its corpus, of one that is absolute.
 
-    >>> in_corpus("/data/RAVDESS/Actor_01/a.wav", {"Actor_01/a.wav"}), in_corpus("b.wav", {})
+    >>> path_in_corpus("/data/RAVDESS/Actor_01/a.wav", {"Actor_01/a.wav"}), path_in_corpus("b.wav", {})
     ('Actor_01/a.wav', 'b.wav')
     """
     parts = PurePosixPath(path).parts
@@ -126,7 +126,7 @@ def in_corpus(path: str, known: Container[str]) -> str:
     return next((end for end in ends if end in known), path) if re.match(r"/|[A-Za-z]:/", path) else path
 
 
-def table(protocol: Protocol) -> dict[str, int | None]:
+def read_folds_csv(protocol: Protocol) -> dict[str, int | None]:
     """The fold of each path in `protocol.folds_csv`, with `/` between folders.
 
     Raises:
@@ -136,7 +136,7 @@ def table(protocol: Protocol) -> dict[str, int | None]:
     if not path.is_file():
         raise UserError(f"protocol.folds_csv={protocol.folds_csv}: there is no such file")
     places: dict[str, int | None] = {}
-    for line, (name, fold) in columns(path, ("path", "fold"), str(path)):
+    for line, (name, fold) in read_columns(path, ("path", "fold"), str(path)):
         if not re.fullmatch(r"([0-9]+(\.0*)?)?", fold.strip()):  # 1.0: pandas, where another fold is empty
             raise UserError(f"{path}: line {line}: fold '{fold}' of {name}: it must be a whole number, or empty")
         place = int(fold.strip().partition(".")[0]) if fold.strip() else None
@@ -150,7 +150,7 @@ def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol,
     """Hold whole speakers out of those that are not tested, for choosing the checkpoint."""
     genders = {row.speaker: row.gender for row in others}
     named = set(protocol.named_validation_speakers.get(fold, ()))
-    if unknown := sorted(named - genders.keys(), key=natural):
+    if unknown := sorted(named - genders.keys(), key=natural_key):
         raise UserError(
             f"protocol.named_validation_speakers, fold {fold}: {', '.join(unknown)} not among the speakers "
             "left to train on"
@@ -178,11 +178,11 @@ def draw_speakers(genders: dict[str, str], count: int, seed: str) -> set[str]:
     return set(in_turn[:count])
 
 
-def in_order(rows: list[Utterance]) -> list[Utterance]:
+def sort_by_path(rows: list[Utterance]) -> list[Utterance]:
     return sorted(rows, key=lambda row: row.path)
 
 
-def natural(speaker: str) -> str:
+def natural_key(speaker: str) -> str:
     """Sort key that puts speaker 2 before speaker 10."""
     return speaker.zfill(8) if speaker.isdigit() else speaker
 
@@ -193,7 +193,7 @@ def split_sha256(rows: Sequence[Utterance]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def identity(protocol: Protocol, splits: Splits) -> dict[str, Any]:
+def identify_splits(protocol: Protocol, splits: Splits) -> dict[str, Any]:
     """What is stamped on every metric: the protocol's name, fold and seed, and the sha256 of its three lists."""
     return {
         "name": protocol.name,

@@ -19,7 +19,7 @@ TEST_LISTS = {
 """By protocol; both publications chose their checkpoints on these very lists."""
 
 
-def as_published(name: str, folds: Sequence[Splits]) -> bool:
+def is_published_split(name: str, folds: Sequence[Splits]) -> bool:
     """Whether these are the lists of the publication of a protocol: of the whole corpus, with its test lists."""
     return all(
         split_sha256(splits.test) in TEST_LISTS.get(name, ()) and split_sha256([*splits.train, *splits.test]) == RAVDESS

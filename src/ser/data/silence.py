@@ -24,7 +24,7 @@ SILENCE = 33
 """Magnitude of a clip that counts as silent, as in `ser.data.audio`."""
 
 
-def boundaries(samples: npt.NDArray[np.int16]) -> tuple[int, int]:
+def speech_span(samples: npt.NDArray[np.int16]) -> tuple[int, int]:
     """Find a clip's speech by the energy of its frames, against that of its own loudest ones.
 
     Breath and sobs are speech here: they tell of an emotion. So is whatever stands between the first and the last

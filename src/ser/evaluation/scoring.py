@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from ser.data.dataset import WaveformDataset, collated, collator_for, in_order, scoring_batches
+from ser.data.dataset import WaveformDataset, collator_for, iterate_batches, restore_order, scoring_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.evaluation.predictions import SplitPredictions
@@ -39,5 +39,5 @@ class Scorer:
         """Predict the probabilities of clips, in their order."""
         clips = WaveformDataset(prepared, utterances, self.trim)
         batches = scoring_batches(clips.lengths(), self.batch_size, self.equal_lengths)
-        probabilities = softmax(self.logits(collated(clips, batches, self.collator)))
-        return SplitPredictions(utterances, prepared.emotions, in_order(probabilities, batches))
+        probabilities = softmax(self.logits(iterate_batches(clips, batches, self.collator)))
+        return SplitPredictions(utterances, prepared.emotions, restore_order(probabilities, batches))

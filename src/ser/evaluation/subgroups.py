@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ser.data.manifest import Utterance
-from ser.data.protocols import natural
+from ser.data.protocols import natural_key
 from ser.files import write_csv
 
 FIELDS = ("speaker", "gender", "intensity", "statement")
@@ -33,7 +33,7 @@ def evaluate_subgroups(utterances: Sequence[Utterance], predicted: Sequence[str]
 def subgroups_by(field: str, clips: pd.DataFrame) -> list[Subgroup]:
     """Return the subgroups of a field."""
     groups = {str(value): group for value, group in clips.groupby(field)}
-    return [evaluate(value, groups[value]) for value in sorted(groups, key=natural)]
+    return [evaluate(value, groups[value]) for value in sorted(groups, key=natural_key)]
 
 
 def evaluate(value: str, clips: pd.DataFrame) -> Subgroup:

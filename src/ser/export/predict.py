@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from trim import boundaries  # type: ignore[import-not-found]  # ser.data.silence, beside this file
+from trim import speech_span  # type: ignore[import-not-found]  # ser.data.silence, beside this file
 
 HERE = Path(__file__).parent
 Array = npt.NDArray[Any]
@@ -31,7 +31,7 @@ def samples_of(path: str) -> Array:
     if found != (ABOUT["sample_rate"], 1, 16) or not data:
         sys.exit(f"{path}: {found} hertz, channels and bits, {len(data)} bytes; the model hears (16000, 1, 16)")
     samples = np.frombuffer(data, dtype="<i2")
-    return samples[slice(*boundaries(samples))] if ABOUT["trim"] else samples
+    return samples[slice(*speech_span(samples))] if ABOUT["trim"] else samples
 
 
 def waveform(samples: Array) -> tuple[Array, Array]:

@@ -13,8 +13,8 @@ from transformers import PreTrainedModel
 
 from ser.config import Ensemble
 from ser.data.audio import SAMPLE_RATE, Int16
-from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for, in_order, scoring_batches
-from ser.data.silence import boundaries
+from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for, restore_order, scoring_batches
+from ser.data.silence import speech_span
 from ser.errors import UserError
 from ser.inference.predictions import Prediction, Probabilities
 from ser.models import checkpoint
@@ -63,7 +63,7 @@ class Member:
             UserError: the logits are not finite.
         """
         order, batches = self.make_batches(clips, batch_size)
-        return in_order(self.to_probabilities(compute_logits(self.classifier, batches)), order)
+        return restore_order(self.to_probabilities(compute_logits(self.classifier, batches)), order)
 
     def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Probabilities, list[Embedding]]:
         """Return the probabilities of `predict` and the embedding of each clip, from one forward pass.
@@ -79,11 +79,11 @@ class Member:
         order, batches = self.make_batches(clips, batch_size)
         computed, embeddings = compute_logits_and_embeddings(self.classifier, batches, frames)
         by_clip = dict(zip((index for batch in order for index in batch), embeddings, strict=True))
-        return in_order(self.to_probabilities(computed), order), [by_clip[index] for index in range(len(clips))]
+        return restore_order(self.to_probabilities(computed), order), [by_clip[index] for index in range(len(clips))]
 
     def make_batches(self, clips: Sequence[Int16], batch_size: int) -> tuple[list[list[int]], Iterator[Batch]]:
         """Return the clips of each batch, and the batches; none is padded where padding would change a prediction."""
-        spoken = [clip[slice(*boundaries(clip))] for clip in clips] if self.trim else list(clips)
+        spoken = [clip[slice(*speech_span(clip))] for clip in clips] if self.trim else list(clips)
         lengths = [len(clip) for clip in spoken]
         order = list(split_batches(lengths, batch_size, depends_on_padding(self.classifier.config)))
         examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # the collator reads the samples alone

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ser.corpora.recordings import AUDIO_SUFFIXES, OTHER_SUFFIXES, files_below
-from ser.data.lists import column
+from ser.data.user_csv import read_column
 from ser.errors import UserError
 from ser.files import printable
 
@@ -127,7 +127,7 @@ def read_list(place: Path, root: Path) -> list[Recording]:
     """
     if place.suffix.lower() != ".csv":
         return [Recording(place.name, place)]
-    names = column(place, "path", f"audio={place}")
+    names = read_column(place, "path", f"audio={place}")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         log.warning("%s names %d recordings more than once, and each row is predicted", place, len(twice))
     return [Recording(name, path, find_problem(path)) for name in names for path in [resolve_row(root, name, place)]]

@@ -28,7 +28,7 @@ def decode(clip: Clip, sample_rate: float | None, max_seconds: float) -> Int16:
     """
     if isinstance(clip, (str, os.PathLike)):
         try:
-            return audio.short(Path(clip), max_seconds)
+            return audio.load_short(Path(clip), max_seconds)
         except UnreadableAudio as error:
             raise UserError(f"{os.fspath(clip)}: {error}") from error
         except OSError as error:

@@ -9,7 +9,16 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 import soxr
 
-from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16, Source, mono_blocks, oddity, opened, rounded
+from ser.data.audio import (
+    SAMPLE_RATE,
+    SHORTEST,
+    Int16,
+    Source,
+    describe_oddity,
+    iterate_mono_blocks,
+    open_audio,
+    round_to_int16,
+)
 from ser.data.streams import WavFormat, mono_stream
 from ser.inference.predictions import WindowPrediction
 from ser.inference.predictor import Predictor
@@ -37,10 +46,10 @@ def read_file(source: Source) -> Iterator[Int16]:
     """Yield the samples of a file at 16 kHz in blocks: those of `ser.data.audio.load`, never in memory as a whole.
 
     Raises:
-        UnreadableAudio: see `ser.data.audio.opened`.
+        UnreadableAudio: see `ser.data.audio.open_audio`.
     """
-    with opened(source) as file:
-        yield from resample_blocks(mono_blocks(file), int(file.samplerate))
+    with open_audio(source) as file:
+        yield from resample_blocks(iterate_mono_blocks(file), int(file.samplerate))
 
 
 def read_stream(stream: BinaryIO, raw: WavFormat) -> Iterator[Int16]:
@@ -62,8 +71,8 @@ def resample_blocks(blocks: Iterable[Int16], sample_rate: int) -> Iterator[Int16
         return
     stream = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     for block in blocks:
-        yield rounded(stream.resample_chunk(block.astype(np.float32)))
-    yield rounded(stream.resample_chunk(np.empty(0, dtype=np.float32), last=True))
+        yield round_to_int16(stream.resample_chunk(block.astype(np.float32)))
+    yield round_to_int16(stream.resample_chunk(np.empty(0, dtype=np.float32), last=True))
 
 
 def cut_windows(blocks: Iterable[Int16], window: float, hop: float) -> Iterator[Window]:
@@ -104,7 +113,7 @@ def predict_windows(
     for some in chunks(cut_windows(blocks, window, hop), at_once):
         predictions = predictor.predict([one.samples for one in some])
         for one, prediction in zip(some, predictions, strict=True):
-            yield WindowPrediction(name, *one.seconds, prediction, warning=oddity(one.samples))
+            yield WindowPrediction(name, *one.seconds, prediction, warning=describe_oddity(one.samples))
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ser import config
 from ser.data import manifest
-from ser.data.audit import missing_emotions
+from ser.data.audit import describe_missing_emotions
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.evaluation.metrics import COUNT_METRICS
@@ -90,7 +90,7 @@ def provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: Seque
         protocol_text=" ".join(
             [
                 describe_protocol(cfg.protocol, [*splits.values()], config.Split.test),
-                *missing_emotions([*splits.values()], config.Split.test, finished[0].predictions.emotions),
+                *describe_missing_emotions([*splits.values()], config.Split.test, finished[0].predictions.emotions),
                 *describe_trimming(cfg.audio.trim),
             ]
         ),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ser.config import Protocol, Split
 from ser.data.audit import shared_speakers
 from ser.data.protocols import Splits
-from ser.data.published import as_published
+from ser.data.published import is_published_split
 
 NOT_SELECTED = "This checkpoint was written during training: it was not selected on any split."
 
@@ -79,7 +79,9 @@ def selection(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> lis
     """Return a sentence on the split that selected the checkpoint."""
     which = "The checkpoint" if len(folds) == 1 else "The checkpoint of each fold"
     if scored is folds[0].selection_split:
-        published = f" Published in this form: {protocol.reference}." if as_published(protocol.name, folds) else ""
+        published = (
+            f" Published in this form: {protocol.reference}." if is_published_split(protocol.name, folds) else ""
+        )
         return [f"{which} was selected on this same split, which makes the metrics optimistic.{published}"]
     if scored is not Split.test:
         return []

@@ -5,7 +5,7 @@ from typing import Any
 
 from ser.config import Protocol, Split
 from ser.corpora import CORPORA
-from ser.data.audit import leaks, missing_emotions, shared_speakers
+from ser.data.audit import describe_leaks, describe_missing_emotions, shared_speakers
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.models.checkpoint import INTERMEDIATE, audio_config
@@ -23,7 +23,7 @@ class Provenance:
     description: str
     synthetic: bool
     protocol: dict[str, Any]
-    """`ser.data.protocols.identity`; of several pooled folds, with theirs under `folds`."""
+    """`ser.data.protocols.identify_splits`; of several pooled folds, with theirs under `folds`."""
     split: str = field(metadata={KEY: "scored_on"})
     protocol_text: str = field(metadata={KEY: "in_words"})
     leaks: list[str]
@@ -82,11 +82,11 @@ def build_provenance(
         protocol_text=" ".join(
             [
                 describe_protocol(protocol, [splits], split, selected=not stamp.get(INTERMEDIATE)),
-                *missing_emotions([splits], split, prepared.emotions),
+                *describe_missing_emotions([splits], split, prepared.emotions),
                 *describe_trimming(audio_config(stamp).trim),
             ]
         ),
-        leaks=leaks(splits, split, prepared.copies),
+        leaks=describe_leaks(splits, split, prepared.duplicates),
         speaker_independent=not shared_speakers(splits, split),
         model=stamp["model"],
         seed=stamp["seed"],

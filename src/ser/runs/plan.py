@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ser.config import Train
-from ser.data.protocols import folds
+from ser.data.protocols import list_folds
 
 
 def planned(cfg: Train) -> list[Train]:
@@ -15,7 +15,7 @@ def planned(cfg: Train) -> list[Train]:
     """
     runs = []
     for seed in cfg.seeds:
-        for fold in folds(cfg.protocol):
+        for fold in list_folds(cfg.protocol):
             name = "-".join([f"seed{seed}"] * (len(cfg.seeds) > 1) + [f"fold{fold}"] * (fold is not None))
             protocol = replace(cfg.protocol, fold=fold)
             folder = str(Path(cfg.output_dir).expanduser() / name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ser import config
 from ser.data.prepared_corpus import PreparedCorpus, open_or_prepare
-from ser.data.protocols import Splits, identity, split_corpus
+from ser.data.protocols import Splits, identify_splits, split_corpus
 from ser.errors import UserError
 from ser.models.hub import portable_source
 from ser.runs.settings import to_plain
@@ -24,7 +24,7 @@ def build_stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
     return {
         "corpus": cfg.corpus.name,
         "protocol": to_plain(asdict(cfg.protocol)),
-        "identity": identity(cfg.protocol, splits),
+        "identity": identify_splits(cfg.protocol, splits),
         "chosen_on": splits.selection_split.value,
         "audio": asdict(cfg.audio),
         "model": cfg.model.name,
@@ -63,7 +63,7 @@ def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
 
 def check_lists(stamp: dict[str, Any], protocol: config.Protocol, splits: Splits, folder: Path) -> None:
     """Raise a UserError where the data are not those that the checkpoint was trained and tested on."""
-    now = identity(protocol, splits)
+    now = identify_splits(protocol, splits)
     if changed := [key for key, value in stamp["identity"].items() if now[key] != value]:
         raise UserError(
             f"{folder}: the data differ from those it was trained with ({', '.join(changed)}); "

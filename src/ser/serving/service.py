@@ -36,19 +36,21 @@ class PredictionService:
         """Predict a recording as a whole.
 
         Raises:
-            UnreadableAudio: see `ser.data.audio.short`.
+            UnreadableAudio: see `ser.data.audio.load_short`.
         """
-        samples = audio.short(recording, self.max_seconds)
+        samples = audio.load_short(recording, self.max_seconds)
         with model_errors():
             (prediction,) = self.predictor.predict([samples])
         check_finite(prediction)
-        return WindowPrediction(NAME, 0.0, len(samples) / SAMPLE_RATE, prediction, warning=audio.oddity(samples))
+        return WindowPrediction(
+            NAME, 0.0, len(samples) / SAMPLE_RATE, prediction, warning=audio.describe_oddity(samples)
+        )
 
     def predict_windows(self, recording: Content, window: float, hop: float) -> list[WindowPrediction]:
         """Predict each window of a recording.
 
         Raises:
-            UnreadableAudio: see `ser.data.audio.opened`; or it is longer than the limit, or too short.
+            UnreadableAudio: see `ser.data.audio.open_audio`; or it is longer than the limit, or too short.
             UserError: window or hop is out of range.
         """
         check_window(window, hop, self.max_seconds)

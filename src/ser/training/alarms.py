@@ -10,7 +10,7 @@ import numpy.typing as npt
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ser.config import Split
-from ser.data.audit import missing_emotions
+from ser.data.audit import describe_missing_emotions
 from ser.data.protocols import Splits
 from ser.errors import UserError
 
@@ -81,5 +81,5 @@ def warn_of_missing_classes(splits: Splits, labels: Sequence[str]) -> None:
     if missing := [label for label in labels if label not in present]:
         log.warning("warning: the train split has no clip of %s, which is not learned", ", ".join(missing))
     for split in dict.fromkeys((splits.selection_split, Split.test)):
-        for sentence in missing_emotions([splits], split, labels):
+        for sentence in describe_missing_emotions([splits], split, labels):
             log.warning("warning: %s", sentence)

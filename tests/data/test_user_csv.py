@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.data.lists import column
+from ser.data.user_csv import read_column
 from ser.errors import UserError
 
 NAMES = ["a.wav", "Jörg, (1).wav", "deep/b.wav"]
@@ -13,7 +13,7 @@ NAMES = ["a.wav", "Jörg, (1).wav", "deep/b.wav"]
 
 def read(tmp_path, content, name="path"):
     (tmp_path / "list.csv").write_bytes(content)
-    return column(tmp_path / "list.csv", name, "audio=list.csv")
+    return read_column(tmp_path / "list.csv", name, "audio=list.csv")
 
 
 def text(delimiter=",", header="path", end="\n"):

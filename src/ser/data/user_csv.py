@@ -14,7 +14,7 @@ DELIMITERS = ",;\t"
 """What stands between columns: `;` where a spreadsheet's decimal point is a comma, a tab in its "Unicode text"."""
 
 
-def column(place: Path, name: str, called: str) -> list[str]:
+def read_column(place: Path, name: str, called: str) -> list[str]:
     """Read one column of a CSV; its name may be spelt in capitals, with spaces around.
 
     Args:
@@ -25,16 +25,16 @@ def column(place: Path, name: str, called: str) -> list[str]:
     Raises:
         UserError: it is no CSV in UTF-8 or UTF-16 with this column, or a row has nothing there.
     """
-    return [cell_of(cells, f"{called}: line {line}") for line, cells in columns(place, [name], called)]
+    return [only_cell(cells, f"{called}: line {line}") for line, cells in read_columns(place, [name], called)]
 
 
-def columns(place: Path, names: Sequence[str], called: str) -> list[tuple[int, list[str]]]:
+def read_columns(place: Path, names: Sequence[str], called: str) -> list[tuple[int, list[str]]]:
     """Read some columns of a CSV: for each row its line and its cells; one that is not there is empty.
 
     Raises:
         UserError: it is no CSV in UTF-8 or UTF-16 with these columns.
     """
-    lines = text_of(place, called)
+    lines = decode_text(place, called)
     try:
         for delimiter in DELIMITERS:
             reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter)
@@ -52,7 +52,7 @@ def columns(place: Path, names: Sequence[str], called: str) -> list[tuple[int, l
     raise UserError(f"{called}: its first line must name the {named} once, and columns are divided by , or ;")
 
 
-def text_of(place: Path, called: str) -> str:
+def decode_text(place: Path, called: str) -> str:
     """Decode a file by its first bytes.
 
     Raises:
@@ -69,7 +69,7 @@ def text_of(place: Path, called: str) -> str:
         ) from error
 
 
-def cell_of(cells: Sequence[str], called: str) -> str:
+def only_cell(cells: Sequence[str], called: str) -> str:
     """Take the only cell.
 
     Raises:
