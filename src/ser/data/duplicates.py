@@ -88,8 +88,6 @@ def find_duplicates(clips: Sequence[Int16]) -> list[Duplicate]:
         row[:] = fingerprint(samples)
     compared = in_threads(compare, find_candidates(fingerprints))
     return [duplicate for duplicate in compared if duplicate.correlation > SAME]
-        duplicates for duplicates in in_threads(compare, find_candidates(fingerprints)) if duplicates.correlation > SAME
-    ]
 
 
 def fingerprint(samples: Int16) -> npt.NDArray[np.float32]:
