@@ -26,7 +26,7 @@ from benchmark_inputs import SHAPES, clips_of_our_own, divided, flops_per_step, 
 from benchmark_report import SIDES, markdown
 
 from ser.acceleration.flops import peak_flops
-from ser.runs.environment import environment
+from ser.runs.environment import describe_environment
 
 OWN_RATE = {"cpu": 48_000, "cuda": 16_000}
 """Of clips that are made here; on a GPU nobody wants to wait for them."""
@@ -211,7 +211,7 @@ def call(*arguments: str) -> None:
 
 def machine() -> dict[str, Any]:
     """What it ran on, and how many operations a second its matrix product does: the limit."""
-    known = environment("benchmark")
+    known = describe_environment("benchmark")
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     size = 8192 if kind == "cuda" else 2048
     square = torch.randn(size, size, device=kind, dtype=torch.bfloat16)

@@ -40,7 +40,7 @@ def test_a_file_that_is_gone_is_named(name, checkpoint):
 
 def test_a_checkpoint_that_is_gone_is_named(checkpoint):
     shutil.rmtree(checkpoint)
-    assert checkpoint_folders.fault(checkpoint) == f"{checkpoint} is gone"
+    assert checkpoint_folders.find_fault(checkpoint) == f"{checkpoint} is gone"
 
 
 def test_only_what_is_looked_at_is_read(checkpoint):
@@ -57,7 +57,7 @@ def test_damaged_checksums_are_named(checkpoint):
 @pytest.mark.parametrize("name", FILES[:2])
 @pytest.mark.parametrize("left", [0, 0.6])
 def test_a_torn_file_of_an_earlier_version_is_found_without_checksums(name, left, checkpoint):
-    assert checkpoint_folders.fault(checkpoint) is None
+    assert checkpoint_folders.find_fault(checkpoint) is None
     content = (checkpoint / name).read_bytes()
     (checkpoint / name).write_bytes(content[: int(left * len(content))])
-    assert checkpoint_folders.fault(checkpoint) == f"{checkpoint / name} is damaged"
+    assert checkpoint_folders.find_fault(checkpoint) == f"{checkpoint / name} is damaged"

@@ -6,12 +6,12 @@ import time
 import torch
 from options import given
 
-from ser.runs.environment import environment
+from ser.runs.environment import describe_environment
 
 
 def main() -> None:
     options = given()
-    known, packages = environment("gpu"), environment("gpu")["packages"]
+    known, packages = describe_environment("gpu"), describe_environment("gpu")["packages"]
     if options.device == "cuda" and not torch.cuda.is_available():
         card = "none: torch.cuda.is_available() is False"
     elif options.device == "cuda":

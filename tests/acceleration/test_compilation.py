@@ -18,7 +18,7 @@ from ser.acceleration.compilation import (
 from ser.data.dataset import WaveformCollator
 from ser.errors import UserError
 from ser.models import classifiers
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 MASKING = dict(mask_time_prob=0.3, mask_time_length=2)
@@ -58,7 +58,7 @@ def history(tmp_path, backend=None):
     )  # fmt: skip
     model, clips = wav2vec2(**MASKING), OfManyLengths()
     trainer = EmotionTrainer(
-        model=model, args=training_arguments(cfg, tmp_path), data_collator=WaveformCollator(True), train_dataset=clips,
+        model=model, args=build_arguments(cfg, tmp_path), data_collator=WaveformCollator(True), train_dataset=clips,
         eval_dataset=clips, compute_metrics=validation_metrics, options=cfg.trainer,
     )  # fmt: skip
     if backend is None:

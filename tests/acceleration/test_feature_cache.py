@@ -16,7 +16,7 @@ from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, scoring_batches
 from ser.data.prepared_corpus import open_prepared, prepare
 from ser.errors import UserError
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 
@@ -271,7 +271,7 @@ def trained(prepared, folder, cached):
         clips, collator = CachedFeatureDataset(cache, rows), CachedFeatureCollator(cache)
     trainer = EmotionTrainer(
         model=classifier,
-        args=training_arguments(cfg, folder),
+        args=build_arguments(cfg, folder),
         data_collator=collator,
         train_dataset=clips,
         eval_dataset=clips,

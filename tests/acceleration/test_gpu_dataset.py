@@ -25,7 +25,7 @@ from ser.acceleration.gpu_dataset import (
 from ser.corpora.ravdess import EMOTIONS
 from ser.data.dataset import MINIMUM, ExtractorCollator, WaveformCollator, WaveformDataset
 from ser.models import checkpoint, freezing
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 
@@ -156,7 +156,7 @@ def history(inputs, tmp_path, bucketed):
     FrozenCnn().install(classifier)  # waveforms go through the CNN as before
     set_seed(0)
     trainer = EmotionTrainer(
-        model=classifier, args=training_arguments(cfg, tmp_path), data_collator=inputs.collator,
+        model=classifier, args=build_arguments(cfg, tmp_path), data_collator=inputs.collator,
         train_dataset=inputs.train, eval_dataset=inputs.selection_split, compute_metrics=validation_metrics,
         options=cfg.trainer,
     )  # fmt: skip

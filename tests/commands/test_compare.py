@@ -2,7 +2,7 @@ import pytest
 from conftest import composed
 from helpers.tiny_runs import run
 
-from ser.commands.compare import compare, found
+from ser.commands.compare import compare, find_runs
 from ser.errors import UserError
 
 
@@ -24,7 +24,7 @@ def runs(data_dir, tmp_path_factory):
 
 
 def names(given):
-    return [found_run.folder.name for found_run in found(composed("compare", f"runs={given}").runs)]
+    return [found_run.folder.name for found_run in find_runs(composed("compare", f"runs={given}").runs)]
 
 
 def test_runs_are_folders_patterns_or_folders_of_runs(runs):
@@ -38,7 +38,7 @@ def test_runs_are_folders_patterns_or_folders_of_runs(runs):
 def test_an_unfinished_run_is_left_out_and_named(runs, caplog):
     with caplog.at_level("WARNING", "ser"):
         assert names(f"'{runs}/*'") == ["drawn", "folds"]
-    assert "not finished, and left out" in caplog.text
+    assert "not finished, skipped" in caplog.text
     assert "unfinished" in caplog.text
 
 
@@ -47,7 +47,7 @@ def test_an_unfinished_run_is_left_out_and_named(runs, caplog):
 )
 def test_what_is_no_run_is_named(given, message, runs):
     with pytest.raises(UserError, match=message):
-        found([str(runs / given)])
+        find_runs([str(runs / given)])
 
 
 def test_the_comparison_of_real_runs_is_printed_and_written(runs, tmp_path, capsys):

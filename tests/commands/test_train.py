@@ -20,7 +20,7 @@ from ser.errors import UserError
 from ser.models import checkpoint
 from ser.models.architectures import HEAD
 from ser.training import checkpoint_folders
-from ser.training.async_writer import Writer
+from ser.training.async_writer import AsyncWriter
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
 
 def killed_at(number, monkeypatch):
     """The process ends when so many checkpoints were handed to the thread, the last of which never runs."""
-    start, handed = Writer.start, []
+    start, handed = AsyncWriter.start, []
 
     def killed(self, work):
         handed.append(work)
@@ -220,7 +220,7 @@ def killed_at(number, monkeypatch):
             raise KeyboardInterrupt
         start(self, work)
 
-    monkeypatch.setattr(Writer, "start", killed)
+    monkeypatch.setattr(AsyncWriter, "start", killed)
 
 
 def test_a_run_killed_with_a_checkpoint_in_flight_goes_on_from_the_last_that_it_can(

@@ -204,7 +204,7 @@ def test_a_run_that_was_moved_goes_on_with_data_that_were_moved(interrupted, dat
     assert answers[0] == answers[1]
     # A copy that a user made of a checkpoint is none of ours.
     shutil.copytree(tmp_path / "whole", tmp_path / "whole" / "checkpoint-100.bak")
-    assert all(path.name != "checkpoint-100.bak" for path in checkpoint_folders.in_order(tmp_path / "whole"))
+    assert all(path.name != "checkpoint-100.bak" for path in checkpoint_folders.list_checkpoints(tmp_path / "whole"))
 
 
 def test_a_run_does_not_go_on_with_other_data(interrupted, tmp_path):
@@ -234,4 +234,4 @@ def test_a_signal_ends_the_command_in_one_line_and_the_folder_is_free_again(data
     assert not [line for line in after if "Traceback" in line or line.startswith("  ")]
     assert "interrupted; the same command" in (tmp_path / "run" / "run.log").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
-    assert checkpoint_folders.last(tmp_path / "run") is not None
+    assert checkpoint_folders.newest_resumable(tmp_path / "run") is not None

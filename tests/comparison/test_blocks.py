@@ -22,19 +22,19 @@ def test_runs_of_different_protocols_are_in_separate_blocks(tmp_path):
         toy_run(tmp_path / "b", protocol="emobox", hits=0.6),
         toy_run(tmp_path / "c", protocol="paper", hits=0.7),
     ]
-    blocks = comparison.blocks(runs)
+    blocks = comparison.group_runs(runs)
     assert [[run.folder.name for run in block.runs] for block in blocks] == [["a", "c"], ["b"]]
     assert [len(block.pairs) for block in blocks] == [1, 0]
 
 
 def test_the_same_protocol_with_other_lists_is_another_block(tmp_path):
     runs = [toy_run(tmp_path / "a", lists="one"), toy_run(tmp_path / "b", lists="two")]
-    assert len(comparison.blocks(runs)) == 2
+    assert len(comparison.group_runs(runs)) == 2
 
 
 def test_inside_a_block_the_best_uar_is_first(tmp_path):
     runs = [toy_run(tmp_path / str(hits), hits=hits) for hits in (0.5, 0.9, 0.7)]
-    (block,) = comparison.blocks(runs)
+    (block,) = comparison.group_runs(runs)
     assert [run.folder.name for run in block.runs] == ["0.9", "0.7", "0.5"]
     assert len(block.pairs) == 3
     assert all(pair.difference > 0 for pair in block.pairs)
@@ -43,7 +43,7 @@ def test_inside_a_block_the_best_uar_is_first(tmp_path):
 def test_the_adjusted_p_is_of_speakers_where_they_are_new_and_of_clips_where_they_were_heard(tmp_path):
     for new, honest in ((True, "speakers"), (False, "clips")):
         runs = [toy_run(tmp_path / f"{hits}-{new}", hits=hits, new=new) for hits in (0.5, 0.9)]
-        (pair,) = comparison.blocks(runs)[0].pairs
+        (pair,) = comparison.group_runs(runs)[0].pairs
         assert pair.adjusted == getattr(pair, honest)
         assert pair.clips < 0.001
 
@@ -51,7 +51,7 @@ def test_the_adjusted_p_is_of_speakers_where_they_are_new_and_of_clips_where_the
 def test_runs_that_differ_only_in_the_seed_are_summed_up(tmp_path):
     runs = [toy_run(tmp_path / f"seed{seed}", seed=seed, hits=hits) for seed, hits in ((0, 0.7), (1, 0.8))]
     runs.append(toy_run(tmp_path / "other", seed=2, learning_rate=1.0))
-    (block,) = comparison.blocks(runs)
+    (block,) = comparison.group_runs(runs)
     (group,) = block.repeated
     assert {run.report["seed"] for run in group.runs} == {0, 1}
     values = [run.report["accuracy"] for run in group.runs]
@@ -60,7 +60,7 @@ def test_runs_that_differ_only_in_the_seed_are_summed_up(tmp_path):
 
 def test_a_run_of_several_seeds_has_no_p_by_clips(tmp_path):
     runs = [toy_run(tmp_path / "a", hits=0.9, seed=[0, 1]), toy_run(tmp_path / "b", hits=0.5)]
-    (pair,) = comparison.blocks(runs)[0].pairs
+    (pair,) = comparison.group_runs(runs)[0].pairs
     assert pair.clips is None
     assert pair.adjusted == pair.speakers
 
@@ -74,7 +74,7 @@ def written(tmp_path):
     ]
     folder = tmp_path / "comparison"
     folder.mkdir()
-    tables.write(folder, comparison.blocks(runs), published=True)
+    tables.write(folder, comparison.group_runs(runs), published=True)
     return folder
 
 
@@ -105,12 +105,12 @@ def test_the_published_numbers_stand_only_in_the_block_of_the_papers_protocol(wr
 
 def test_the_published_numbers_do_not_stand_beside_other_lists(tmp_path):
     run = toy_run(tmp_path / "d", model="hubert_large", protocol="paper", lists="a subset")
-    assert "published" not in tables.markdown(comparison.blocks([run]), published=True)
+    assert "published" not in tables.markdown(comparison.group_runs([run]), published=True)
 
 
 def test_runs_of_one_model_and_seed_are_told_apart_by_what_differs(tmp_path):
     runs = [toy_run(tmp_path / name, learning_rate=rate) for name, rate in (("a", 0.1), ("b", 0.2), ("c", 0.2))]
-    (block,) = comparison.blocks([*runs, toy_run(tmp_path / "d", seed=1)])
+    (block,) = comparison.group_runs([*runs, toy_run(tmp_path / "d", seed=1)])
     assert set(block.names.values()) == {
         "tiny (seed 0, trainer.learning_rate=0.1)",
         f"tiny (seed 0, trainer.learning_rate=0.2, {tmp_path / 'b'})",
@@ -123,23 +123,23 @@ def test_runs_of_one_model_and_seed_are_told_apart_by_what_differs(tmp_path):
 
 def test_runs_whose_corpora_lie_elsewhere_are_compared_clip_by_clip(tmp_path):
     here, there = toy_run(tmp_path / "a", hits=0.9), toy_run(tmp_path / "b", hits=0.5)
-    (before,) = comparison.blocks([here, there])[0].pairs
+    (before,) = comparison.group_runs([here, there])[0].pairs
     rows = [replace(row, path=f"audio/{row.path[:-4]}.flac") for row in there.predictions.utterances]
     moved = replace(there, predictions=replace(there.predictions, utterances=rows))
-    (after,) = comparison.blocks([here, moved])[0].pairs
+    (after,) = comparison.group_runs([here, moved])[0].pairs
     assert (after.difference, after.clips, after.speakers) == (before.difference, before.clips, before.speakers)
 
 
 def test_a_file_that_is_no_earlier_comparison_is_never_replaced(written, tmp_path):
     tables.check_place(written)
     (tmp_path / "comparison.csv").write_text("mine")
-    with pytest.raises(UserError, match=r"comparison.csv: it is no file of an earlier comparison"):
+    with pytest.raises(UserError, match=r"comparison\.csv: not written by `ser compare`"):
         tables.check_place(tmp_path)
 
 
 def test_without_published_there_is_nothing_of_the_paper(written, tmp_path):
     run = toy_run(tmp_path / "d", model="hubert_large", protocol="paper")
-    assert "published" not in tables.markdown(comparison.blocks([run]), published=False)
+    assert "published" not in tables.markdown(comparison.group_runs([run]), published=False)
 
 
 def test_latex_escapes_what_latex_would_read(written):
@@ -153,7 +153,7 @@ def test_the_page_is_one_file_and_escapes_names(tmp_path):
     run = toy_run(tmp_path / "a", model="<script>alert(1)</script>")
     folder = tmp_path / "comparison"
     folder.mkdir()
-    tables.write(folder, comparison.blocks([run]), published=False)
+    tables.write(folder, comparison.group_runs([run]), published=False)
     page = (folder / "comparison.html").read_text()
     assert "<script>" not in page
     assert "http" not in page.replace('http-equiv="Content-Security-Policy"', "")
@@ -162,7 +162,7 @@ def test_the_page_is_one_file_and_escapes_names(tmp_path):
 
 def test_the_figure_has_a_panel_for_each_protocol(tmp_path):
     runs = [toy_run(tmp_path / "a", protocol="paper"), toy_run(tmp_path / "b", protocol="emobox")]
-    figure = tables.comparison_figure(comparison.blocks(runs))
+    figure = tables.comparison_figure(comparison.group_runs(runs))
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["ravdess, protocol paper", "ravdess, protocol emobox"]
 

@@ -6,7 +6,7 @@ from transformers import TrainerCallback, Wav2Vec2Config, set_seed
 
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 SHAPE = dict(
@@ -50,7 +50,7 @@ def ready(prepared, tmp_path, *overrides, repetitions=(2,) * 8):
     rows.sort(key=lambda row: prepared.emotions.index(row.emotion))
     return EmotionTrainer(
         model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
-        args=training_arguments(cfg, tmp_path / "run"),
+        args=build_arguments(cfg, tmp_path / "run"),
         data_collator=WaveformCollator(True),
         train_dataset=WaveformDataset(
             prepared, [row for row, times in zip(rows, repetitions, strict=True) for _ in range(times)], trim=False

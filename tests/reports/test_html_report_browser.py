@@ -133,7 +133,7 @@ def test_a_hostile_name_is_shown_and_does_nothing(opened, tmp_path):
 @pytest.mark.parametrize("width", [360, 1280])
 def test_a_comparison_of_runs_fits_the_screen_and_asks_nobody_for_anything(opened, tmp_path, width):
     runs = [toy_run(tmp_path / name, model=name, hits=hits) for name, hits in (("good", 0.9), ("poor", 0.5))]
-    tables.write(tmp_path / "comparison", blocks.blocks(runs), published=False)
+    tables.write(tmp_path / "comparison", blocks.group_runs(runs), published=False)
     tab = opened(tmp_path / "comparison" / "comparison.html", viewport={"width": width, "height": 740})
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert "good (seed 0)" in tab.locator("img").get_attribute("alt")

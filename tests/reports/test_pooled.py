@@ -113,5 +113,5 @@ def test_a_folder_of_several_runs_is_no_checkpoint(pooled, data_dir):
 
 
 def test_what_not_every_machine_measured_is_left_out_of_the_mean():
-    assert pooling.common([{"seconds": 1.0, "share_of_peak": 0.3}, {"seconds": 2.0}]) == ["seconds"]
-    assert pooling.common([{"seconds": 1.0}, {"seconds": 2.0, "share_of_peak": 0.3}]) == ["seconds"]
+    assert pooling.common_keys([{"seconds": 1.0, "share_of_peak": 0.3}, {"seconds": 2.0}]) == ["seconds"]
+    assert pooling.common_keys([{"seconds": 1.0}, {"seconds": 2.0, "share_of_peak": 0.3}]) == ["seconds"]

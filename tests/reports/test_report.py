@@ -95,7 +95,7 @@ LOG = [
 
 
 def test_history_puts_training_and_evaluation_of_a_step_in_one_row(tmp_path):
-    rows = history.history(LOG)
+    rows = history.tabulate_log(LOG)
     assert [(row["step"], row["train_loss"], row["eval_loss"]) for row in rows] == [(10, 2.0, 1.9), (20, 1.0, None)]
     history.write(tmp_path / "history.csv", rows, "synthetic", {"name": "emobox", "fold": 2}, "validation")
     lines = (tmp_path / "history.csv").read_text().splitlines()

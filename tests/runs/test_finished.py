@@ -75,9 +75,9 @@ def test_what_does_not_change_a_run_makes_no_other_experiment_of_it(tmp_path):
         settings = plain_settings(f"seed={seed}", *given)
         (tmp_path / str(seed) / "config.yaml").write_text(yaml.safe_dump(settings))
         runs.append(finished.read(tmp_path / str(seed)))
-    assert len(blocks.repeated(runs)) == 1
+    assert len(blocks.find_repeated(runs)) == 1
     runs[1].settings["trainer"]["learning_rate"] = 1.0
-    assert blocks.repeated(runs) == []
+    assert blocks.find_repeated(runs) == []
 
 
 def plain_settings(*overrides):

@@ -2,11 +2,11 @@ import pytest
 from conftest import composed
 
 from ser.errors import UserError
-from ser.runs.plan import planned
+from ser.runs.plan import expand_runs
 
 
 def folders(*overrides):
-    return [run.output_dir for run in planned(composed("train", "model=tiny", "output_dir=out", *overrides))]
+    return [run.output_dir for run in expand_runs(composed("train", "model=tiny", "output_dir=out", *overrides))]
 
 
 def test_a_protocol_without_folds_is_one_run_in_its_folder():
@@ -27,7 +27,7 @@ def test_seeds_repeat_everything():
 
 
 def test_each_run_knows_its_own_seed_and_fold():
-    run = planned(composed("train", "seeds=[0,5]", "protocol=emobox"))[-1]
+    run = expand_runs(composed("train", "seeds=[0,5]", "protocol=emobox"))[-1]
     assert (run.seed, run.seeds, run.protocol.fold) == (5, [5], 6)
 
 

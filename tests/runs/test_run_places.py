@@ -10,9 +10,9 @@ from conftest import composed
 from ser.console import logging_to
 from ser.errors import UserError
 from ser.runs.folder import CONFIG, FINISHED, RunFolder
-from ser.runs.opened import opened
-from ser.runs.places import acquired
-from ser.runs.plan import planned
+from ser.runs.places import acquire
+from ser.runs.plan import expand_runs
+from ser.runs.session import open_run
 
 
 def command(folder, *overrides):
@@ -20,12 +20,12 @@ def command(folder, *overrides):
 
 
 def decided(cfg):
-    with acquired(cfg, planned(cfg)) as places:
+    with acquire(cfg, expand_runs(cfg)) as places:
         return places
 
 
 def begun(folder, cfg):
-    with opened(RunFolder(folder), cfg):
+    with open_run(RunFolder(folder), cfg):
         pass
     return folder
 
@@ -104,7 +104,7 @@ def test_every_spelling_of_a_path_is_the_same_run(tmp_path, monkeypatch, number,
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "link").symlink_to("run")
-    for run in planned(command(tmp_path / "run", *overrides)):
+    for run in expand_runs(command(tmp_path / "run", *overrides)):
         (begun(Path(run.output_dir), run) / "checkpoint-100").mkdir()
     before = tree(tmp_path / "run")
     spelling = spellings(tmp_path / "run")[number]
@@ -119,14 +119,14 @@ def test_every_spelling_of_a_path_is_the_same_run(tmp_path, monkeypatch, number,
 
 def test_folds_may_join_one_that_was_run_by_itself(tmp_path):
     cfg = command(tmp_path / "run", "protocol=emobox", "resume=true")
-    third = planned(cfg)[2]
+    third = expand_runs(cfg)[2]
     begun(Path(third.output_dir), third)
     assert [place.work.path.name for place in decided(cfg).runs] == [f"fold{number}" for number in range(1, 7)]
 
 
 def test_what_is_finished_of_several_runs_is_never_to_be_thrown_away(tmp_path):
     cfg = command(tmp_path / "run", "protocol=emobox")
-    runs = planned(cfg)
+    runs = expand_runs(cfg)
     begun(Path(runs[2].output_dir), runs[2])
     finished(Path(runs[0].output_dir), runs[0])
     with pytest.raises(UserError, match="1 of 6 runs are finished here; resume=true keeps them") as refusal:
@@ -145,7 +145,7 @@ def test_runs_with_and_without_folds_do_not_share_a_folder(tmp_path):
         with pytest.raises(UserError, match="a run without folds is here"):
             decided(command(tmp_path / "plain", "protocol=emobox", flag))
     cfg = command(tmp_path / "folds", "protocol=emobox")
-    begun(Path(planned(cfg)[0].output_dir), planned(cfg)[0])
+    begun(Path(expand_runs(cfg)[0].output_dir), expand_runs(cfg)[0])
     for flag in ("resume=true", "overwrite=true"):
         with pytest.raises(UserError, match=r"runs are below it \(fold1\)"):
             decided(command(tmp_path / "folds", flag))
@@ -157,7 +157,7 @@ def test_folds_are_not_written_into_a_folder_of_something_else(tmp_path):
     (tmp_path / "run" / "fold2" / "test.csv").write_text("mine")
     with pytest.raises(UserError, match="holds no run"):
         decided(cfg)
-    begun(Path(planned(cfg)[0].output_dir), planned(cfg)[0])
+    begun(Path(expand_runs(cfg)[0].output_dir), expand_runs(cfg)[0])
     with pytest.raises(UserError, match="fold2: it exists and holds no run"):
         decided(cfg)
     assert (tmp_path / "run" / "fold2" / "test.csv").read_text() == "mine"
@@ -170,19 +170,19 @@ def test_a_second_command_is_refused_whatever_its_flags(tmp_path, flag):
     other = command(tmp_path / "run", "protocol=emobox", "protocol.fold=4")
     for first, second in ((folds, one), (one, replace(folds, resume=True)), (one, one), (folds, folds)):
         with (
-            acquired(first, planned(first)),
+            acquire(first, expand_runs(first)),
             pytest.raises(UserError, match="another ser command writes there") as told,
-            acquired(second, planned(second)),
+            acquire(second, expand_runs(second)),
         ):
             pass
         assert "=true" not in str(told.value)
-    with acquired(one, planned(one)), acquired(other, planned(other)):
+    with acquire(one, expand_runs(one)), acquire(other, expand_runs(other)):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_never_began_leaves_no_folder(tmp_path):
-    with pytest.raises(UserError), opened(RunFolder(tmp_path / "a" / "run"), command("x")):
+    with pytest.raises(UserError), open_run(RunFolder(tmp_path / "a" / "run"), command("x")):
         raise UserError("no such checkpoint")
     assert list(tmp_path.iterdir()) == []
 
@@ -191,17 +191,17 @@ def test_a_folder_that_was_there_stays_with_what_is_the_users(tmp_path):
     (tmp_path / "run").mkdir()
     for name in ("notes.md", "mine.csv", "checkpoint-100.bak"):
         (tmp_path / "run" / name).touch()
-    with pytest.raises(UserError), opened(RunFolder(tmp_path / "run"), command("x")):
+    with pytest.raises(UserError), open_run(RunFolder(tmp_path / "run"), command("x")):
         raise UserError("no such checkpoint")
     assert tree(tmp_path / "run") == {"notes.md", "mine.csv", "checkpoint-100.bak"}
 
 
 def test_a_run_that_had_begun_stays_with_the_reason_in_its_log(tmp_path):
     folder = begun(tmp_path / "run", command(tmp_path / "run"))
-    with pytest.raises(UserError), opened(RunFolder(folder), command(folder)):
+    with pytest.raises(UserError), open_run(RunFolder(folder), command(folder)):
         raise UserError("no space left")
     assert "no space left" in (folder / "run.log").read_text()
-    with pytest.raises(ZeroDivisionError), opened(RunFolder(folder), command(folder)):
+    with pytest.raises(ZeroDivisionError), open_run(RunFolder(folder), command(folder)):
         raise ZeroDivisionError("ours")
     assert "Traceback" in (folder / "run.log").read_text()
 
@@ -294,7 +294,7 @@ def test_a_process_that_is_killed_while_a_run_takes_its_place_loses_neither(tmp_
 
 def test_the_earlier_report_of_folds_is_known_as_no_longer_theirs(tmp_path):
     cfg = command(tmp_path / "run", "protocol=emobox", "resume=true")
-    runs = planned(cfg)
+    runs = expand_runs(cfg)
     fold = begun(Path(runs[0].output_dir), runs[0])
     for name in (CONFIG, "predictions.csv", "mine.txt"):
         (tmp_path / "run" / name).write_text("x")

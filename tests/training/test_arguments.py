@@ -6,11 +6,11 @@ from conftest import composed
 from transformers import TrainingArguments
 
 from ser.errors import UserError
-from ser.training.arguments import decided, training_arguments
+from ser.training.arguments import build_arguments, fields_by_key
 
 
 def arguments(tmp_path, *overrides):
-    return training_arguments(composed("train", "tracking=none", *overrides), tmp_path)
+    return build_arguments(composed("train", "tracking=none", *overrides), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_a_value_that_the_trainer_refuses_is_one_line(override, message, tmp_pat
 
 def test_every_field_that_a_key_of_ours_decides_is_refused_under_hf(tmp_path):
     cfg = composed("train", "tracking=none")
-    names = [name for of_key in decided(cfg, tmp_path).values() for name in of_key]
+    names = [name for of_key in fields_by_key(cfg, tmp_path).values() for name in of_key]
     assert {"eval_steps", "num_train_epochs", "bf16", "label_names"} <= set(names)
     for name in names:
         cfg.trainer.extra_training_args = {
-            name: getattr(training_arguments(composed("train", "tracking=none"), tmp_path), name)
+            name: getattr(build_arguments(composed("train", "tracking=none"), tmp_path), name)
         }
         with pytest.raises(UserError, match=rf"^trainer\.extra_training_args\.{name}: "):
-            training_arguments(cfg, tmp_path)
+            build_arguments(cfg, tmp_path)
 
 
 def test_of_two_visible_gpus_one_trains_with_the_batch_size_of_the_config(tmp_path, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_t4_trains_in_fp16_and_what_came_after_in_bf16(capability, precision, 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
 def test_a_batch_is_copied_to_a_gpu_while_the_host_goes_on(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("ser.training.arguments.device", lambda: torch.device(kind))
+    monkeypatch.setattr("ser.training.arguments.default_device", lambda: torch.device(kind))
     found = arguments(tmp_path, "trainer.precision=fp32")
     assert found.accelerator_config.non_blocking == (kind == "cuda")
     assert not found.logging_nan_inf_filter

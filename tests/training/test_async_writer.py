@@ -7,11 +7,11 @@ import torch
 from helpers.tiny_trainers import slow
 
 from ser.training import async_writer
-from ser.training.async_writer import Writer, snapshot
+from ser.training.async_writer import AsyncWriter, snapshot
 
 
 def test_new_work_waits_for_what_is_under_way(monkeypatch):
-    writer, gate, done = Writer(), threading.Event(), []
+    writer, gate, done = AsyncWriter(), threading.Event(), []
     waited = writer.wait
     monkeypatch.setattr(writer, "wait", lambda: (gate.set(), waited()))
     writer.start(lambda: (gate.wait(10), done.append("first")))
@@ -22,7 +22,7 @@ def test_new_work_waits_for_what_is_under_way(monkeypatch):
 
 
 def left(error, work):
-    with Writer() as writer:
+    with AsyncWriter() as writer:
         writer.start(work)
         if error:
             raise error
@@ -41,7 +41,7 @@ def fails():
 
 
 def test_what_stops_the_thread_is_raised_once_where_somebody_waits():
-    writer = Writer()
+    writer = AsyncWriter()
     writer.start(fails)
     with pytest.raises(OSError, match="no disk"):
         writer.start(lambda: None)
@@ -71,7 +71,7 @@ def struck(writer, work, monkeypatch):
 def test_ctrl_c_while_waiting_leaves_the_work_to_be_waited_for(monkeypatch):
     done = []
     with pytest.raises(KeyboardInterrupt):
-        struck(Writer(), lambda: slow(done), monkeypatch)
+        struck(AsyncWriter(), lambda: slow(done), monkeypatch)
     assert done == ["slow"]
 
 

@@ -27,7 +27,7 @@ class Removing(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step == self.step + 1:
-            self.what(checkpoint_folders.path_of(Path(args.output_dir), self.step))
+            self.what(checkpoint_folders.checkpoint_path(Path(args.output_dir), self.step))
 
 
 def figures(trainer, monkeypatch, *values):
@@ -80,7 +80,7 @@ def test_weights_that_do_not_fit_are_refused(trained, tmp_path):
     weights = load_file(checkpoint / "model.safetensors")
     del weights["classifier.bias"]
     save_file(weights, checkpoint / "model.safetensors")
-    assert "classifier.bias does not belong" in best.load(trained.model, checkpoint)
+    assert "classifier.bias does not belong" in best.load_weights(trained.model, checkpoint)
 
 
 def damage(path):
@@ -91,7 +91,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_resumed_from(trained, 
     run = tmp_path / "run"
     damage(run / "checkpoint-4" / "optimizer.pt")
     with caplog.at_level(logging.WARNING, "ser"):
-        assert best.resume_point(run) == run / "checkpoint-3"
+        assert best.find_resume_point(run) == run / "checkpoint-3"
     assert "checkpoint-4/optimizer.pt is damaged: going on from checkpoint-3 instead" in caplog.text
 
 
@@ -99,7 +99,7 @@ def test_a_run_whose_best_checkpoint_is_lost_goes_on_from_before_it(trained, tmp
     run = tmp_path / "run"
     shutil.rmtree(run / "checkpoint-2")
     with caplog.at_level(logging.WARNING, "ser"):
-        assert best.resume_point(run) == run / "checkpoint-1"
+        assert best.find_resume_point(run) == run / "checkpoint-1"
     assert "checkpoint-2 is gone, the best checkpoint so far: going on from checkpoint-1 instead" in caplog.text
 
 
@@ -108,13 +108,13 @@ def test_a_run_that_lost_its_best_checkpoint_and_all_before_is_refused(trained, 
     for step in (1, 2):
         shutil.rmtree(run / f"checkpoint-{step}")
     with pytest.raises(UserError, match="checkpoint-2 is gone, the best checkpoint so far; put it back, or"):
-        best.resume_point(run)
-    assert len(checkpoint_folders.in_order(run)) == 2
+        best.find_resume_point(run)
+    assert len(checkpoint_folders.list_checkpoints(run)) == 2
 
 
 def test_a_moved_run_folder_is_resumed(trained, tmp_path):
     shutil.move(tmp_path / "run", tmp_path / "moved")
-    assert best.resume_point(tmp_path / "moved") == tmp_path / "moved" / "checkpoint-4"
+    assert best.find_resume_point(tmp_path / "moved") == tmp_path / "moved" / "checkpoint-4"
 
 
 def test_a_run_that_ended_is_not_trained_a_step_more(trained, prepared, tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_a_run_that_ended_is_not_trained_a_step_more(trained, prepared, tmp_path
 def test_evaluations_without_a_finite_figure_give_no_best_weights(trained, tmp_path):
     trained.state.best_global_step = None
     with pytest.raises(UserError, match="no best checkpoint, the evaluations gave no finite figure"):
-        best.read_back(trained.model, tmp_path / "run", trained.state)
+        best.load_best(trained.model, tmp_path / "run", trained.state)
 
 
 @pytest.mark.parametrize("stopped_at", [3, 4])

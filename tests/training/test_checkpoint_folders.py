@@ -22,38 +22,38 @@ def written(folder, *steps, optimizer=True, best=None, state=None):
 
 
 def steps(folder):
-    return [checkpoint_folders.step_of(path) for path in checkpoint_folders.in_order(folder)]
+    return [checkpoint_folders.step_of(path) for path in checkpoint_folders.list_checkpoints(folder)]
 
 
 def test_a_checkpoint_whose_writing_was_interrupted_is_not_resumed_from(tmp_path):
     written(tmp_path, 100, 900)
     written(tmp_path, 1000, state='{"cut')
     (tmp_path / "checkpoint-1100").mkdir()
-    assert checkpoint_folders.last(tmp_path) == tmp_path / "checkpoint-900"
-    assert checkpoint_folders.last(tmp_path / "checkpoint-100") is None
+    assert checkpoint_folders.newest_resumable(tmp_path) == tmp_path / "checkpoint-900"
+    assert checkpoint_folders.newest_resumable(tmp_path / "checkpoint-100") is None
 
 
 def test_a_checkpoint_in_flight_is_not_resumed_from(tmp_path):
     written(tmp_path, 9, 10)
     checkpoint_folders.begin(tmp_path / "checkpoint-10")
-    assert checkpoint_folders.last(tmp_path) == tmp_path / "checkpoint-9"
+    assert checkpoint_folders.newest_resumable(tmp_path) == tmp_path / "checkpoint-9"
     checkpoint_folders.complete(tmp_path / "checkpoint-10", 2, None)
-    assert checkpoint_folders.last(tmp_path) == tmp_path / "checkpoint-10"
+    assert checkpoint_folders.newest_resumable(tmp_path) == tmp_path / "checkpoint-10"
 
 
 def test_a_checkpoint_of_weights_alone_is_whole_but_not_resumed_from(tmp_path):
     written(tmp_path, 30, optimizer=False)
-    assert checkpoint_folders.state_of(tmp_path / "checkpoint-30") is not None
-    assert checkpoint_folders.last(tmp_path) is None
+    assert checkpoint_folders.read_state(tmp_path / "checkpoint-30") is not None
+    assert checkpoint_folders.newest_resumable(tmp_path) is None
     written(tmp_path, 20)
-    assert checkpoint_folders.last(tmp_path) == tmp_path / "checkpoint-20"
+    assert checkpoint_folders.newest_resumable(tmp_path) == tmp_path / "checkpoint-20"
 
 
 def test_a_resumed_run_drops_what_it_writes_again(tmp_path):
     written(tmp_path, 9, 10, 11)
-    checkpoint_folders.drop_after(tmp_path, tmp_path / "checkpoint-9")
+    checkpoint_folders.delete_after(tmp_path, tmp_path / "checkpoint-9")
     assert steps(tmp_path) == [9]
-    checkpoint_folders.drop_after(tmp_path, None)
+    checkpoint_folders.delete_after(tmp_path, None)
     assert steps(tmp_path) == []
 
 
@@ -77,7 +77,7 @@ def test_what_resuming_needs_stays_above_the_limit(tmp_path):
 def test_of_a_finished_fold_only_the_best_checkpoint_stays(tmp_path):
     written(tmp_path, 10, 20)
     (tmp_path / "checkpoint").mkdir()
-    checkpoint_folders.drop(tmp_path)
+    checkpoint_folders.delete_checkpoints(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
@@ -100,10 +100,10 @@ def test_a_disk_too_small_for_the_checkpoints_is_refused_before_training(overrid
 
 def test_a_file_that_does_not_fit_is_put_down_to_the_disk_whatever_it_leaves_free(tmp_path):
     error = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
-    with pytest.raises(UserError, match="no space left on the disk"), checkpoint_folders.full_disk_told(tmp_path):
+    with pytest.raises(UserError, match="no space left on the disk"), checkpoint_folders.explain_full_disk(tmp_path):
         raise error
 
 
 def test_an_error_on_a_disk_with_room_is_not_put_down_to_the_disk(tmp_path):
-    with pytest.raises(RuntimeError, match="something else"), checkpoint_folders.full_disk_told(tmp_path):
+    with pytest.raises(RuntimeError, match="something else"), checkpoint_folders.explain_full_disk(tmp_path):
         raise RuntimeError("something else")

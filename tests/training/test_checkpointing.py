@@ -43,8 +43,8 @@ def test_a_checkpoint_holds_its_step_however_late_it_is_written(prepared, tmp_pa
 def whole(folder):
     return [
         checkpoint_folders.step_of(path)
-        for path in checkpoint_folders.in_order(folder)
-        if checkpoint_folders.state_of(path)
+        for path in checkpoint_folders.list_checkpoints(folder)
+        if checkpoint_folders.read_state(path)
     ]
 
 
@@ -118,7 +118,7 @@ def test_every_checkpoint_holds_weights_and_the_state_of_the_optimizer(backgroun
         prepared, tmp_path, *BACKGROUND, f"trainer.background_checkpoints={background}", "trainer.max_steps=4",
         "trainer.save_total_limit=9",
     ).train()  # fmt: skip
-    for path in checkpoint_folders.in_order(tmp_path / "run"):
+    for path in checkpoint_folders.list_checkpoints(tmp_path / "run"):
         for name in (checkpoint_folders.OPTIMIZER, checkpoint_folders.SCHEDULER, "model.safetensors"):
             assert (path / name).is_file()
     assert whole(tmp_path / "run") == [1, 2, 3, 4]

@@ -12,7 +12,7 @@ from ser.acceleration import feature_cache
 from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
 STEPS = 20
@@ -23,7 +23,7 @@ def options(tmp_path, *overrides):
     cfg = composed(
         "train", "tracking=none", "trainer.logging_steps=1", "trainer.learning_rate=3e-3", *EVERY, *overrides
     )
-    return cfg.trainer, training_arguments(cfg, tmp_path / "run")
+    return cfg.trainer, build_arguments(cfg, tmp_path / "run")
 
 
 def losses(trainer):

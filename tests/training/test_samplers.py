@@ -3,38 +3,38 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ser.training.samplers import EpochSampler, balanced_draw, bucketed_draw, epoch_draw
+from ser.training.samplers import EpochSampler, draw_balanced, draw_bucketed, draw_epoch
 
 # A rare emotion, a frequent one, and one (1) that does not occur.
 LABELS = [0] * 900 + [2] * 100
 
 
 def test_an_epoch_has_as_many_clips_as_the_list():
-    drawn = balanced_draw(LABELS, seed=0, epoch=0)
+    drawn = draw_balanced(LABELS, seed=0, epoch=0)
     assert len(drawn) == 1000
     assert set(drawn) <= set(range(1000))
 
 
 def test_every_emotion_that_occurs_is_drawn_equally_often():
-    drawn = Counter(LABELS[clip] for epoch in range(20) for clip in balanced_draw(LABELS, 0, epoch))
+    drawn = Counter(LABELS[clip] for epoch in range(20) for clip in draw_balanced(LABELS, 0, epoch))
     # 20000 draws: a standard deviation of 71.
     assert drawn[0] == pytest.approx(10_000, abs=300)
     assert drawn[0] + drawn[2] == 20_000
 
 
 def test_the_clips_of_one_emotion_are_drawn_equally_often():
-    drawn = Counter(clip for epoch in range(200) for clip in balanced_draw([0] * 6 + [1] * 2, 0, epoch))
+    drawn = Counter(clip for epoch in range(200) for clip in draw_balanced([0] * 6 + [1] * 2, 0, epoch))
     # 1600 draws, a clip of the rare emotion expected 400 times (deviation 17), one of the other 133 times (11).
     assert [drawn[clip] for clip in range(6)] == pytest.approx([133] * 6, abs=50)
     assert [drawn[clip] for clip in (6, 7)] == pytest.approx([400] * 2, abs=75)
 
 
 def test_the_same_seed_draws_the_same_epochs():
-    assert balanced_draw(LABELS, seed=3, epoch=2) == balanced_draw(LABELS, seed=3, epoch=2)
+    assert draw_balanced(LABELS, seed=3, epoch=2) == draw_balanced(LABELS, seed=3, epoch=2)
 
 
 def test_another_epoch_and_another_seed_draw_other_clips():
-    drawn = {tuple(balanced_draw(LABELS, seed, epoch)) for seed in range(3) for epoch in range(3)}
+    drawn = {tuple(draw_balanced(LABELS, seed, epoch)) for seed in range(3) for epoch in range(3)}
     assert len(drawn) == 9
 
 
@@ -64,17 +64,17 @@ def padding(lengths, order, batch_size):
 @pytest.mark.parametrize("batch_size", [4, 8, 16])
 def test_less_than_one_in_a_hundred_samples_is_padding(batch_size):
     assert padding(LENGTHS, range(1152), batch_size) > 0.07
-    assert all(padding(LENGTHS, bucketed_draw(LENGTHS, batch_size, 0, epoch), batch_size) < 0.01 for epoch in range(10))
+    assert all(padding(LENGTHS, draw_bucketed(LENGTHS, batch_size, 0, epoch), batch_size) < 0.01 for epoch in range(10))
 
 
 @pytest.mark.parametrize("clips", [1, 3, 4, 5, 1149, 1152])
 def test_a_bucketed_epoch_has_every_clip_once(clips):
-    assert sorted(bucketed_draw(LENGTHS[:clips], 4, 0, 0)) == list(range(clips))
+    assert sorted(draw_bucketed(LENGTHS[:clips], 4, 0, 0)) == list(range(clips))
 
 
 def test_a_batch_that_cannot_be_filled_comes_last_and_is_of_any_length():
     # Were it not last, every batch behind it would be cut between clips of unlike length.
-    orders = [bucketed_draw(LENGTHS[:1149], 4, 0, epoch) for epoch in range(30)]
+    orders = [draw_bucketed(LENGTHS[:1149], 4, 0, epoch) for epoch in range(30)]
     assert all(padding(LENGTHS, order, 4) < 0.01 for order in orders)
     last = [LENGTHS[order[-1]] for order in orders]
     middle = np.median(LENGTHS)
@@ -82,32 +82,32 @@ def test_a_batch_that_cannot_be_filled_comes_last_and_is_of_any_length():
 
 
 def test_another_epoch_and_another_seed_bucket_otherwise():
-    orders = {tuple(bucketed_draw(LENGTHS, 4, seed, epoch)) for seed in range(3) for epoch in range(3)}
+    orders = {tuple(draw_bucketed(LENGTHS, 4, seed, epoch)) for seed in range(3) for epoch in range(3)}
     assert len(orders) == 9
-    assert bucketed_draw(LENGTHS, 4, seed=3, epoch=2) == bucketed_draw(LENGTHS, 4, seed=3, epoch=2)
+    assert draw_bucketed(LENGTHS, 4, seed=3, epoch=2) == draw_bucketed(LENGTHS, 4, seed=3, epoch=2)
 
 
 def test_a_clip_shares_its_batch_with_others_each_epoch():
-    orders = [bucketed_draw(LENGTHS, 4, 0, epoch) for epoch in range(2)]
+    orders = [draw_bucketed(LENGTHS, 4, 0, epoch) for epoch in range(2)]
     together = [{frozenset(order[at : at + 4]) for at in range(0, 1152, 4)} for order in orders]
     assert len(together[0] & together[1]) < 15  # of 288; the longest clips have few others of like length
 
 
 def test_an_epoch_goes_neither_up_nor_down_in_length():
-    first = [LENGTHS[bucketed_draw(LENGTHS, 4, 0, epoch)[0]] for epoch in range(10)]
+    first = [LENGTHS[draw_bucketed(LENGTHS, 4, 0, epoch)[0]] for epoch in range(10)]
     assert min(first) < np.median(LENGTHS) < max(first)
-    first, second = np.array_split([LENGTHS[clip] for clip in bucketed_draw(LENGTHS, 4, 0, 0)], 2)
+    first, second = np.array_split([LENGTHS[clip] for clip in draw_bucketed(LENGTHS, 4, 0, 0)], 2)
     # A standard deviation of 0.047 s between the means of two random halves of 144 batches.
     assert first.mean() == pytest.approx(second.mean(), abs=0.15 * 16_000)
 
 
 def test_balanced_clips_are_put_together_by_length():
     labels = [0] * 1000 + [1] * 152
-    drawn = epoch_draw(labels, LENGTHS, 4, seed=0, epoch=1)
-    assert sorted(drawn) == sorted(balanced_draw(labels, seed=0, epoch=1))
+    drawn = draw_epoch(labels, LENGTHS, 4, seed=0, epoch=1)
+    assert sorted(drawn) == sorted(draw_balanced(labels, seed=0, epoch=1))
     assert padding(LENGTHS, drawn, 4) < 0.01
 
 
 def test_what_is_not_asked_for_does_not_change_a_draw():
-    assert epoch_draw(LABELS, None, 4, seed=0, epoch=1) == balanced_draw(LABELS, seed=0, epoch=1)
-    assert epoch_draw(None, LENGTHS, 4, seed=0, epoch=1) == bucketed_draw(LENGTHS, 4, seed=0, epoch=1)
+    assert draw_epoch(LABELS, None, 4, seed=0, epoch=1) == draw_balanced(LABELS, seed=0, epoch=1)
+    assert draw_epoch(None, LENGTHS, 4, seed=0, epoch=1) == draw_bucketed(LENGTHS, 4, seed=0, epoch=1)

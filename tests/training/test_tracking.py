@@ -6,7 +6,7 @@ from conftest import composed
 
 from ser.errors import UserError
 from ser.training import tracking
-from ser.training.tracking import logged_in, tracked
+from ser.training.tracking import logged_in, track
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_a_mode_that_wandb_does_not_have_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "bogus")
     with (
         pytest.raises(UserError, match=r"^WANDB_MODE=bogus: choices: online, offline, disabled$"),
-        tracked(composed("train").tracking, tmp_path, {"output_dir": "run"}),
+        track(composed("train").tracking, tmp_path, {"output_dir": "run"}),
     ):
         pass
 
@@ -57,7 +57,7 @@ def test_a_setting_that_wandb_refuses_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(wandb, "init", refuse)
     with (
         pytest.raises(UserError, match=r"^tracking=wandb: 1 validation error for Settings; choices: tracking=none"),
-        tracked(composed("train").tracking, tmp_path, {"output_dir": "run"}),
+        track(composed("train").tracking, tmp_path, {"output_dir": "run"}),
     ):
         pass
 

@@ -7,7 +7,7 @@ from transformers import PrinterCallback
 
 from ser import extras
 from ser.errors import UserError
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.guard import guard_trackers
 
 STAND_IN = """
@@ -63,7 +63,7 @@ def trackio(tmp_path, monkeypatch):
 def test_what_is_not_installed_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'^tracking=trackio needs trackio: pip install "ser-finetune\[trackio\]"$'):
-        training_arguments(composed("train", "tracking=trackio"), tmp_path)
+        build_arguments(composed("train", "tracking=trackio"), tmp_path)
 
 
 def test_a_run_is_logged_on_this_machine_under_its_name(trackio, prepared, tmp_path, capsys):

@@ -9,7 +9,7 @@ from transformers import Wav2Vec2Config
 from ser.acceleration.attention import MASKED_SDPA
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer
 
 # Every option for rare emotions that changes the loss.
@@ -157,7 +157,7 @@ def of_all_lengths(prepared, tmp_path, *overrides):
     cfg = composed("train", "tracking=none", "trainer.precision=fp32", *overrides)
     return EmotionTrainer(
         model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
-        args=training_arguments(cfg, tmp_path / "run"),
+        args=build_arguments(cfg, tmp_path / "run"),
         data_collator=WaveformCollator(True),
         train_dataset=WaveformDataset(prepared, prepared.utterances, trim=False),
         eval_dataset=WaveformDataset(prepared, prepared.utterances, trim=False),
@@ -209,7 +209,7 @@ def test_a_group_norm_encoder_is_evaluated_without_padding(prepared, tmp_path):
     cfg = composed("train", "tracking=none")
     trainer = EmotionTrainer(
         model=model,
-        args=training_arguments(cfg, tmp_path),
+        args=build_arguments(cfg, tmp_path),
         data_collator=WaveformCollator(True),
         eval_dataset=WaveformDataset(prepared, prepared.utterances[:48], trim=False),
         options=cfg.trainer,

@@ -13,9 +13,9 @@ from ser.out_of_memory import explaining_out_of_memory
 from ser.reports.provenance import build_provenance
 from ser.reports.report import build_report
 from ser.reports.write import write_report
-from ser.runs.environment import environment
+from ser.runs.environment import describe_environment
 from ser.runs.folder import REPORT, RunFolder
-from ser.runs.trained_data import folder_beside, trained_data
+from ser.runs.trained_data import folder_beside, load_trained_data
 
 WRITTEN = (
     "report.html",
@@ -35,7 +35,7 @@ def evaluate(cfg: config.Evaluate) -> None:
     enable_onednn_fp32_matmul()
     folder = find_checkpoint(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
-    protocol, prepared, splits = trained_data(stamp, folder, cfg.root, cfg.data_dir)
+    protocol, prepared, splits = load_trained_data(stamp, folder, cfg.root, cfg.data_dir)
     utterances = splits.get(cfg.split)
     if not utterances:
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such split; choices: train, test")
@@ -46,7 +46,7 @@ def evaluate(cfg: config.Evaluate) -> None:
         predictions = scorer.predict(prepared, utterances)
     provenance = build_provenance(protocol, splits, cfg.split, stamp, prepared)
     with locked(target):
-        write_report(target, build_report(predictions, provenance), environment("evaluate"), prepared)
+        write_report(target, build_report(predictions, provenance), describe_environment("evaluate"), prepared)
     console.print_report(target)
 
 

@@ -33,8 +33,8 @@ from ser.models.checkpoint import Checkpoint, audio_config
 from ser.models.forward import LogitsFunction
 from ser.models.hub import find_or_download_checkpoint, is_hub_name, weight_files
 from ser.reports.provenance import Provenance, build_provenance
-from ser.runs.environment import environment
-from ser.runs.trained_data import default_data_dir, folder_beside, trained_data
+from ser.runs.environment import describe_environment
+from ser.runs.trained_data import default_data_dir, folder_beside, load_trained_data
 
 log = logging.getLogger("ser")
 
@@ -144,7 +144,7 @@ def test_list(cfg: config.Export, folder: Path, model: Checkpoint) -> TestList |
     if cfg.root is None and cfg.data_dir is None and not expected.is_file():
         log.warning("accuracy: not measured, there is no %s; give data_dir=FOLDER or root=FOLDER", expected)
         return None
-    protocol, prepared, splits = trained_data(model.stamp, folder, cfg.root, cfg.data_dir)
+    protocol, prepared, splits = load_trained_data(model.stamp, folder, cfg.root, cfg.data_dir)
     checkpoint.check_labels(folder, model.labels, prepared.emotions)
     source = build_provenance(protocol, splits, config.Split.test, model.stamp, prepared)
     return TestList(prepared, splits, source, model, cfg.batch_size)
@@ -187,7 +187,7 @@ def summary(forms: Sequence[Measured], test: TestList | None) -> dict[str, objec
     return {
         "forms": [asdict(form) for form in forms],
         "provenance": test and test.provenance.to_report(),
-        "environment": environment("export"),
+        "environment": describe_environment("export"),
     }
 
 

@@ -28,17 +28,17 @@ from ser.reports.provenance import build_provenance
 from ser.reports.report import build_report
 from ser.reports.write import write_history, write_report
 from ser.runs import finished
-from ser.runs.environment import environment
+from ser.runs.environment import describe_environment
 from ser.runs.folder import CHECKPOINT, FINISHED, REPORT
-from ser.runs.lists import check_same_lists, write_lists
-from ser.runs.opened import BEFORE_TRAINING, how_to_go_on, interruptible, opened
-from ser.runs.places import Place, Places, acquired
-from ser.runs.plan import planned
+from ser.runs.places import Place, Places, acquire
+from ser.runs.plan import expand_runs
+from ser.runs.session import BEFORE_TRAINING, explain_interruption, how_to_resume, open_run
 from ser.runs.settings import to_plain
+from ser.runs.splits import check_same_splits, write_splits
 from ser.runs.trained_data import build_stamp
 from ser.training import checkpoint_folders, tracking
 from ser.training.alarms import warn_of_missing_classes
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.build import build_trainer, finish, fit
 from ser.training.callbacks import add_callbacks
 from ser.training.model import Model, build_model
@@ -57,13 +57,13 @@ def train(cfg: config.Train) -> float:
     console.quiet_transformers()
     enable_onednn_fp32_matmul()
     check_one_process()
-    plan = planned(cfg)
+    plan = expand_runs(cfg)
     if cfg.hub.push:
         check_before_training(cfg.hub, plan)
-    training_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
-    with acquired(cfg, plan) as places, interruptible(how_to_go_on(cfg)):
-        with interruptible(BEFORE_TRAINING):
-            prepared, splits_of_runs = data_of(cfg, plan, places)
+    build_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
+    with acquire(cfg, plan) as places, explain_interruption(how_to_resume(cfg)):
+        with explain_interruption(BEFORE_TRAINING):
+            prepared, splits_of_runs = load_data(cfg, plan, places)
         places.start_again(cfg.resume)
         for number, (run, place, splits) in enumerate(zip(plan, places.runs, splits_of_runs, strict=True), start=1):
             if len(plan) > 1:
@@ -75,7 +75,7 @@ def train(cfg: config.Train) -> float:
     console.print_report(places.done)
     if cfg.hub.push:
         push_finished(cfg.hub, places.done)
-    return float(finished.json_of(places.done, REPORT)["unweighted_average_recall"])
+    return float(finished.read_json(places.done, REPORT)["unweighted_average_recall"])
 
 
 def check_one_process() -> None:
@@ -90,7 +90,7 @@ def check_one_process() -> None:
         )
 
 
-def data_of(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> tuple[PreparedCorpus, list[Splits]]:
+def load_data(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> tuple[PreparedCorpus, list[Splits]]:
     """The corpus, and the splits of each run; those of a run that goes on are the ones it began with."""
     prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     splits_of_runs = [split_corpus(prepared.utterances, run.protocol) for run in plan]
@@ -98,7 +98,7 @@ def data_of(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> 
         audit.check_leaks(splits, prepared.duplicates, cfg.on_leak)
     for run, place, splits in zip(plan, places.runs, splits_of_runs, strict=True):
         if cfg.resume:
-            check_same_lists(place.work, run, splits)
+            check_same_splits(place.work, run, splits)
     return prepared, splits_of_runs
 
 
@@ -109,15 +109,18 @@ def train_one(cfg: config.Train, place: Place, places: Places, prepared: Prepare
         return
     if place.work == place.final:
         places.remove_earlier_report()
-    with opened(place.work, cfg):
-        write_lists(place.work, splits)
-        with checkpoint_folders.full_disk_told(place.work.path), explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"):
+    with open_run(place.work, cfg):
+        write_splits(place.work, splits)
+        with (
+            checkpoint_folders.explain_full_disk(place.work.path),
+            explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"),
+        ):
             fine_tune(cfg, place.work.path, prepared, splits)
     if place.work != place.final:
         places.remove_earlier_report()
     place.take()
     if places.pooled is not None:
-        checkpoint_folders.drop(place.final.path)
+        checkpoint_folders.delete_checkpoints(place.final.path)
 
 
 def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits: Splits) -> None:
@@ -129,7 +132,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     checkpoint_folders.check_space(folder, model.parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
     model.stamp(build_stamp(cfg, splits, step=0))
     with (
-        tracking.tracked(cfg.tracking, folder, to_plain(asdict(cfg))),
+        tracking.track(cfg.tracking, folder, to_plain(asdict(cfg))),
         build_trainer(cfg, model, prepared, splits, folder) as (trainer, cost),
         console.bar() as bar,
     ):
@@ -139,10 +142,10 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     checkpoint.save(classifier, model.extractor, folder / CHECKPOINT, stamp)
     predictions = predict_test(cfg, classifier, model, prepared, splits)
     provenance = build_provenance(cfg.protocol, splits, config.Split.test, stamp, prepared)
-    rows = history.history(trainer.state.log_history)
+    rows = history.tabulate_log(trainer.state.log_history)
     write_history(folder, rows, provenance, splits.selection_split)
     spent = {**cost.summary(rows, stamp["step"], folder), "seconds": round(time.time() - started, 1)}
-    used = {**environment("train"), **spent}
+    used = {**describe_environment("train"), **spent}
     write_json(folder / FINISHED, write_report(folder, build_report(predictions, provenance), used, prepared))
 
 

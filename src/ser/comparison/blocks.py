@@ -1,4 +1,4 @@
-"""Runs side by side: one block for each protocol, ranked inside it, with the paired test of each two of its runs."""
+"""Compare runs: a block for each protocol, ranked by UAR, with paired tests of its runs."""
 
 import json
 from collections import defaultdict
@@ -17,23 +17,23 @@ from ser.runs.settings import decisive_settings
 
 @dataclass(frozen=True)
 class Pair:
-    """The paired test of two runs that answered the same clips."""
+    """The paired tests of two runs that were scored on the same clips."""
 
     first: Run
     second: Run
     difference: float
     """Accuracy of the first minus that of the second."""
     clips: float | None
-    """p of McNemar's test; None where clips were answered by several seeds."""
+    """p of McNemar's test; None where several seeds are pooled."""
     speakers: float
     """p of the permutation test over speakers."""
     adjusted: float
-    """The p of what is independent under the protocol, speakers or clips, after Holm over the pairs of the block."""
+    """The p of the independent units of the protocol, speakers or clips, after Holm over the pairs of the block."""
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Runs that differ in nothing but the seed."""
+    """Runs that differ only in the seed."""
 
     runs: list[Run]
     accuracy: tuple[float, float]
@@ -43,7 +43,7 @@ class Repeated:
 
 @dataclass(frozen=True)
 class Block:
-    """The runs of one protocol, best UAR first: same corpus, same training, validation and test lists."""
+    """The runs of one protocol, best UAR first: same corpus, same splits."""
 
     title: str
     description: str
@@ -53,26 +53,26 @@ class Block:
 
     @property
     def names(self) -> dict[Path, str]:
-        """What each run is called, by its folder."""
-        return names(self.runs)
+        """The name of each run, by its folder."""
+        return name_runs(self.runs)
 
 
-def blocks(runs: Sequence[Run]) -> list[Block]:
-    """Sort runs into blocks; numbers of different blocks are not comparable."""
+def group_runs(runs: Sequence[Run]) -> list[Block]:
+    """Group runs into blocks; metrics of different blocks are not comparable."""
     grouped = defaultdict[str, list[Run]](list)
     for run in runs:
-        grouped[protocol_of(run)].append(run)
-    return [block(members) for members in grouped.values()]
+        grouped[protocol_key(run)].append(run)
+    return [build_block(members) for members in grouped.values()]
 
 
-def protocol_of(run: Run) -> str:
-    """What two runs must share to be compared: corpus, protocol and all lists."""
+def protocol_key(run: Run) -> str:
+    """Return what two runs must share to be compared: corpus, protocol and all splits."""
     protocol = run.report["protocol"]
     folds = protocol.get("folds", [protocol])
     return json.dumps([run.report["corpus"], run.report["scored_on"], protocol["name"], folds], sort_keys=True)
 
 
-def block(runs: Sequence[Run]) -> Block:
+def build_block(runs: Sequence[Run]) -> Block:
     ranked = sorted(runs, key=lambda run: -run.report["unweighted_average_recall"])
     report = ranked[0].report
     folds = report["protocol"].get("folds")
@@ -81,64 +81,64 @@ def block(runs: Sequence[Run]) -> Block:
         title=f"{report['corpus']}, protocol {report['protocol']['name']}{f', {len(folds)} folds' if folds else fold}",
         description=" ".join([report["in_words"], *report["leaks"]]),
         runs=ranked,
-        repeated=repeated(ranked),
-        pairs=pairs(ranked),
+        repeated=find_repeated(ranked),
+        pairs=compare_pairs(ranked),
     )
 
 
-def names(runs: Sequence[Run]) -> dict[Path, str]:
-    """What each run is called: model and seed, with the settings in which it differs from those called the same.
+def name_runs(runs: Sequence[Run]) -> dict[Path, str]:
+    """Name each run by model and seed, with the settings that distinguish it from runs of that name.
 
-    Runs with the same settings are told apart by their folders.
+    Runs with the same settings are distinguished by their folders.
     """
     alike = defaultdict[str, list[Run]](list)
     for run in runs:
         alike[f"{run.report['model']} (seed {str(run.report['seed']).strip('[]')}"].append(run)
-    called = {}
+    named = {}
     for name, group in alike.items():
         settings = [decisive_settings(run.settings) for run in group]
         keys = sorted({key for one in settings for key in one})
         differing = [key for key in keys if len({json.dumps(one.get(key)) for one in settings}) > 1]
         for run, one in zip(group, settings, strict=True):
-            told = [f"{key}={one.get(key)}" for key in differing]
+            differences = [f"{key}={one.get(key)}" for key in differing]
             if len(group) > 1 and settings.count(one) > 1:
-                told.append(str(run.folder))
-            called[run.folder] = ", ".join([name, *told]) + ")"
-    return called
+                differences.append(str(run.folder))
+            named[run.folder] = ", ".join([name, *differences]) + ")"
+    return named
 
 
-def repeated(runs: Sequence[Run]) -> list[Repeated]:
-    """Mean and deviation of the runs that differ in nothing but the seed."""
+def find_repeated(runs: Sequence[Run]) -> list[Repeated]:
+    """Group the runs that differ only in the seed, with mean and standard deviation."""
     alike = defaultdict[str, list[Run]](list)
     for run in runs:
         if isinstance(run.report["seed"], int):
             alike[json.dumps({**decisive_settings(run.settings), "seed": None}, sort_keys=True)].append(run)
     return [
-        Repeated(group, over(group, "accuracy"), over(group, "unweighted_average_recall"))
+        Repeated(group, mean_std(group, "accuracy"), mean_std(group, "unweighted_average_recall"))
         for group in alike.values()
         if len({run.report["seed"] for run in group}) > 1
     ]
 
 
-def over(runs: Sequence[Run], metric: str) -> tuple[float, float]:
+def mean_std(runs: Sequence[Run], metric: str) -> tuple[float, float]:
     values = [run.report[metric] for run in runs]
     return mean(values), stdev(values)
 
 
-def pairs(runs: Sequence[Run]) -> list[Pair]:
-    """Each two runs of a block, better one first."""
-    tested = [(first, second, *paired(first, second)) for first, second in combinations(runs, 2)]
-    honest = [by_speaker if new_speakers(first) or p is None else p for first, _, _, p, by_speaker in tested]
+def compare_pairs(runs: Sequence[Run]) -> list[Pair]:
+    """Test every two runs of a block, the better one first."""
+    tested = [(first, second, *paired_tests(first, second)) for first, second in combinations(runs, 2)]
+    honest = [by_speaker if is_speaker_independent(first) or p is None else p for first, _, _, p, by_speaker in tested]
     return [Pair(*row, adjusted) for row, adjusted in zip(tested, adjust_holm(honest), strict=True)]
 
 
-def new_speakers(run: Run) -> bool:
+def is_speaker_independent(run: Run) -> bool:
     return bool(run.report["speakers_are_new"])
 
 
-def paired(first: Run, second: Run) -> tuple[float, float | None, float]:
-    """Difference in accuracy, p by clips and p by speakers."""
-    a, b = right(first), right(second)
+def paired_tests(first: Run, second: Run) -> tuple[float, float | None, float]:
+    """Compute the difference in accuracy, p by clips and p by speakers."""
+    a, b = share_right(first), share_right(second)
     of_a, of_b = np.array([a[key] for key in a]), np.array([b[key] for key in a])
     whole = all(value in (0.0, 1.0) for value in (*of_a, *of_b))
     return (
@@ -148,8 +148,8 @@ def paired(first: Run, second: Run) -> tuple[float, float | None, float]:
     )
 
 
-def right(run: Run) -> dict[tuple[str, str], float]:
-    """For each clip the share of its answers (one for each seed) that are right."""
+def share_right(run: Run) -> dict[tuple[str, str], float]:
+    """Compute the share of right predictions of each clip, over the seeds."""
     answers = defaultdict[tuple[str, str], list[bool]](list)
     for row, prediction in zip(run.predictions.utterances, run.predictions.labels, strict=True):
         answers[row.key].append(row.emotion == prediction)

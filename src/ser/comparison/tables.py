@@ -15,28 +15,28 @@ from ser.files import write_csv, write_text
 from ser.reports import figures, html_report
 from ser.runs.finished import Run
 
-NEVER_ACROSS = (
-    "Each block is one protocol. Numbers of different blocks answer different questions and are not comparable."
-)
+BEGINNING = b"Each block is one protocol."
+"""The first bytes of the comparison.md of every release."""
+NEVER_ACROSS = "Each block is one protocol. Metrics of different blocks are not comparable."
 UAR = "unweighted_average_recall"
 NOT_OURS = "Published: Gavali & Verma 2023, Table III, one run of each model, on their machine and without intervals."
 
 
 def check_place(folder: Path) -> None:
-    """Raise a UserError where a file of the user's would be replaced: only an earlier comparison is."""
+    """Raise a UserError where something else than an earlier comparison would be replaced."""
     text = folder / "comparison.md"
-    ours = text.is_file() and text.read_bytes().startswith(NEVER_ACROSS.encode())
+    ours = text.is_file() and text.read_bytes().startswith(BEGINNING)
     if not ours and (theirs := sorted(folder.glob("comparison.*"))):
-        raise UserError(f"{theirs[0]}: it is no file of an earlier comparison; give another output_dir")
+        raise UserError(f"{theirs[0]}: not written by `ser compare`; give another output_dir")
 
 
 def write(folder: Path, blocks: Sequence[Block], published: bool) -> None:
     """Write `comparison.md`, `.csv`, `.tex`, `.html`, `.png` and `.pdf` into `folder`.
 
     Args:
-        folder: where to.
-        blocks: what is compared.
-        published: put the paper's Table III beside the models that it has, under the paper's protocol.
+        folder: the output folder.
+        blocks: the runs.
+        published: show Table III of the paper beside its models, under its protocol.
     """
     write_text(folder / "comparison.md", markdown(blocks, published))
     rows = [numbers(block, run, published) for block in blocks for run in block.runs]
@@ -56,7 +56,7 @@ def markdown(blocks: Sequence[Block], published: bool) -> str:
 
 
 def latex(blocks: Sequence[Block], published: bool) -> str:
-    """One `tabular` for each block, for a document that uses booktabs; what they are worth as comments."""
+    """Return a `tabular` for each block, for a document that uses booktabs, with the notes as comments."""
     parts = []
     for block in blocks:
         lines = [NEVER_ACROSS, block.title, block.description, *notes(block, published)]
@@ -90,7 +90,7 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
 
 
 def notes(block: Block, published: bool) -> list[str]:
-    """What stands below the tables of a block."""
+    """Return the notes below the tables of a block."""
     return [
         *map(repetition, block.repeated),
         *([legend(block)] if block.pairs else []),
@@ -103,7 +103,7 @@ def table(rows: Sequence[dict[str, str]], format: str) -> str:
 
 
 def cells(block: Block, published: bool) -> list[dict[str, str]]:
-    """The rows of a block as a person reads them."""
+    """Return the rows of a block, formatted."""
     rows, called = [], block.names
     for run in block.runs:
         row = {
@@ -122,7 +122,7 @@ def cells(block: Block, published: bool) -> list[dict[str, str]]:
 
 
 def numbers(block: Block, run: Run, published: bool) -> dict[str, Any]:
-    """A run's row of the CSV: numbers in SI units, shares between 0 and 1."""
+    """Return the CSV row of a run: SI units, shares between 0 and 1."""
     low, high = run.report["intervals"][UAR]
     row = {
         "block": block.title,
@@ -166,9 +166,9 @@ def pair_cells(block: Block) -> list[dict[str, str]]:
 def legend(block: Block) -> str:
     independent = "speakers" if block.runs[0].report["speakers_are_new"] else "clips"
     return (
-        f"Paired tests on the same clips. Adjusted: the p of {independent}, which are what is independent here, "
-        f"after Holm over {len(block.pairs)} pair{'s' * (len(block.pairs) > 1)}. A p above 0.05 means that these data "
-        "do not tell the two apart."
+        f"Paired tests on the same clips. Adjusted: the p of {independent}, the independent units here, after Holm's "
+        f"correction for {len(block.pairs)} pair{'s' * (len(block.pairs) > 1)}. A p above 0.05: no significant "
+        "difference."
     )
 
 
@@ -182,7 +182,7 @@ def repetition(group: Repeated) -> str:
 
 
 def has_published(block: Block) -> bool:
-    """Whether the paper reports on what the block is about."""
+    """Whether the block is the experiment of the paper: its protocol and its splits."""
     protocol = block.runs[0].report["protocol"]
     return protocol["name"] == "paper" and protocol.get("test_sha256") in TEST_LISTS["paper"]
 
@@ -212,7 +212,7 @@ def percent(share: float) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes as the paper writes them.
+    """Format bytes as the paper does.
 
     >>> size(380_000_000), size(1_270_000_000)
     ('380 MB', '1.27 GB')
@@ -221,7 +221,7 @@ def size(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as minutes and seconds.
+    """Format seconds as minutes and seconds.
 
     >>> duration(994)
     '16 min 34 s'

@@ -17,7 +17,7 @@ def path_keys(schema: type[Any], prefix: str = "") -> dict[str, bool]:
 
     >>> from ser.config import Predict
     >>> path_keys(Predict)
-    {'checkpoint': True, 'audio': False, 'root': False, 'output': False, 'timeline': False}
+    {'checkpoint': True, 'audio': False, 'root': False, 'output': False, 'embeddings': False, 'timeline': False}
     """
     keys, types = {}, get_type_hints(schema)
     for field in fields(schema):

@@ -22,7 +22,7 @@ COLUMNS = {
 Row = dict[str, Any]
 
 
-def history(log: Sequence[dict[str, Any]]) -> list[Row]:
+def tabulate_log(log: Sequence[dict[str, Any]]) -> list[Row]:
     """One row for each logged step, training and evaluation side by side; what a step lacks is None."""
     rows: dict[int, Row] = {}
     for entry in log:
@@ -45,8 +45,8 @@ def read(path: Path) -> list[Row]:
     """Read what `write` wrote, numbers as numbers."""
     with path.open(newline="", encoding="utf-8") as file:
         names = ("step", "epoch", *COLUMNS.values())
-        return [{name: number(row[name]) for name in names} for row in csv.DictReader(file)]
+        return [{name: parse_number(row[name]) for name in names} for row in csv.DictReader(file)]
 
 
-def number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     return float(text) if text else None

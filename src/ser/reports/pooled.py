@@ -19,7 +19,7 @@ from ser.reports import figures, history, report
 from ser.reports.protocol_text import describe_protocol, describe_trimming
 from ser.reports.provenance import Provenance
 from ser.reports.write import write_report
-from ser.runs.environment import environment
+from ser.runs.environment import describe_environment
 from ser.runs.finished import Run, read
 from ser.runs.folder import FINISHED, HISTORY, TEST
 from ser.runs.places import Places
@@ -31,9 +31,9 @@ def write(cfg: config.Train, places: Places, prepared: PreparedCorpus, splits_of
     assert places.pooled is not None
     folder = places.pooled.work.path
     finished = [read(place.final.path) for place in places.runs]
-    scored = pooled(finished)
-    source = provenance(cfg, finished, splits_of_runs)
-    rows = [row_of(run) for run in finished]
+    scored = pool_predictions(finished)
+    source = pool_provenance(cfg, finished, splits_of_runs)
+    rows = [run_row(run) for run in finished]
     write_csv(folder / "runs.csv", rows[0].keys(), (row.values() for row in rows))
     manifest.write(folder / TEST, dict.fromkeys(row for splits in splits_of_runs for row in splits.test))
     histories = [history.read(run.folder / HISTORY) for run in finished]
@@ -45,17 +45,17 @@ def write(cfg: config.Train, places: Places, prepared: PreparedCorpus, splits_of
     training = [run.used["training"] for run in finished]
     spent = {
         "seconds": round(sum(run.used["seconds"] for run in finished), 1),
-        "training": {key: round(mean(one[key] for one in training), 2) for key in common(training)},
+        "training": {key: round(mean(one[key] for one in training), 2) for key in common_keys(training)},
         "parameters": finished[0].used["parameters"],
         "checkpoint_bytes": finished[0].used["checkpoint_bytes"],
     }
     built = report.build_report(scored, source, measure_variation(rows))
-    used = write_report(folder, built, {**environment("train"), **spent}, prepared)
+    used = write_report(folder, built, {**describe_environment("train"), **spent}, prepared)
     write_config(folder, cfg)
     write_json(folder / FINISHED, used)
 
 
-def pooled(finished: Sequence[Run]) -> SplitPredictions:
+def pool_predictions(finished: Sequence[Run]) -> SplitPredictions:
     """All answers of some runs."""
     return SplitPredictions(
         [row for run in finished for row in run.predictions.utterances],
@@ -70,12 +70,12 @@ def origin(run: Run) -> tuple[int, int | None]:
     return run.report["seed"], run.report["protocol"]["fold"]
 
 
-def common(training: Sequence[dict[str, float]]) -> list[str]:
+def common_keys(training: Sequence[dict[str, float]]) -> list[str]:
     """What all runs measured: one on a GPU whose peak is not known lacks its share of the peak."""
     return [key for key in training[0] if all(key in one for one in training)]
 
 
-def provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: Sequence[Splits]) -> Provenance:
+def pool_provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: Sequence[Splits]) -> Provenance:
     """Where the pooled number comes from; the splits of a fold are the same for every seed."""
     reports = [run.report for run in finished]
     folds = {content["protocol"]["fold"]: content["protocol"] for content in reports}
@@ -107,7 +107,7 @@ def over_folds(first: dict[str, Any], folds: list[dict[str, Any]]) -> dict[str, 
     return {"name": first["name"], "fold": None, "seed": first["seed"], "folds": folds}
 
 
-def row_of(run: Run) -> dict[str, Any]:
+def run_row(run: Run) -> dict[str, Any]:
     """A run's line in runs.csv."""
     return {
         "corpus": run.report["corpus"],

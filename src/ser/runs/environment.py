@@ -16,7 +16,7 @@ DISTRIBUTION = "ser-finetune"
 """The name of this package on an index; the command and the import are called `ser`."""
 
 
-def environment(command: str) -> dict[str, Any]:
+def describe_environment(command: str) -> dict[str, Any]:
     """Versions, machine and command line; no names of persons, hosts or secrets.
 
     Args:

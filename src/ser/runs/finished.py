@@ -43,16 +43,16 @@ def read(folder: Path) -> Run:
     Raises:
         UserError: the folder holds no finished run, or a file of it is damaged.
     """
-    report, used = (json_of(folder, name) for name in (REPORT, FINISHED))
-    with damage_named(folder / CONFIG):
+    report, used = (read_json(folder, name) for name in (REPORT, FINISHED))
+    with explain_damage(folder / CONFIG):
         settings = current_settings(dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))))
-    with damage_named(folder / PREDICTIONS):
-        scored = scored_in(folder)
+    with explain_damage(folder / PREDICTIONS):
+        scored = read_predictions(folder)
     return Run(folder, report, used, settings, scored)
 
 
 @contextmanager
-def damage_named(path: Path) -> Iterator[None]:
+def explain_damage(path: Path) -> Iterator[None]:
     """Name a file that is gone, or whose content cannot be what `ser` wrote.
 
     Raises:
@@ -70,7 +70,7 @@ def damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def scored_in(folder: Path) -> SplitPredictions:
+def read_predictions(folder: Path) -> SplitPredictions:
     """The answers of predictions.csv; one that was pooled by an older version does not say which run gave which."""
     utterances = {row.path: row for row in manifest.read(folder / TEST)}
     with (folder / PREDICTIONS).open(newline="", encoding="utf-8") as file:
@@ -90,10 +90,10 @@ def is_about(report: dict[str, Any], stamp: dict[str, Any]) -> bool:
     return (report["protocol"], report["step"]) == (stamp["identity"], stamp["step"])
 
 
-def json_of(folder: Path, name: str) -> dict[str, Any]:
+def read_json(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     if not path.is_file():
         raise UserError(f"{folder}: no {name} here: it is not the folder of a finished run")
-    with damage_named(path):
+    with explain_damage(path):
         content = dict(json.loads(path.read_text(encoding="utf-8")))
     return content

@@ -56,7 +56,7 @@ class Places:
 
 
 @contextmanager
-def acquired(cfg: config.Train, plan: Sequence[config.Train]) -> Iterator[Places]:
+def acquire(cfg: config.Train, plan: Sequence[config.Train]) -> Iterator[Places]:
     """Decide where the runs of a command go, and hold the locks of all these folders.
 
     Raises:
@@ -73,25 +73,25 @@ def acquired(cfg: config.Train, plan: Sequence[config.Train]) -> Iterator[Places
             stack.enter_context(locked(held.path))
             held.replace()
             held.remove_leftovers()
-        yield decided(folder, runs, plan)
+        yield choose_places(folder, runs, plan)
 
 
-def decided(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[config.Train]) -> Places:
+def choose_places(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[config.Train]) -> Places:
     """Decide without touching anything."""
     if list(runs) == [folder]:
         if (below := folder.below()) and not folder.has_checkpoints():
             raise UserError(
                 f"output_dir={folder.path}: runs are below it ({below[0].path.name}); give another output_dir"
             )
-        return Places([place(folder, plan[0])])
+        return Places([choose_place(folder, plan[0])])
     if folder.has_checkpoints():
         raise UserError(f"output_dir={folder.path}: a run without folds is here; give another output_dir")
     if len(runs) == 1:
-        return Places([place(runs[0], plan[0])], above=folder)
-    return places_of_all(folder, runs, plan)
+        return Places([choose_place(runs[0], plan[0])], above=folder)
+    return choose_pooled_places(folder, runs, plan)
 
 
-def place(final: RunFolder, cfg: config.Train) -> Place:
+def choose_place(final: RunFolder, cfg: config.Train) -> Place:
     """Decide for one run.
 
     Raises:
@@ -107,10 +107,10 @@ def place(final: RunFolder, cfg: config.Train) -> Place:
     if cfg.resume:
         check_same_settings(found.work.path, cfg)
         return found
-    raise UserError(f"output_dir={final.path}: {refusal(final)}")
+    raise UserError(f"output_dir={final.path}: {explain_refusal(final)}")
 
 
-def refusal(folder: RunFolder) -> str:
+def explain_refusal(folder: RunFolder) -> str:
     """Say what is here, and what goes on with it without losing anything."""
     if folder.new.is_run():
         return "an unfinished new run is here beside the earlier one; resume=true goes on with it"
@@ -119,7 +119,7 @@ def refusal(folder: RunFolder) -> str:
     return "an unfinished run is here; resume=true goes on with it, overwrite=true starts again"
 
 
-def places_of_all(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[config.Train]) -> Places:
+def choose_pooled_places(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[config.Train]) -> Places:
     """Decide for several runs and the report on all of them.
 
     Raises:
@@ -136,12 +136,12 @@ def places_of_all(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[c
                 check_same_settings(run.path, of_run)
         return Places([Place(run, run) for run in new], Place(folder, folder.new))
     if not cfg.resume and any(not run.is_empty() for run in runs):
-        raise UserError(f"output_dir={folder.path}: {refusal_of_all(folder, runs)}")
-    places = [place(run, of_run) for run, of_run in zip(runs, plan, strict=True)]
+        raise UserError(f"output_dir={folder.path}: {explain_pooled_refusal(folder, runs)}")
+    places = [choose_place(run, of_run) for run, of_run in zip(runs, plan, strict=True)]
     return Places(places, Place(folder, folder), above=folder)
 
 
-def refusal_of_all(folder: RunFolder, runs: Sequence[RunFolder]) -> str:
+def explain_pooled_refusal(folder: RunFolder, runs: Sequence[RunFolder]) -> str:
     """The same for several runs: what is finished is never to be lost."""
     finished = sum(run.is_finished() for run in runs)
     if folder.new.below():

@@ -7,7 +7,7 @@ from ser.config import Train
 from ser.data.protocols import list_folds
 
 
-def planned(cfg: Train) -> list[Train]:
+def expand_runs(cfg: Train) -> list[Train]:
     """The runs that a command asks for.
 
     The runs of a protocol with folds lie below `output_dir` (`fold3`), as do those of several seeds (`seed1`,

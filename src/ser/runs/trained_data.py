@@ -34,7 +34,7 @@ def build_stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
     }
 
 
-def trained_data(
+def load_trained_data(
     stamp: dict[str, Any], folder: Path, root: str | None, data_dir: str | None
 ) -> tuple[config.Protocol, PreparedCorpus, Splits]:
     """The protocol, the corpus and the lists that a checkpoint was trained and tested on.
@@ -42,10 +42,10 @@ def trained_data(
     Raises:
         UserError: the data are not here, or are others.
     """
-    protocol = trained_protocol(stamp)
+    protocol = protocol_from_stamp(stamp)
     prepared = open_or_prepare(config.Corpus(stamp["corpus"]), protocol, root, data_dir or default_data_dir(stamp))
     splits = split_corpus(prepared.utterances, protocol)
-    check_lists(stamp, protocol, splits, folder)
+    check_splits(stamp, protocol, splits, folder)
     return protocol, prepared, splits
 
 
@@ -53,7 +53,7 @@ def default_data_dir(stamp: dict[str, Any]) -> str:
     return f"data/{stamp['corpus']}"
 
 
-def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
+def protocol_from_stamp(stamp: dict[str, Any]) -> config.Protocol:
     """The protocol that a checkpoint was trained under."""
     values = dict(stamp["protocol"])
     for key in ("test_speakers", "test_statements", "named_validation_speakers"):
@@ -61,7 +61,7 @@ def trained_protocol(stamp: dict[str, Any]) -> config.Protocol:
     return config.Protocol(**values)
 
 
-def check_lists(stamp: dict[str, Any], protocol: config.Protocol, splits: Splits, folder: Path) -> None:
+def check_splits(stamp: dict[str, Any], protocol: config.Protocol, splits: Splits, folder: Path) -> None:
     """Raise a UserError where the data are not those that the checkpoint was trained and tested on."""
     now = identify_splits(protocol, splits)
     if changed := [key for key, value in stamp["identity"].items() if now[key] != value]:

@@ -9,7 +9,7 @@ from ser.inference.predictor import Member, describe
 from ser.models.hub import find_or_download_checkpoint
 from ser.reports.html_text import percent, reach
 from ser.reports.provenance import Provenance
-from ser.runs.finished import is_about, json_of
+from ser.runs.finished import is_about, read_json
 from ser.runs.folder import REPORT
 
 
@@ -60,7 +60,7 @@ def report_of(member: Member) -> dict[str, Any] | None:
     run = find_or_download_checkpoint(member.name).resolve().parent
     if not (run / REPORT).is_file():
         return None
-    report = json_of(run, REPORT)
+    report = read_json(run, REPORT)
     return report if is_about(report, member.stamp) else None
 
 

@@ -19,7 +19,7 @@ NOTHING_TRAINED = 1000
 """Steps of the trial schedule: its rates are thrown away."""
 
 
-def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
+def build_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     """Translate a run's config.
 
     Raises:
@@ -29,11 +29,11 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     trainer = cfg.trainer
     if cfg.tracking.name is Tracker.trackio:
         check_installed("trackio", "trackio", needed_by="tracking=trackio")
-    if metric_unknown(trainer.metric_for_best_model):
+    if is_unknown_metric(trainer.metric_for_best_model):
         choices = ", ".join(["loss", *COUNT_METRICS])
         raise UserError(f"trainer.metric_for_best_model={trainer.metric_for_best_model}: choices: {choices}")
-    ours = decided(cfg, folder)
-    check_additional(trainer.extra_training_args, ours)
+    ours = fields_by_key(cfg, folder)
+    check_extra_args(trainer.extra_training_args, ours)
     values = {name: value for of_key in ours.values() for name, value in of_key.items()}
     try:
         arguments = TrainingArguments(**values, **trainer.extra_training_args)
@@ -45,7 +45,7 @@ def training_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     return arguments
 
 
-def decided(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
+def fields_by_key(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
     """Return the fields of TrainingArguments that we set, by the key of ours that decides them."""
     trainer = cfg.trainer
     known = {field.name for field in fields(TrainingArguments)}
@@ -72,7 +72,7 @@ def decided(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
         "resume": {"resume_from_checkpoint": None, "restore_callback_states_from_checkpoint": True},
         "tracking": tracker_fields(cfg),
         "hub.push": {"push_to_hub": False},
-        "": needed(),
+        "": fixed_fields(),
     }
     return {key: {name: value for name, value in of_key.items() if name in known} for key, of_key in values.items()}
 
@@ -92,7 +92,7 @@ def tracker_fields(cfg: config.Train) -> dict[str, Any]:
     }
 
 
-def needed() -> dict[str, Any]:
+def fixed_fields() -> dict[str, Any]:
     """Return the fields of TrainingArguments without which our code would not work; no key decides them."""
     return {
         "load_best_model_at_end": False,  # ours is read back, and checked, by `ser.training.best`
@@ -108,7 +108,7 @@ def needed() -> dict[str, Any]:
     }
 
 
-def check_additional(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> None:
+def check_extra_args(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> None:
     """Raise a UserError for an extra training argument that contradicts another key, or that does not exist."""
     keys = {name: key for key, of_key in ours.items() for name in of_key}
     known = {field.name for field in fields(TrainingArguments)}
@@ -141,7 +141,7 @@ def greater_is_better(metric: str) -> bool:
     return metric != "loss" and COUNT_METRICS[metric].greater_is_better
 
 
-def metric_unknown(name: str) -> bool:
+def is_unknown_metric(name: str) -> bool:
     return name != "loss" and name not in COUNT_METRICS
 
 
@@ -167,11 +167,11 @@ def best_precision() -> Precision:
         # The first T4s and V100s emulate bf16, slowly: ask for the hardware.
         return Precision.bf16 if torch.cuda.get_device_capability() >= (8, 0) else Precision.fp16
     cpu = torch.backends.cpu.get_cpu_capability()
-    flags = cpu_flags()
+    flags = read_cpu_flags()
     return Precision.bf16 if "AVX512" in cpu and "avx512_bf16" in flags else Precision.fp32
 
 
-def cpu_flags() -> str:
+def read_cpu_flags() -> str:
     """The processor's own list of abilities, where the system gives one (Linux)."""
     listing = Path("/proc/cpuinfo")
     return listing.read_text(encoding="utf-8") if listing.is_file() else ""

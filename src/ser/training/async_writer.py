@@ -11,7 +11,7 @@ import torch
 log = logging.getLogger("ser")
 
 
-class Writer:
+class AsyncWriter:
     """A thread that does one thing at a time, and fails where somebody hears it.
 
     As a context manager it is left only when everything is done, also where an exception or Ctrl-C leaves it. A process
@@ -35,7 +35,7 @@ class Writer:
             running, self._running = self._running, None
             running.result()
 
-    def __enter__(self) -> "Writer":
+    def __enter__(self) -> "AsyncWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

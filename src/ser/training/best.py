@@ -16,7 +16,7 @@ from ser.training import checkpoint_folders
 log = logging.getLogger("ser")
 
 
-def resume_point(folder: Path) -> Path | None:
+def find_resume_point(folder: Path) -> Path | None:
     """Find the newest checkpoint from which the run ends as it would have without the interruption.
 
     One that is damaged, or whose best checkpoint so far is gone or damaged, is passed over with a line. A run that
@@ -26,11 +26,11 @@ def resume_point(folder: Path) -> Path | None:
         UserError: there are checkpoints, and none that can be used.
     """
     faults: list[str] = []
-    for checkpoint in reversed(checkpoint_folders.in_order(folder)):
-        state = checkpoint_folders.state_of(checkpoint)
+    for checkpoint in reversed(checkpoint_folders.list_checkpoints(folder)):
+        state = checkpoint_folders.read_state(checkpoint)
         if state is None or not (checkpoint / checkpoint_folders.SCHEDULER).is_file():
             continue  # its writing was interrupted, or it holds weights alone
-        found = checkpoint_folders.fault(checkpoint) or fault_of_best(folder, state)
+        found = checkpoint_folders.find_fault(checkpoint) or find_fault_of_best(folder, state)
         if found is None:
             for line in faults:
                 log.warning("%s: going on from %s instead", line, checkpoint.name)
@@ -41,17 +41,17 @@ def resume_point(folder: Path) -> Path | None:
     return None
 
 
-def fault_of_best(folder: Path, state: dict[str, Any]) -> str | None:
+def find_fault_of_best(folder: Path, state: dict[str, Any]) -> str | None:
     """Describe what is wrong with the best checkpoint so far, with which a run that finds nothing better ends."""
     step = state.get("best_global_step")
     if not step or step == state.get("global_step"):
         return None
-    found = checkpoint_folders.fault(checkpoint_folders.path_of(folder, step))
+    found = checkpoint_folders.find_fault(checkpoint_folders.checkpoint_path(folder, step))
     return f"{found}, the best checkpoint so far" if found else None
 
 
 @contextmanager
-def explaining_pickles(checkpoint: str | None) -> Iterator[None]:
+def refuse_pickles(checkpoint: str | None) -> Iterator[None]:
     """Say in one line that a checkpoint holds more than tensors: it is not run, only read with `weights_only`.
 
     Raises:
@@ -68,7 +68,7 @@ def explaining_pickles(checkpoint: str | None) -> Iterator[None]:
         ) from error
 
 
-def read_back(model: PreTrainedModel, folder: Path, state: TrainerState) -> int:
+def load_best(model: PreTrainedModel, folder: Path, state: TrainerState) -> int:
     """Put the weights of the best step into the model.
 
     Returns:
@@ -82,18 +82,20 @@ def read_back(model: PreTrainedModel, folder: Path, state: TrainerState) -> int:
         raise UserError(
             f"{folder}: no best checkpoint, {metric}; change trainer.metric_for_best_model or eval_strategy"
         )
-    best = checkpoint_folders.path_of(folder, state.best_global_step)
-    found = checkpoint_folders.fault(best) or load(model, best)
+    best = checkpoint_folders.checkpoint_path(folder, state.best_global_step)
+    found = checkpoint_folders.find_fault(best) or load_weights(model, best)
     if found is None:
         return int(state.best_global_step)
-    whole = [path for path in checkpoint_folders.in_order(folder) if checkpoint_folders.fault(path) is None]
+    whole = [
+        path for path in checkpoint_folders.list_checkpoints(folder) if checkpoint_folders.find_fault(path) is None
+    ]
     others = f"; `ser evaluate checkpoint={whole[-1]}` scores the weights of another step" if whole else ""
     raise UserError(
         f"{found}: the run ends with the weights of step {state.best_global_step}, and has no others{others}"
     )
 
 
-def load(model: PreTrainedModel, checkpoint: Path) -> str | None:
+def load_weights(model: PreTrainedModel, checkpoint: Path) -> str | None:
     """Load the weights of a `checkpoint-N`; LoRA checkpoints hold what is trained, and the rest is in the model.
 
     Returns:

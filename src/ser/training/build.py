@@ -16,7 +16,7 @@ from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.models import freezing
 from ser.training import best, checkpoint_folders
-from ser.training.arguments import training_arguments
+from ser.training.arguments import build_arguments
 from ser.training.datasets import build_datasets
 from ser.training.guard import guard_trackers
 from ser.training.model import Model
@@ -42,7 +42,7 @@ def build_trainer(
     Yields:
         The trainer, and the cost of the run, whose timer follows the trainer.
     """
-    arguments, timer = training_arguments(cfg, folder), PhaseTimer()
+    arguments, timer = build_arguments(cfg, folder), PhaseTimer()
     started = time.monotonic()
     inputs = build_datasets(cfg, model, prepared, splits, bf16=arguments.bf16)
     if isinstance(inputs.collator, CachedFeatureCollator):
@@ -74,14 +74,14 @@ def fit(trainer: EmotionTrainer, resume: bool) -> None:
     """
     guard_trackers(trainer)
     folder = Path(trainer.args.output_dir)
-    newest = best.resume_point(folder) if resume else None
+    newest = best.find_resume_point(folder) if resume else None
     if newest is not None:
         log.info("resuming from %s", newest)
     elif resume:
         log.info("no checkpoint to resume from: the run starts again")
     if resume:
-        checkpoint_folders.drop_after(folder, newest)
-    with checkpoint_folders.full_disk_told(folder):
+        checkpoint_folders.delete_after(folder, newest)
+    with checkpoint_folders.explain_full_disk(folder):
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
 
 

@@ -14,7 +14,7 @@ from ser.training.trainer import EmotionTrainer
 log = logging.getLogger("ser")
 
 
-class Terminal(TrainerCallback):
+class TerminalCallback(TrainerCallback):
     """A bar over the optimizer steps with the speed of this sitting, and a line for each evaluation."""
 
     def __init__(self, bar: Progress, clips: int, seconds: float) -> None:
@@ -83,6 +83,6 @@ def add_callbacks(trainer: EmotionTrainer, cost: RunCost, bar: Progress) -> None
     """Add what follows and stops training; a loss that is not finite is looked for first."""
     trainer.add_callback(LossAlarm())
     trainer.add_callback(EvaluationAtEnd())
-    trainer.add_callback(Terminal(bar, cost.clips, cost.audio_seconds))
+    trainer.add_callback(TerminalCallback(bar, cost.clips, cost.audio_seconds))
     if (patience := trainer.options.early_stopping_patience) is not None:
         trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=patience))

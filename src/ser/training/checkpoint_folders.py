@@ -26,11 +26,11 @@ WRITING = "being_written"
 """Stands in a checkpoint from its beginning until its last byte is written."""
 
 
-def path_of(folder: Path, step: int) -> Path:
+def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"checkpoint-{step}"
 
 
-def in_order(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """All of them, the oldest first; a copy under another name (`checkpoint-100.bak`) is none of them."""
     there = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(there, key=step_of)
@@ -53,7 +53,7 @@ def complete(checkpoint: Path, limit: int, best: str | None) -> None:
     rotate(checkpoint.parent, limit, best)
 
 
-def state_of(checkpoint: Path) -> dict[str, Any] | None:
+def read_state(checkpoint: Path) -> dict[str, Any] | None:
     """The Trainer's state of a whole checkpoint; None where its writing was interrupted."""
     if (checkpoint / WRITING).exists():
         return None
@@ -65,11 +65,11 @@ def state_of(checkpoint: Path) -> dict[str, Any] | None:
 
 def has_ended(checkpoint: Path) -> bool:
     """Return whether training had come to its end, by itself or by early stopping, when a checkpoint was written."""
-    callbacks = (state_of(checkpoint) or {}).get("stateful_callbacks", {})
+    callbacks = (read_state(checkpoint) or {}).get("stateful_callbacks", {})
     return bool(callbacks.get("TrainerControl", {}).get("args", {}).get("should_training_stop", False))
 
 
-def fault(checkpoint: Path) -> str | None:
+def find_fault(checkpoint: Path) -> str | None:
     """Describe what is wrong with a checkpoint; None where it is as it was written."""
     if not checkpoint.is_dir():
         return f"{checkpoint} is gone"
@@ -89,22 +89,22 @@ def is_torn(path: Path) -> bool:
     return path.suffix in (".pt", ".pth") and (path.stat().st_size == 0 or is_truncated(path))
 
 
-def last(folder: Path) -> Path | None:
+def newest_resumable(folder: Path) -> Path | None:
     """The newest whole one that holds an optimizer's state: a run goes on from there."""
-    newest_first = reversed(in_order(folder))
-    return next((path for path in newest_first if (path / SCHEDULER).is_file() and state_of(path) is not None), None)
+    newest_first = reversed(list_checkpoints(folder))
+    return next((path for path in newest_first if (path / SCHEDULER).is_file() and read_state(path) is not None), None)
 
 
-def drop_after(folder: Path, checkpoint: Path | None) -> None:
+def delete_after(folder: Path, checkpoint: Path | None) -> None:
     """Remove what a run that goes on from `checkpoint` writes again; all of them where it starts again."""
-    for path in in_order(folder):
+    for path in list_checkpoints(folder):
         if checkpoint is None or step_of(path) > step_of(checkpoint):
             remove(path)
 
 
-def drop(folder: Path) -> None:
+def delete_checkpoints(folder: Path) -> None:
     """Remove what only resuming needs: the folds of a large encoder would fill a disk with it."""
-    drop_after(folder, None)
+    delete_after(folder, None)
 
 
 def rotate(folder: Path, limit: int, best: str | None) -> None:
@@ -113,16 +113,16 @@ def rotate(folder: Path, limit: int, best: str | None) -> None:
     Needed are the newest, the best, the one to go on from, and what was the best when that one was written: a run that
     goes on there and finds nothing better ends with it.
     """
-    there, resumable = in_order(folder), last(folder)
-    needed = {there[-1].name} | names(best)
+    there, resumable = list_checkpoints(folder), newest_resumable(folder)
+    needed = {there[-1].name} | folder_names(best)
     if resumable is not None:
-        needed |= {resumable.name} | names((state_of(resumable) or {}).get("best_model_checkpoint"))
+        needed |= {resumable.name} | folder_names((read_state(resumable) or {}).get("best_model_checkpoint"))
     spare = [path for path in there if path.name not in needed]
     for path in spare[: max(0, len(there) - limit)]:
         remove(path)
 
 
-def names(best: str | None) -> set[str]:
+def folder_names(best: str | None) -> set[str]:
     """The name of a checkpoint's folder, where there is one: the run folder may have been moved."""
     return set() if best is None else {Path(best).name}
 
@@ -157,7 +157,7 @@ FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
 
 
 @contextmanager
-def full_disk_told(folder: Path) -> Iterator[None]:
+def explain_full_disk(folder: Path) -> Iterator[None]:
     """Say in one line that the disk is full: the writers of texts, weights and optimizer states each say it otherwise.
 
     Raises:

@@ -15,18 +15,18 @@ from ser.files import sync
 from ser.models.checkpoint import STAMP
 from ser.models.freezing import trained_state
 from ser.training import best, checkpoint_folders
-from ser.training.async_writer import Writer, snapshot
+from ser.training.async_writer import AsyncWriter, snapshot
 
 log = logging.getLogger("ser")
 
 
-class SavingTrainer(Trainer):
+class CheckpointingTrainer(Trainer):
     """Writes its checkpoints in the background where that is asked for, and keeps those that are needed."""
 
     def __init__(self, *args: Any, options: config.Trainer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.options = options
-        self.writer = Writer()
+        self.writer = AsyncWriter()
         self._later: list[Callable[[], None]] | None = None
         """While a checkpoint is taken: what of it the thread is to write; None where it is written at once."""
 
@@ -37,9 +37,9 @@ class SavingTrainer(Trainer):
             # The Trainer would train one step more.
             self.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / checkpoint_folders.STATE))
         else:
-            with self.writer, best.explaining_pickles(resume_from_checkpoint):
+            with self.writer, best.refuse_pickles(resume_from_checkpoint):
                 output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
-        best.read_back(self.model, Path(self.args.output_dir), self.state)
+        best.load_best(self.model, Path(self.args.output_dir), self.state)
         return output
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -48,7 +48,7 @@ class SavingTrainer(Trainer):
         Older ones go when it is whole, for which the Trainer would not wait: the limit is not in its arguments.
         """
         self.writer.wait()  # one snapshot in memory at a time: a disk slower than training holds it up, memory is safe
-        checkpoint = checkpoint_folders.path_of(Path(self.args.output_dir), self.state.global_step)
+        checkpoint = checkpoint_folders.checkpoint_path(Path(self.args.output_dir), self.state.global_step)
         checkpoint_folders.begin(checkpoint)
         if stamp := getattr(self.model.config, STAMP, None):
             stamp["step"] = self.state.global_step
@@ -110,7 +110,7 @@ class SavingTrainer(Trainer):
 
 def write(later: list[Callable[[], None]], checkpoint: Path, limit: int, best_one: str | None) -> None:
     """What the thread does with a checkpoint."""
-    with checkpoint_folders.full_disk_told(checkpoint.parent):
+    with checkpoint_folders.explain_full_disk(checkpoint.parent):
         while later:
             later.pop(0)()  # what is written frees its memory
         # Nobody waits here, so it may wait for the disk itself: no power cut takes the new one after older ones went.

@@ -13,7 +13,7 @@ log = logging.getLogger("ser")
 INTEGRATIONS = "transformers.integrations"
 
 
-class Guarded:
+class GuardedCallback:
     """Passes each event to the callback of a tracker, until the tracker fails."""
 
     def __init__(self, callback: TrainerCallback) -> None:
@@ -40,4 +40,4 @@ class Guarded:
 def guard_trackers(trainer: Trainer) -> None:
     """Put a guard around each tracker of a Trainer."""
     callbacks = trainer.callback_handler.callbacks
-    callbacks[:] = [Guarded(one) if type(one).__module__.startswith(INTEGRATIONS) else one for one in callbacks]
+    callbacks[:] = [GuardedCallback(one) if type(one).__module__.startswith(INTEGRATIONS) else one for one in callbacks]

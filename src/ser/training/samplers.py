@@ -17,7 +17,7 @@ padding, mean of 20 epochs:
 """
 
 
-def balanced_draw(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
+def draw_balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
     """Draw as many clips as there are, with replacement, every emotion that occurs equally likely.
 
     A clip has the probability `1 / (C n_c)`: `C` emotions occur, its own `n_c` times.
@@ -36,7 +36,7 @@ def balanced_draw(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
     return drawn
 
 
-def bucketed_draw(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[int]:
+def draw_bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[int]:
     """Draw an order in which every `batch_size` clips that follow one another are of like length.
 
     The clips are dealt at random into pools of about `POOLED` batches; each pool is sorted by length, equal lengths
@@ -68,7 +68,7 @@ def bucketed_draw(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     return [int(clip) for batch in shuffled for clip in batch]
 
 
-def epoch_draw(
+def draw_epoch(
     labels: Sequence[int] | None, lengths: Sequence[int] | None, batch_size: int, seed: int, epoch: int
 ) -> list[int]:
     """Draw the clips of an epoch: balanced where `labels` are given, put together by `lengths` where those are.
@@ -80,11 +80,11 @@ def epoch_draw(
     """
     if lengths is None:
         assert labels is not None
-        return balanced_draw(labels, seed, epoch)
+        return draw_balanced(labels, seed, epoch)
     if labels is None:
-        return bucketed_draw(lengths, batch_size, seed, epoch)
-    drawn = balanced_draw(labels, seed, epoch)
-    return [drawn[place] for place in bucketed_draw([lengths[clip] for clip in drawn], batch_size, seed, epoch)]
+        return draw_bucketed(lengths, batch_size, seed, epoch)
+    drawn = draw_balanced(labels, seed, epoch)
+    return [drawn[place] for place in draw_bucketed([lengths[clip] for clip in drawn], batch_size, seed, epoch)]
 
 
 class EpochSampler(Sampler[int]):

@@ -21,7 +21,7 @@ PATIENCE = 600.0
 
 
 @contextmanager
-def tracked(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Iterator[None]:
+def track(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Iterator[None]:
     """Open and close the tracker; the Trainer's own callback finds it open and writes to it."""
     if tracking.name is Tracker.tensorboard:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")

@@ -19,14 +19,14 @@ from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
 from ser.models.architectures import HEAD, depends_on_padding
 from ser.models.outputs import softmax
 from ser.training.alarms import OneClassAlarm
-from ser.training.checkpointing import SavingTrainer
+from ser.training.checkpointing import CheckpointingTrainer
 from ser.training.losses import balanced_weights, classification_loss
-from ser.training.samplers import EpochSampler, epoch_draw
+from ser.training.samplers import EpochSampler, draw_epoch
 
 log = logging.getLogger("ser")
 
 
-class EmotionTrainer(SavingTrainer):
+class EmotionTrainer(CheckpointingTrainer):
     """Adds a rate for the head, an objective for rare emotions, an order of clips, accuracy, unpadded scoring."""
 
     data_collator: Any
@@ -70,7 +70,7 @@ class EmotionTrainer(SavingTrainer):
         if not (options.balanced_sampling or options.bucket_by_length):
             return super()._get_train_sampler(*args)
         draw_order = partial(
-            epoch_draw,
+            draw_epoch,
             self.training_labels() if options.balanced_sampling else None,
             self.train_dataset.lengths() if options.bucket_by_length else None,
             # The batches that one step accumulates follow one another and gain nothing from being alike: a step of

@@ -18,7 +18,7 @@ BEFORE_TRAINING = "interrupted before training, and no run has changed; give the
 
 
 @contextmanager
-def opened(run: RunFolder, cfg: config.Train) -> Iterator[None]:
+def open_run(run: RunFolder, cfg: config.Train) -> Iterator[None]:
     """Write the config and the log while the run goes on; leave nothing of a run that never began.
 
     Raises:
@@ -31,7 +31,7 @@ def opened(run: RunFolder, cfg: config.Train) -> Iterator[None]:
             run.path.mkdir(exist_ok=True)
         try:
             write_config(run.path, cfg)
-            with logging_to(run.log), logged(cfg):
+            with logging_to(run.log), log_failures(cfg):
                 yield
         except UserError:
             if not began and not run.has_checkpoints():
@@ -42,10 +42,10 @@ def opened(run: RunFolder, cfg: config.Train) -> Iterator[None]:
 
 
 @contextmanager
-def logged(cfg: config.Train) -> Iterator[None]:
+def log_failures(cfg: config.Train) -> Iterator[None]:
     """Write what ends a run into its log; the command line says it on the terminal."""
     try:
-        with interruptible(how_to_go_on(cfg)):
+        with explain_interruption(how_to_resume(cfg)):
             yield
     except (UserError, Interrupted) as error:
         log.error("%s", error, extra={"file_only": True})
@@ -56,7 +56,7 @@ def logged(cfg: config.Train) -> Iterator[None]:
 
 
 @contextmanager
-def interruptible(line: str) -> Iterator[None]:
+def explain_interruption(line: str) -> Iterator[None]:
     """Say in one line how to go on after Ctrl-C or SIGTERM.
 
     Raises:
@@ -70,7 +70,7 @@ def interruptible(line: str) -> Iterator[None]:
         raise Interrupted(line) from error
 
 
-def how_to_go_on(cfg: config.Train) -> str:
+def how_to_resume(cfg: config.Train) -> str:
     """What to type after an interruption."""
     instead = " instead of overwrite=true" if cfg.overwrite else ""
     return f"interrupted; the same command with resume=true{instead} goes on with {cfg.output_dir}"
