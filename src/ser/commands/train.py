@@ -48,7 +48,7 @@ log = logging.getLogger("ser")
 
 
 def train(cfg: config.Train) -> float:
-    """Fine-tune an encoder for each seed and fold that is asked for, and report on the test split.
+    """Fine-tune an encoder for each seed and fold, and report on the test split.
 
     Returns:
         Unweighted average recall on the test split, of all folds and seeds together.
@@ -60,7 +60,7 @@ def train(cfg: config.Train) -> float:
     plan = expand_runs(cfg)
     if cfg.hub.push:
         check_before_training(cfg.hub, plan)
-    build_arguments(plan[0], Path(plan[0].output_dir))  # a mistake is told before any data are touched
+    build_arguments(plan[0], Path(plan[0].output_dir))  # an error comes before any data are read
     with acquire(cfg, plan) as places, explain_interruption(how_to_resume(cfg)):
         with explain_interruption(BEFORE_TRAINING):
             prepared, splits_of_runs = load_data(cfg, plan, places)
@@ -79,7 +79,7 @@ def train(cfg: config.Train) -> float:
 
 
 def check_one_process() -> None:
-    """Refuse several processes, before each of them writes where the others do.
+    """Refuse several processes: each of them would write the same files.
 
     Raises:
         UserError: a launcher started more than this one.

@@ -1,4 +1,4 @@
-"""The course of training: what the Trainer logged, as a table."""
+"""The history of training: the Trainer's log as a table."""
 
 import csv
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ COLUMNS = {
     "eval_loss": "eval_loss",
     **{f"eval_{name}": f"eval_{name}" for name, metric in COUNT_METRICS.items() if metric.in_history},
 }
-"""The Trainer's name -> the column's."""
+"""Key in the Trainer's log -> column."""
 
 Row = dict[str, Any]
 
 
 def tabulate_log(log: Sequence[dict[str, Any]]) -> list[Row]:
-    """One row for each logged step, training and evaluation side by side; what a step lacks is None."""
+    """Return a row for each logged step, with training and evaluation side by side; missing values are None."""
     rows: dict[int, Row] = {}
     for entry in log:
         figures = {COLUMNS[name]: value for name, value in entry.items() if name in COLUMNS}
@@ -35,14 +35,14 @@ def tabulate_log(log: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 def write(path: Path, rows: Sequence[Row], corpus: str, protocol: dict[str, Any], evaluated_on: str) -> None:
-    """Write history.csv; every row says whose figures these are."""
+    """Write history.csv; every row names corpus, protocol and split."""
     whose = {"corpus": corpus, "protocol": protocol["name"], "fold": protocol["fold"], "evaluated_on": evaluated_on}
     figures = ["step", "epoch", *COLUMNS.values()]
     write_csv(path, [*whose, *figures], ([*whose.values(), *(row[name] for name in figures)] for row in rows))
 
 
 def read(path: Path) -> list[Row]:
-    """Read what `write` wrote, numbers as numbers."""
+    """Read history.csv."""
     with path.open(newline="", encoding="utf-8") as file:
         names = ("step", "epoch", *COLUMNS.values())
         return [{name: parse_number(row[name]) for name in names} for row in csv.DictReader(file)]

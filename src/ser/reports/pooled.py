@@ -1,4 +1,4 @@
-"""Several runs of one command, folds and seeds, as one report."""
+"""The report on several runs of one command: folds and seeds."""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -56,7 +56,7 @@ def write(cfg: config.Train, places: Places, prepared: PreparedCorpus, splits_of
 
 
 def pool_predictions(finished: Sequence[Run]) -> SplitPredictions:
-    """All answers of some runs."""
+    """Concatenate the predictions of several runs."""
     return SplitPredictions(
         [row for run in finished for row in run.predictions.utterances],
         finished[0].predictions.emotions,
@@ -66,12 +66,12 @@ def pool_predictions(finished: Sequence[Run]) -> SplitPredictions:
 
 
 def origin(run: Run) -> tuple[int, int | None]:
-    """Seed and fold."""
+    """Return seed and fold."""
     return run.report["seed"], run.report["protocol"]["fold"]
 
 
 def common_keys(training: Sequence[dict[str, float]]) -> list[str]:
-    """What all runs measured: one on a GPU whose peak is not known lacks its share of the peak."""
+    """Return the keys of all runs: the share of the peak is missing on a GPU whose peak is unknown."""
     return [key for key in training[0] if all(key in one for one in training)]
 
 
@@ -103,12 +103,12 @@ def pool_provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: 
 
 
 def over_folds(first: dict[str, Any], folds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The identity of all folds of a protocol."""
+    """Return the identity of all folds of a protocol."""
     return {"name": first["name"], "fold": None, "seed": first["seed"], "folds": folds}
 
 
 def run_row(run: Run) -> dict[str, Any]:
-    """A run's line in runs.csv."""
+    """Return the row of a run in runs.csv."""
     return {
         "corpus": run.report["corpus"],
         "protocol": run.report["protocol"]["name"],

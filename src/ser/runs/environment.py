@@ -1,4 +1,4 @@
-"""What a number was computed with, and by which command."""
+"""The software, machine and command behind a result."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ DISTRIBUTION = "ser-finetune"
 
 
 def describe_environment(command: str) -> dict[str, Any]:
-    """Versions, machine and command line; no names of persons, hosts or secrets.
+    """Return versions, machine and command line, without names of persons or hosts and without secrets.
 
     Args:
         command: the subcommand, which the front door has taken off `sys.argv`.

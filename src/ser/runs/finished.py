@@ -25,7 +25,7 @@ FIRST = ("path", "truth", "prediction", *ORIGIN)
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder says of itself."""
+    """A finished run: the content of its folder."""
 
     folder: Path
     report: dict[str, Any]
@@ -86,7 +86,7 @@ def read_predictions(folder: Path) -> SplitPredictions:
 
 
 def is_about(report: dict[str, Any], stamp: dict[str, Any]) -> bool:
-    """Whether a report beside a checkpoint is the one on it: same lists, same step."""
+    """Whether a report beside a checkpoint describes it: same splits, same step."""
     return (report["protocol"], report["step"]) == (stamp["identity"], stamp["step"])
 
 

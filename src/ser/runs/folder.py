@@ -1,4 +1,4 @@
-"""The run folder: names of all that a run writes, whether it is finished, how a new run takes an older one's place."""
+"""The run folder: the names of its files, whether it is finished, how a new run replaces an older one."""
 
 import os
 import re
@@ -77,7 +77,7 @@ class RunFolder:
         return [run for run in runs if run.path.name[0] != "." and run.is_run()]
 
     def own(self) -> Iterator[Path]:
-        """What a run and the commands on it wrote here; anything else is the user's."""
+        """List what a run and the commands on it wrote here; anything else belongs to the user."""
         return (path for path in self.path.iterdir() if is_own(path.name))
 
     def clear(self) -> None:
@@ -95,7 +95,7 @@ class RunFolder:
         return self.new.is_finished() or self.moving.path.is_dir()
 
     def replace(self) -> None:
-        """Let a finished new run take the place of what it replaces; goes on where a killed process stopped.
+        """Replace the older run by a finished new one; continue where a killed process stopped.
 
         While the new run is in `.new` the older one's own files go, and then those of the new one move. A folder
         without its mark of a finished run is never taken for one: it goes first, and comes last.

@@ -1,4 +1,4 @@
-"""Where the runs of a command are written: decided before anything is touched, held by locks, left in order.
+"""Where the runs of a command are written: decided before anything is touched, and locked.
 
 A run that is to replace an older one (`overwrite=true`) is written into `.new` inside its folder and takes its place
 when it is finished. Until then the older one is whole, and `resume=true` goes on with the new one.
@@ -41,7 +41,7 @@ class Places:
 
     @property
     def done(self) -> Path:
-        """What the command leaves."""
+        """The folder of the command's result."""
         return (self.pooled or self.runs[0]).final.path
 
     def start_again(self, resume: bool) -> None:
@@ -111,7 +111,7 @@ def choose_place(final: RunFolder, cfg: config.Train) -> Place:
 
 
 def explain_refusal(folder: RunFolder) -> str:
-    """Say what is here, and what goes on with it without losing anything."""
+    """Describe the run that is here, and the key that continues or replaces it."""
     if folder.new.is_run():
         return "an unfinished new run is here beside the earlier one; resume=true goes on with it"
     if folder.is_finished():
@@ -142,7 +142,7 @@ def choose_pooled_places(folder: RunFolder, runs: Sequence[RunFolder], plan: Seq
 
 
 def explain_pooled_refusal(folder: RunFolder, runs: Sequence[RunFolder]) -> str:
-    """The same for several runs: what is finished is never to be lost."""
+    """Describe the runs that are here, and the keys that continue or replace them."""
     finished = sum(run.is_finished() for run in runs)
     if folder.new.below():
         return "unfinished new runs are here beside the earlier ones; resume=true goes on with them"

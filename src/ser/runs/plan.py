@@ -1,4 +1,4 @@
-"""One command, several runs: a run for each seed and fold, each in a folder of its own."""
+"""Expand a command into runs: one for each seed and fold, each in its own folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from ser.data.protocols import list_folds
 
 
 def expand_runs(cfg: Train) -> list[Train]:
-    """The runs that a command asks for.
+    """Return the config of each run of a command.
 
     The runs of a protocol with folds lie below `output_dir` (`fold3`), as do those of several seeds (`seed1`,
     `seed1-fold3`), so that one fold run by itself lies where the command that runs all of them looks for it.

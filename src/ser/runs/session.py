@@ -1,4 +1,4 @@
-"""A run while it goes on: its config and its log, and what is left of it when it fails or is interrupted."""
+"""Open the folder of a run: config, log, and clean-up after a failure or an interruption."""
 
 import logging
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ BEFORE_TRAINING = "interrupted before training, and no run has changed; give the
 
 @contextmanager
 def open_run(run: RunFolder, cfg: config.Train) -> Iterator[None]:
-    """Write the config and the log while the run goes on; leave nothing of a run that never began.
+    """Write config and log during the run; remove the folder of a run that failed before it began.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM; its line says how to go on, and is in the log as well.
@@ -43,7 +43,7 @@ def open_run(run: RunFolder, cfg: config.Train) -> Iterator[None]:
 
 @contextmanager
 def log_failures(cfg: config.Train) -> Iterator[None]:
-    """Write what ends a run into its log; the command line says it on the terminal."""
+    """Write the error that ends a run into its log; the command line prints it."""
     try:
         with explain_interruption(how_to_resume(cfg)):
             yield
@@ -57,7 +57,7 @@ def log_failures(cfg: config.Train) -> Iterator[None]:
 
 @contextmanager
 def explain_interruption(line: str) -> Iterator[None]:
-    """Say in one line how to go on after Ctrl-C or SIGTERM.
+    """Turn Ctrl-C and SIGTERM into one line that says how to resume.
 
     Raises:
         Interrupted: with this line; one that is raised inside keeps its own.
@@ -71,6 +71,6 @@ def explain_interruption(line: str) -> Iterator[None]:
 
 
 def how_to_resume(cfg: config.Train) -> str:
-    """What to type after an interruption."""
+    """Return the line that says how to resume after an interruption."""
     instead = " instead of overwrite=true" if cfg.overwrite else ""
     return f"interrupted; the same command with resume=true{instead} goes on with {cfg.output_dir}"

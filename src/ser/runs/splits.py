@@ -1,4 +1,4 @@
-"""The lists of a run, in its folder: what it is trained, validated and tested on."""
+"""The splits of a run in its folder."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,17 @@ from ser.runs.settings import read_config
 
 
 def write_splits(run: RunFolder, splits: Splits) -> None:
-    """Write a CSV file for each list that is not empty; that of the test list last."""
+    """Write a CSV file for each split that is not empty, the test split last."""
     for split in (Split.train, Split.validation, Split.test):
         if splits.get(split):
             manifest.write(run.path / f"{split.value}.csv", splits.get(split))
 
 
 def check_same_splits(run: RunFolder, cfg: config.Train, splits: Splits) -> None:
-    """Make sure that a run that goes on has the data it began with, wherever they lie now.
+    """Check that a resumed run has the splits that it began with, wherever the files are now.
 
     Raises:
-        UserError: they are others; or an older version began the run and kept no lists, and they lie elsewhere.
+        UserError: they differ; or an earlier release wrote no splits, and `data_dir` differs.
     """
     if (run.path / TEST).is_file():
         for split in Split:
@@ -32,12 +32,12 @@ def check_same_splits(run: RunFolder, cfg: config.Train, splits: Splits) -> None
             if recording_ids(before) != recording_ids(splits.get(split)):
                 raise UserError(
                     f"resume=true: the recordings of data_dir={cfg.data_dir} are not those that {run.path} began with: "
-                    f"its {split.value} list differs; give the data_dir it began with"
+                    f"its {split.value} split differs; give the data_dir it began with"
                 )
     elif run.has_checkpoints() and (before_in := read_config(run.path).get("data_dir")) != cfg.data_dir:
         raise UserError(f"resume=true: data_dir was {before_in} in {run.path}, and is {cfg.data_dir} now")
 
 
 def recording_ids(rows: Sequence[Utterance]) -> list[tuple[str, str, str, str]]:
-    """What a list holds, wherever the files lie."""
+    """Return what identifies the recordings of a split, without their folders."""
     return sorted((row.speaker, row.name, row.emotion, row.sha256) for row in rows)

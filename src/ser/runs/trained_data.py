@@ -1,4 +1,4 @@
-"""The data that a checkpoint was trained and tested on, found again from its stamp."""
+"""The stamp of a checkpoint, and the data that it was trained and tested on."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,14 +13,14 @@ from ser.runs.settings import to_plain
 
 
 def folder_beside(checkpoint_folder: Path, name: str) -> Path:
-    """A folder in the run of a checkpoint, or beside a checkpoint by itself."""
+    """Return a folder in the run of a checkpoint, or beside a checkpoint without a run."""
     own = checkpoint_folder.resolve().name
     prefix = "" if own == "checkpoint" else f"{own}-"
     return checkpoint_folder.resolve().parent / f"{prefix}{name}"
 
 
 def build_stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
-    """Return what a checkpoint's config records of its run, from which `trained_data` finds the splits again."""
+    """Return what a checkpoint's config records of its run, from which `load_trained_data` finds the splits again."""
     return {
         "corpus": cfg.corpus.name,
         "protocol": to_plain(asdict(cfg.protocol)),
@@ -37,7 +37,7 @@ def build_stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
 def load_trained_data(
     stamp: dict[str, Any], folder: Path, root: str | None, data_dir: str | None
 ) -> tuple[config.Protocol, PreparedCorpus, Splits]:
-    """The protocol, the corpus and the lists that a checkpoint was trained and tested on.
+    """Load the protocol, the corpus and the splits that a checkpoint was trained and tested on.
 
     Raises:
         UserError: the data are not here, or are others.
@@ -54,7 +54,7 @@ def default_data_dir(stamp: dict[str, Any]) -> str:
 
 
 def protocol_from_stamp(stamp: dict[str, Any]) -> config.Protocol:
-    """The protocol that a checkpoint was trained under."""
+    """Return the protocol of a checkpoint."""
     values = dict(stamp["protocol"])
     for key in ("test_speakers", "test_statements", "named_validation_speakers"):
         values[key] = {int(fold): value for fold, value in values[key].items()}  # JSON has made texts of them

@@ -1,4 +1,4 @@
-"""A run that goes wrong says so while it goes wrong, with what to try."""
+"""Detect failing runs while they train, with advice."""
 
 import logging
 import math
@@ -17,12 +17,12 @@ from ser.errors import UserError
 log = logging.getLogger("ser")
 
 PATIENCE = 3
-"""So many evaluations in a row with one class for all clips are no accident of the first steps."""
+"""Number of evaluations in a row that predict one class for all clips, after which there is a warning."""
 ADVICE = "try trainer.warmup_steps=0.1, a lower trainer.learning_rate (now {rate}) or trainer.precision=fp32"
 
 
 class LossAlarm(TrainerCallback):
-    """Stops a run whose loss is not finite: every later step would compute with weights that are no numbers."""
+    """Stops a run whose loss is not finite: its weights would be NaN from then on."""
 
     def on_log(
         self,
@@ -48,7 +48,7 @@ class LossAlarm(TrainerCallback):
 
 
 class EvaluationAtEnd(TrainerCallback):
-    """Judges the last step as well, whatever `eval_steps` is; transformers does so only since 5.1."""
+    """Evaluates and saves the last step whatever `eval_steps` is; transformers does so only since 5.1."""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step >= state.max_steps and args.eval_strategy == "steps":
@@ -76,7 +76,7 @@ class OneClassAlarm:
 
 
 def warn_of_missing_classes(splits: Splits, labels: Sequence[str]) -> None:
-    """Say which emotions no clip of a split has: they are not learned, or bound the UAR."""
+    """Warn of emotions without a clip in a split: they are not learned, or bound the UAR."""
     present = {clip.emotion for clip in splits.train}
     if missing := [label for label in labels if label not in present]:
         log.warning("warning: the train split has no clip of %s, which is not learned", ", ".join(missing))

@@ -1,4 +1,4 @@
-"""The Trainer's arguments, made and checked before any data or weight is touched."""
+"""Build and check the TrainingArguments before any data or weights are read."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +16,7 @@ from ser.models.forward import default_device
 from ser.training.tracking import run_name
 
 NOTHING_TRAINED = 1000
-"""Steps of the trial schedule: its rates are thrown away."""
+"""Steps of the trial schedule; its rates are discarded."""
 
 
 def build_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
@@ -129,7 +129,7 @@ def check_extra_args(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> 
 
 
 def try_optimizer(arguments: TrainingArguments) -> None:
-    """Make the optimizer and its schedule for a single number: what they refuse is refused before anything is read."""
+    """Build the optimizer and its schedule for one parameter: their errors come before any data are read."""
     kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)  # some need a package of their own
     if kind.__module__.startswith("torch.optim"):  # others may ask for a GPU, or for the layers of a model
         optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **settings)
@@ -146,7 +146,7 @@ def is_unknown_metric(name: str) -> bool:
 
 
 def mixed_precision(precision: Precision) -> dict[str, bool]:
-    """The Trainer's switches for a precision.
+    """Return the fields of TrainingArguments for a precision.
 
     Raises:
         UserError: the device lacks what was asked for.
@@ -172,6 +172,6 @@ def best_precision() -> Precision:
 
 
 def read_cpu_flags() -> str:
-    """The processor's own list of abilities, where the system gives one (Linux)."""
+    """Return the flags of the processor; empty where the system does not list them (only Linux does)."""
     listing = Path("/proc/cpuinfo")
     return listing.read_text(encoding="utf-8") if listing.is_file() else ""

@@ -1,4 +1,4 @@
-"""Writing while training goes on."""
+"""Write checkpoints in a thread while training continues."""
 
 import logging
 from collections.abc import Callable
@@ -12,10 +12,10 @@ log = logging.getLogger("ser")
 
 
 class AsyncWriter:
-    """A thread that does one thing at a time, and fails where somebody hears it.
+    """Runs one job at a time in a thread; `wait` re-raises the exception of a job.
 
-    As a context manager it is left only when everything is done, also where an exception or Ctrl-C leaves it. A process
-    that is killed leaves what it was at unfinished.
+    As a context manager it is left only when the job is done, also by an exception or Ctrl-C. A killed process leaves
+    its job unfinished.
     """
 
     def __init__(self) -> None:
@@ -24,12 +24,12 @@ class AsyncWriter:
         self._running: Future[None] | None = None
 
     def start(self, work: Callable[[], None]) -> None:
-        """Have something done as soon as what was given before is done."""
+        """Start a job when the previous one is done."""
         self.wait()
         self._running = self._pool.submit(work)
 
     def wait(self) -> None:
-        """Return when nothing is left to do; raise what stopped the work, once."""
+        """Wait for the job; raise its exception, once."""
         if self._running is not None:
             wait([self._running])  # Ctrl-C may strike here: it is still to be waited for
             running, self._running = self._running, None
@@ -47,7 +47,7 @@ class AsyncWriter:
 
 
 def snapshot(state: Any) -> Any:
-    """A state dict as it is now, in the memory of the CPU, whatever becomes of its tensors."""
+    """Copy a state dict to the memory of the CPU."""
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):

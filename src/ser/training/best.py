@@ -1,4 +1,4 @@
-"""The weights a run goes on from and ends with: always those of the step that is named."""
+"""Find the checkpoint to resume from, and load the weights of the selected checkpoint."""
 
 import logging
 import pickle
@@ -42,7 +42,7 @@ def find_resume_point(folder: Path) -> Path | None:
 
 
 def find_fault_of_best(folder: Path, state: dict[str, Any]) -> str | None:
-    """Describe what is wrong with the best checkpoint so far, with which a run that finds nothing better ends."""
+    """Describe the fault of the best checkpoint so far, which a resumed run may end with; None where it has none."""
     step = state.get("best_global_step")
     if not step or step == state.get("global_step"):
         return None
@@ -52,7 +52,7 @@ def find_fault_of_best(folder: Path, state: dict[str, Any]) -> str | None:
 
 @contextmanager
 def refuse_pickles(checkpoint: str | None) -> Iterator[None]:
-    """Say in one line that a checkpoint holds more than tensors: it is not run, only read with `weights_only`.
+    """Refuse a checkpoint that holds more than tensors: nothing is unpickled.
 
     Raises:
         UserError: a file of the checkpoint that a run goes on from is damaged, or not one of ours.
@@ -69,13 +69,13 @@ def refuse_pickles(checkpoint: str | None) -> Iterator[None]:
 
 
 def load_best(model: PreTrainedModel, folder: Path, state: TrainerState) -> int:
-    """Put the weights of the best step into the model.
+    """Load the weights of the best step into the model.
 
     Returns:
         The step.
 
     Raises:
-        UserError: they are gone or damaged. The last weights are never taken for them.
+        UserError: they are gone or damaged. The last weights are never used instead.
     """
     if not state.best_global_step:
         metric = "the evaluations gave no finite figure" if state.log_history else "there was no evaluation"

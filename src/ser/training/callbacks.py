@@ -1,4 +1,4 @@
-"""The callbacks of a run, and what the terminal shows while it trains."""
+"""The callbacks of a run, and the progress on the terminal."""
 
 import logging
 import time
@@ -15,10 +15,10 @@ log = logging.getLogger("ser")
 
 
 class TerminalCallback(TrainerCallback):
-    """A bar over the optimizer steps with the speed of this sitting, and a line for each evaluation."""
+    """Shows a bar over the optimizer steps with the throughput of this process, and a line for each evaluation."""
 
     def __init__(self, bar: Progress, clips: int, seconds: float) -> None:
-        """Take what is to be trained on: so many clips, of so many seconds of audio together."""
+        """Take the number of clips of an epoch and their total seconds."""
         self.bar = bar
         self.clips, self.seconds_of_audio = clips, seconds
         self.loss = ""
@@ -26,7 +26,7 @@ class TerminalCallback(TrainerCallback):
         self.training: dict[str, float] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Start the bar where the run starts, which is not zero for one that is resumed."""
+        """Start the bar at the first step, which is not zero for a resumed run."""
         if state.is_world_process_zero:
             self.task = self.bar.add_task("Training", total=state.max_steps, completed=state.global_step, note="")
             self.started, self.first_epoch = time.monotonic(), state.epoch or 0.0
@@ -38,7 +38,7 @@ class TerminalCallback(TrainerCallback):
             self.bar.update(self.task, completed=state.global_step, note=f"{self.loss}{speed}")
 
     def speed(self, epochs: float, seconds: float) -> str:
-        """Clips a second and how many times faster than real time that is."""
+        """Return clips per second and the real-time factor."""
         return f"{epochs * self.clips / seconds:.1f} clips/s, {epochs * self.seconds_of_audio / seconds:.0f}x real time"
 
     def on_log(
@@ -62,7 +62,7 @@ class TerminalCallback(TrainerCallback):
         metrics: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Say how far training is and what the list that chooses the checkpoint gives."""
+        """Log the step and the metrics of the split that selects the checkpoint."""
         if self.task is None or not metrics:
             return
         training = ""
@@ -80,7 +80,7 @@ class TerminalCallback(TrainerCallback):
 
 
 def add_callbacks(trainer: EmotionTrainer, cost: RunCost, bar: Progress) -> None:
-    """Add what follows and stops training; a loss that is not finite is looked for first."""
+    """Add the callbacks that follow and stop training; the check of the loss comes first."""
     trainer.add_callback(LossAlarm())
     trainer.add_callback(EvaluationAtEnd())
     trainer.add_callback(TerminalCallback(bar, cost.clips, cost.audio_seconds))

@@ -1,4 +1,4 @@
-"""The `checkpoint-N` folders of a run: which are whole, which one a run goes on from, which may go."""
+"""The `checkpoint-N` folders of a run: which are complete, which can be resumed from, which may be deleted."""
 
 import errno
 import json
@@ -23,7 +23,7 @@ SCHEDULER = "scheduler.pt"
 """The Trainer's names. A scheduler's state stands beside every state of an optimizer, however that one is sharded."""
 NAME = re.compile(r"checkpoint-\d+", re.ASCII)
 WRITING = "being_written"
-"""Stands in a checkpoint from its beginning until its last byte is written."""
+"""A file in a checkpoint folder until its last byte is written."""
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -31,7 +31,7 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """All of them, the oldest first; a copy under another name (`checkpoint-100.bak`) is none of them."""
+    """List the checkpoints, oldest first; copies such as `checkpoint-100.bak` are left out."""
     there = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(there, key=step_of)
 
@@ -41,20 +41,20 @@ def step_of(checkpoint: Path) -> int:
 
 
 def begin(checkpoint: Path) -> None:
-    """Make the folder, marked: the Trainer writes the files that tell of a whole one before the weights are there."""
+    """Create the folder and mark it as incomplete: the Trainer writes its state before the weights."""
     checkpoint.mkdir(parents=True, exist_ok=True)
     (checkpoint / WRITING).touch()
 
 
 def complete(checkpoint: Path, limit: int, best: str | None) -> None:
-    """Count it as whole from now on, and make room."""
+    """Write the checksums, remove the mark, and delete checkpoints above the limit."""
     checksums.write(checkpoint, "*.*")  # all but the mark
     (checkpoint / WRITING).unlink()
     rotate(checkpoint.parent, limit, best)
 
 
 def read_state(checkpoint: Path) -> dict[str, Any] | None:
-    """The Trainer's state of a whole checkpoint; None where its writing was interrupted."""
+    """Read the Trainer's state of a complete checkpoint; None of an incomplete one."""
     if (checkpoint / WRITING).exists():
         return None
     try:
@@ -70,7 +70,7 @@ def has_ended(checkpoint: Path) -> bool:
 
 
 def find_fault(checkpoint: Path) -> str | None:
-    """Describe what is wrong with a checkpoint; None where it is as it was written."""
+    """Describe the damage of a checkpoint; None where there is none."""
     if not checkpoint.is_dir():
         return f"{checkpoint} is gone"
     if (checkpoint / checksums.FILE).is_file():
@@ -90,28 +90,28 @@ def is_torn(path: Path) -> bool:
 
 
 def newest_resumable(folder: Path) -> Path | None:
-    """The newest whole one that holds an optimizer's state: a run goes on from there."""
+    """Return the newest complete checkpoint with an optimizer state."""
     newest_first = reversed(list_checkpoints(folder))
     return next((path for path in newest_first if (path / SCHEDULER).is_file() and read_state(path) is not None), None)
 
 
 def delete_after(folder: Path, checkpoint: Path | None) -> None:
-    """Remove what a run that goes on from `checkpoint` writes again; all of them where it starts again."""
+    """Delete the checkpoints after `checkpoint`, or all of them: the resumed run writes them again."""
     for path in list_checkpoints(folder):
         if checkpoint is None or step_of(path) > step_of(checkpoint):
             remove(path)
 
 
 def delete_checkpoints(folder: Path) -> None:
-    """Remove what only resuming needs: the folds of a large encoder would fill a disk with it."""
+    """Delete all checkpoints: those of the folds of a large encoder would fill a disk."""
     delete_after(folder, None)
 
 
 def rotate(folder: Path, limit: int, best: str | None) -> None:
-    """Remove the oldest ones above the limit, but never one that is needed.
+    """Delete the oldest checkpoints above the limit, except those that are needed.
 
-    Needed are the newest, the best, the one to go on from, and what was the best when that one was written: a run that
-    goes on there and finds nothing better ends with it.
+    Needed are the newest, the best, the one to resume from, and the best one at that step: a resumed run that does not
+    improve ends with it.
     """
     there, resumable = list_checkpoints(folder), newest_resumable(folder)
     needed = {there[-1].name} | folder_names(best)
@@ -123,12 +123,12 @@ def rotate(folder: Path, limit: int, best: str | None) -> None:
 
 
 def folder_names(best: str | None) -> set[str]:
-    """The name of a checkpoint's folder, where there is one: the run folder may have been moved."""
+    """Return the name of a checkpoint's folder without its parents: the run folder may have been moved."""
     return set() if best is None else {Path(best).name}
 
 
 def check_space(folder: Path, parameters: dict[str, int], trainer: config.Trainer, lora: bool = False) -> None:
-    """Refuse a run whose checkpoints would not fit on the disk, before hours of training rather than after.
+    """Refuse a run whose checkpoints would not fit on the disk.
 
     Args:
         folder: where they will lie.

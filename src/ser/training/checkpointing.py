@@ -1,4 +1,4 @@
-"""When the Trainer's checkpoints are written, and by whom."""
+"""Write the Trainer's checkpoints, in the foreground or in a thread."""
 
 import logging
 from collections.abc import Callable
@@ -28,10 +28,10 @@ class CheckpointingTrainer(Trainer):
         self.options = options
         self.writer = AsyncWriter()
         self._later: list[Callable[[], None]] | None = None
-        """While a checkpoint is taken: what of it the thread is to write; None where it is written at once."""
+        """The jobs of the thread for the checkpoint that is being taken; None in the foreground."""
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
-        """Train, and return when all that was saved is on the disk and the best weights are back in the model."""
+        """Train; afterwards all checkpoints are on the disk and the best weights in the model."""
         output = None
         if resume_from_checkpoint is not None and checkpoint_folders.has_ended(Path(resume_from_checkpoint)):
             # The Trainer would train one step more.
@@ -43,9 +43,9 @@ class CheckpointingTrainer(Trainer):
         return output
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Begin a checkpoint: copies of what is large for the thread, the few kB of the rest (this step's) written now.
+        """Take a checkpoint: the small files are written now, the large ones may be copied for the thread.
 
-        Older ones go when it is whole, for which the Trainer would not wait: the limit is not in its arguments.
+        Older checkpoints are deleted when it is complete. The Trainer would not wait for that, so its own limit is off.
         """
         self.writer.wait()  # one snapshot in memory at a time: a disk slower than training holds it up, memory is safe
         checkpoint = checkpoint_folders.checkpoint_path(Path(self.args.output_dir), self.state.global_step)
@@ -66,7 +66,7 @@ class CheckpointingTrainer(Trainer):
             self.writer.start(partial(write, later, checkpoint, limit, best_one))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Save the weights, of a LoRA run those that it trains: the others are where it began."""
+        """Save the weights; of a LoRA run only the trained ones."""
         weights = trained_state(self.model) if state_dict is None else state_dict
         if self._later is None:
             super()._save(output_dir, weights)
@@ -85,7 +85,7 @@ class CheckpointingTrainer(Trainer):
 
     @cached_property
     def in_background(self) -> bool:
-        """Whether the thread writes, settled at the first checkpoint: only then the optimizer has its state."""
+        """Whether the thread writes, decided at the first checkpoint: the optimizer has no state earlier."""
         if not self.options.background_checkpoints:
             return False
         if reason := self.why_not():
@@ -93,7 +93,7 @@ class CheckpointingTrainer(Trainer):
         return reason is None
 
     def why_not(self) -> str | None:
-        """What keeps checkpoints in the foreground."""
+        """Return why checkpoints stay in the foreground; None where the thread can write them."""
         if self.is_deepspeed_enabled:
             return "DeepSpeed writes them itself"
         state = [value for values in self.optimizer.state.values() for value in values.values()]
@@ -109,7 +109,7 @@ class CheckpointingTrainer(Trainer):
 
 
 def write(later: list[Callable[[], None]], checkpoint: Path, limit: int, best_one: str | None) -> None:
-    """What the thread does with a checkpoint."""
+    """Write a checkpoint; the job of the thread."""
     with checkpoint_folders.explain_full_disk(checkpoint.parent):
         while later:
             later.pop(0)()  # what is written frees its memory

@@ -1,4 +1,4 @@
-"""A tracker that fails does not end the run that it follows."""
+"""Keep a failing tracker from ending the run."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ INTEGRATIONS = "transformers.integrations"
 
 
 class GuardedCallback:
-    """Passes each event to the callback of a tracker, until the tracker fails."""
+    """Passes each event to the callback of a tracker until the tracker fails."""
 
     def __init__(self, callback: TrainerCallback) -> None:
         self._callback, self._failed = callback, False

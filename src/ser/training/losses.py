@@ -1,4 +1,4 @@
-"""What training minimises where some emotions are rarer, or some clips easier, than others."""
+"""Losses for imbalanced emotions: class weights, focal factor, label smoothing."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which clips an epoch hears and in what order: every emotion equally often, clips of like length together."""
+"""The clips of an epoch and their order: balanced by emotion, bucketed by length."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,7 +18,7 @@ padding, mean of 20 epochs:
 
 
 def draw_balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
-    """Draw as many clips as there are, with replacement, every emotion that occurs equally likely.
+    """Draw the clips of an epoch with replacement, all emotions equally likely.
 
     A clip has the probability `1 / (C n_c)`: `C` emotions occur, its own `n_c` times.
 
@@ -37,7 +37,7 @@ def draw_balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
 
 
 def draw_bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[int]:
-    """Draw an order in which every `batch_size` clips that follow one another are of like length.
+    """Draw an order in which the clips of a batch are of similar length.
 
     The clips are dealt at random into pools of about `POOLED` batches; each pool is sorted by length, equal lengths
     staying in random order, and cut into batches; the batches of all pools are shuffled.
@@ -96,7 +96,7 @@ class EpochSampler(Sampler[int]):
     """
 
     def __init__(self, clips: int, draw: Callable[[int], list[int]], epoch: Callable[[], int]) -> None:
-        """Take how many `clips` an epoch has, what draws them, given the epoch, and what tells the epoch, from 0."""
+        """Take the length of an epoch, the function that draws one, and one that returns its number, from 0."""
         self.clips, self.draw, self.epoch = clips, draw, epoch
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What the Hugging Face Trainer does not do by itself."""
+"""The Trainer of transformers with an objective, an order of clips and metrics for emotions."""
 
 import logging
 from functools import partial
@@ -61,11 +61,11 @@ class EmotionTrainer(CheckpointingTrainer):
         return optimizer
 
     def training_labels(self) -> list[int]:
-        """The class index of each clip of the training list."""
+        """Return the class index of each training clip."""
         return [self.train_dataset[index]["label"] for index in range(len(self.train_dataset))]
 
     def _get_train_sampler(self, *args: Any) -> Sampler[int] | None:
-        """The clips of an epoch in order; unless emotions or lengths count there it is left to the Trainer."""
+        """Return our sampler where balancing or bucketing is asked for, else that of the Trainer."""
         options = self.options
         if not (options.balanced_sampling or options.bucket_by_length):
             return super()._get_train_sampler(*args)
@@ -97,7 +97,7 @@ class EmotionTrainer(CheckpointingTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def training_batch(self, examples: list[Any]) -> dict[str, torch.Tensor]:
-        """What evaluation would make of the clips, and what belongs to training: a fixed length, SpecAugment's masks.
+        """Collate a training batch: with a fixed length for compiled graphs, and with SpecAugment's masks.
 
         The masks follow from the seed, the epoch and the clips alone: a resumed run draws the same.
         """
@@ -164,7 +164,7 @@ class EmotionTrainer(CheckpointingTrainer):
 
 
 def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """The summary that chooses the checkpoint, from logits `(clips, emotions)` and class indices."""
+    """Compute the metrics that select the checkpoint, from logits `(clips, emotions)` and class indices."""
     logits = np.asarray(prediction.predictions)
     counts = confusion_matrix(
         np.asarray(prediction.label_ids).tolist(), logits.argmax(axis=-1).tolist(), range(logits.shape[1])
