@@ -122,7 +122,7 @@ def exported(options: Options) -> None:
     from ser.models import checkpoint
 
     opened = checkpoint.open_checkpoint(run_folder() / "checkpoint")
-    expected = parity.Expected.of(opened)
+    expected = parity.Expected.from_checkpoint(opened)
     document = options.document.table("ONNX provider", "logits off by", "probabilities off by")
     for provider in ("CPUExecutionProvider", "CUDAExecutionProvider"):
         if provider not in onnxruntime.get_available_providers():
@@ -137,8 +137,8 @@ def exported(options: Options) -> None:
         found = np.concatenate(outputs)
         document.row(
             provider,
-            f"{parity.of_logits(expected.logits, found):.1e}",
-            f"{parity.of_probabilities(expected, found):.1e}",
+            f"{parity.logits_difference(expected.logits, found):.1e}",
+            f"{parity.probabilities_difference(expected, found):.1e}",
         )
     document.end()
 

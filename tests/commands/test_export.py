@@ -81,12 +81,12 @@ def broken(classifier, example, path):
     WRITE(classifier, example, path)
 
 
-WRITE = onnx.write
+WRITE = onnx.write_model
 
 
-def test_a_model_that_answers_otherwise_is_refused_and_nothing_is_left(alone, tmp_path, monkeypatch):
+def test_a_model_that_predicts_otherwise_is_refused_and_nothing_is_left(alone, tmp_path, monkeypatch):
     before = sorted(path.name for path in tmp_path.iterdir())
-    monkeypatch.setattr(command.onnx, "write", broken)
+    monkeypatch.setattr(command.onnx, "write_model", broken)
     with pytest.raises(UserError, match=r"differs from its checkpoint by 2\.0e-03 in logits .* nothing was written$"):
         make(alone, "score=false")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -98,7 +98,7 @@ def test_only_an_export_is_replaced(alone, tmp_path):
     (target / "mine.txt").write_text("x")
     with pytest.raises(UserError, match=f"output_dir={target}: something else than an export is here"):
         make(alone, "score=false")
-    (target / command.MEASURED).touch()
+    (target / command.MEASUREMENTS).touch()
     with pytest.raises(UserError, match=r"something else than an export is here \(mine.txt\)"):
         make(alone, "score=false")  # an export to which the user has added a file
     (target / "mine.txt").unlink()

@@ -29,7 +29,7 @@ def example(tmp_path, monkeypatch):
 
 
 def test_filter_banks_are_those_of_kaldi(example):
-    samples = parity.murmur(1.3)
+    samples = parity.synthesise_speech(1.3)
     features, mask = example["filter_banks"](samples)
     banks = torchaudio.compliance.kaldi.fbank(
         torch.from_numpy(samples.astype(np.float32))[None], num_mel_bins=80, sample_frequency=16000, dither=0

@@ -10,7 +10,7 @@ from huggingface_hub.repocard_data import eval_results_to_model_index, model_ind
 from markdown_it import MarkdownIt
 
 from ser.models.checkpoint import stamp_of
-from ser.publish.card import card
+from ser.publish.card import render_card
 from ser.runs import finished
 
 HEADINGS = [
@@ -48,7 +48,7 @@ def headings(text):
 
 
 def test_the_index_of_results_has_the_numbers_of_the_report_with_protocol_and_interval_in_words(run, stamp, tmp_path):
-    found = loaded(card(run, stamp, "anna/model", carries_code=False), tmp_path).data
+    found = loaded(render_card(run, stamp, "anna/model", carries_code=False), tmp_path).data
     assert found.model_name == "model"
     measured = {result.metric_type: result for result in found.eval_results}
     names = {"accuracy": "accuracy", "recall": "unweighted_average_recall", "f1": "macro_f1"}
@@ -58,18 +58,18 @@ def test_the_index_of_results_has_the_numbers_of_the_report_with_protocol_and_in
         assert measured[kind].metric_value == pytest.approx(run.report[name], abs=5e-5)
         assert f"95 % interval {100 * low:.1f} to {100 * high:.1f} %" in measured[kind].metric_name
         assert measured[kind].dataset_args["protocol"] == run.report["in_words"]
-        assert "speakers heard in training" in measured[kind].dataset_name
+        assert "speakers of the training split" in measured[kind].dataset_name
         assert measured[kind].dataset_split == "test"
 
 
 def test_the_index_of_results_survives_the_clients_own_reading(run, stamp):
-    text = card(run, stamp, "anna/model", carries_code=False)
+    text = render_card(run, stamp, "anna/model", carries_code=False)
     index = yaml.safe_load(text.split("---\n")[1])["model-index"]
     assert eval_results_to_model_index(*model_index_to_eval_results(index)) == index
 
 
 def test_the_card_says_what_the_report_page_says(run, stamp):
-    text = html(card(run, stamp, "anna/model", carries_code=False))
+    text = html(render_card(run, stamp, "anna/model", carries_code=False))
     assert "24 of 24 test speakers also occur in the training split" in text
     assert "The checkpoint was selected on this same split, which makes the metrics optimistic" in text
     assert "further clips of the same speakers, not other speakers" in text
@@ -79,11 +79,11 @@ def test_the_card_says_what_the_report_page_says(run, stamp):
 
 
 def test_leaks_stand_beside_the_number(run, stamp):
-    assert "Warning" not in card(run, stamp, "anna/model", carries_code=False)
+    assert "Warning" not in render_card(run, stamp, "anna/model", carries_code=False)
     leaky = replace(
         run, report={**run.report, "leaks": ["Leak: a.wav (train) and b.wav (test) are the same recording."]}
     )
-    text = html(card(leaky, stamp, "anna/model", carries_code=False))
+    text = html(render_card(leaky, stamp, "anna/model", carries_code=False))
     assert "Warning: the training list and the scored list share more than they should." in text
     assert "<li>Leak: a.wav (train) and b.wav (test) are the same recording.</li>" in text
 
@@ -97,7 +97,7 @@ def test_leaks_stand_beside_the_number(run, stamp):
     ],
 )
 def test_the_base_model_is_named_where_the_hub_has_it(pretrained, base_model, said, run, stamp, tmp_path):
-    text = card(run, {**stamp, "pretrained": pretrained}, "anna/model", carries_code=False)
+    text = render_card(run, {**stamp, "pretrained": pretrained}, "anna/model", carries_code=False)
     found = loaded(text, tmp_path).data
     assert found.base_model == base_model
     assert found.license == "cc-by-nc-sa-4.0"
@@ -108,7 +108,7 @@ def test_the_base_model_is_named_where_the_hub_has_it(pretrained, base_model, sa
 
 def test_artificial_voices_are_called_so_and_set_no_licence(run, stamp, tmp_path):
     made = {**run.report, "corpus": "synthetic", "synthetic": True, "description": "SYNTHETIC corpus"}
-    text = card(replace(run, report=made), stamp, "anna/model", carries_code=False)
+    text = render_card(replace(run, report=made), stamp, "anna/model", carries_code=False)
     assert "Not human speech." in text
     found = loaded(text, tmp_path).data
     assert (found.license, found.datasets) == (None, None)
@@ -116,13 +116,13 @@ def test_artificial_voices_are_called_so_and_set_no_licence(run, stamp, tmp_path
 
 @pytest.mark.parametrize("carries_code", [True, False])
 def test_remote_code_is_trusted_only_where_there_is_some(carries_code, run, stamp):
-    assert ("trust_remote_code=True" in card(run, stamp, "anna/model", carries_code)) == carries_code
+    assert ("trust_remote_code=True" in render_card(run, stamp, "anna/model", carries_code)) == carries_code
 
 
 def test_silence_that_was_cut_off_is_told(run, stamp):
-    trimmed = card(run, {**stamp, "audio": {"trim": True}}, "anna/model", carries_code=False)
+    trimmed = render_card(run, {**stamp, "audio": {"trim": True}}, "anna/model", carries_code=False)
     assert "The silence before and after the speech was cut off" in trimmed
-    assert "silence before" not in card(run, stamp, "anna/model", carries_code=False)
+    assert "silence before" not in render_card(run, stamp, "anna/model", carries_code=False)
 
 
 HOSTILE = 'x\n---\nlicense: mit\n---\n# Mine\n<script>alert(1)</script> [l](https://evil) `c` | $$ *b* {{ 1 }} "q" \''
@@ -134,7 +134,9 @@ def test_hostile_names_are_shown_and_do_nothing(run, stamp, tmp_path):
     command = shlex.join(["ser", "train", f"x={HOSTILE}\n```\n# Mine"])
     used = {**run.used, "command": command, "processor": HOSTILE, "commit": HOSTILE}
     hostile = replace(run, report={**run.report, **bad, "protocol": protocol}, used=used)
-    text = card(hostile, {**stamp, "pretrained": HOSTILE.replace("/", "") + "/x"}, "anna/my_model", carries_code=False)
+    text = render_card(
+        hostile, {**stamp, "pretrained": HOSTILE.replace("/", "") + "/x"}, "anna/my_model", carries_code=False
+    )
     found = loaded(text, tmp_path)
     assert found.data.license == "cc-by-nc-sa-4.0"
     assert set(found.data.to_dict()) == {
@@ -152,6 +154,6 @@ def test_hostile_names_are_shown_and_do_nothing(run, stamp, tmp_path):
 
 def test_the_command_of_the_card_names_no_local_folder(run, stamp):
     used = json.loads(json.dumps(run.used)) | {"command": "ser train model.pretrained=/home/anna/large seed=1"}
-    text = card(replace(run, used=used), stamp, "anna/model", carries_code=False)
+    text = render_card(replace(run, used=used), stamp, "anna/model", carries_code=False)
     assert "ser train model.pretrained=.../large seed=1" in text
     assert "Three dots stand for a local folder." in text

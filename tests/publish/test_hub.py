@@ -103,7 +103,7 @@ def test_an_upload_that_breaks_off_says_so_in_a_line_and_publishes_no_half(deliv
     broken, _ = delivered["runs"]
     line = told(broken)
     assert line.startswith("ser: repo=anna/model: the hub cannot be reached (")
-    assert line.endswith("give the command again: what has arrived is not sent twice")
+    assert line.endswith("give the command again: what has arrived is not uploaded twice")
     stored, files = delivered["first"]
     assert len(stored) == 1  # the figure
     assert files == {}
@@ -156,7 +156,7 @@ def test_a_wrong_token_is_told_in_one_line(hub, finished_run, tmp_path):
         ("nobody/model", TOKEN, "anna may not write for nobody; choices: anna, lab"),
         ("anna/model", "", "nobody is logged in to the hub; log in with `hf auth login` or set HF_TOKEN"),
         ("anna/model", "hf_ü", "the token holds characters that no token has; log in with `hf auth login`"),
-        ("anna/open", TOKEN, "it exists and everybody can read it; private=false sends there all the same"),
+        ("anna/open", TOKEN, "it exists and is public; private=false pushes to it"),
         ("anna/full", TOKEN, "the hub does not let this token write there (403: Storage limit reached by (token))"),
         ("anna/busy", TOKEN, "the hub refuses (412: A commit has happened since.); give the command again"),
         ("anna/no name", TOKEN, "no repository can have this name; give USER/NAME"),
@@ -217,8 +217,8 @@ def test_the_run_stays_whatever_the_hub_says_in_the_end(nearby, data_dir, tmp_pa
     with pytest.raises(UserError) as error:
         train(quick(data_dir, folder))
     assert str(error.value) == (
-        f"{folder} is finished but not sent: repo=anna/model: the hub does not let this token write there "
-        f"(403: Storage limit reached); `ser push checkpoint={folder} repo=anna/model` sends it"
+        f"{folder} is finished but not pushed: repo=anna/model: the hub does not let this token write there "
+        f"(403: Storage limit reached); `ser push checkpoint={folder} repo=anna/model` pushes it"
     )
     assert RunFolder(folder).is_finished()
     nearby.refusals.clear()
@@ -238,7 +238,10 @@ def test_a_run_may_be_resumed_with_another_wish_for_the_hub(finished_run, data_d
         (["hub.push=true"], "hub.push=true: give hub.repo=USER/NAME"),
         (["hub.push=true", "hub.repo=anna"], "repo=anna: give USER/NAME or ORGANISATION/NAME"),
         (["hub.push=true", "hub.repo=anna/a b"], "repo=anna/a b: no repository can have this name"),
-        (["hub.push=true", "hub.repo=anna/m", "protocol=emobox"], "these are 6 runs, a repository holds one"),
+        (
+            ["hub.push=true", "hub.repo=anna/m", "protocol=emobox"],
+            "needs a single run; this command plans 6",
+        ),
         (
             ["+trainer.extra_training_args.hub_token=hf_secret"],
             "trainer.extra_training_args.hub_token: give hub.push=true and hub.repo=USER/NAME",
@@ -256,7 +259,7 @@ def test_a_push_that_cannot_be_is_refused_before_training(overrides, message, da
     ("silent_at", "ask"),
     [
         ("/api/whoami-v2", lambda repo: hub_module.check_login(repo)),
-        ("/api/repos/create", lambda repo: hub_module.send({}, repo, private=True)),
+        ("/api/repos/create", lambda repo: hub_module.push_files({}, repo, private=True)),
     ],
 )
 def test_a_hub_that_never_answers_is_given_up_in_a_line(silent_at, ask, nearby, monkeypatch):
@@ -271,5 +274,5 @@ def test_a_hub_that_never_answers_is_given_up_in_a_line(silent_at, ask, nearby, 
 @pytest.mark.parametrize("answer", [[], {}, {"user": "anna"}, "welcome", None])
 def test_a_hub_that_answers_nonsense_is_told_in_a_line(answer, nearby):
     nearby.user = answer
-    with pytest.raises(UserError, match=r"^repo=anna/speech: the hub gives no answer that can be read"):
+    with pytest.raises(UserError, match=r"^repo=anna/speech: the response of the hub cannot be read"):
         hub_module.check_login("anna/speech")

@@ -1,6 +1,6 @@
 import pytest
 
-from ser.publish.redact import command_without_places, without_places
+from ser.publish.redact import redact_command, redact_paths
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,14 @@ from ser.publish.redact import command_without_places, without_places
     ],
 )
 def test_a_command_names_no_local_folder(word, sent):
-    assert command_without_places(f"ser train {word} seed=1") == f"ser train {sent} seed=1"
+    assert redact_command(f"ser train {word} seed=1") == f"ser train {sent} seed=1"
 
 
 @pytest.mark.parametrize("word", ["model.pretrained=facebook/hubert", "'seeds=[0,1]'", "model=a,b", "'x=it is'"])
 def test_a_command_without_local_folders_is_sent_as_it_was(word):
-    assert command_without_places(f"ser train {word} seed=1") == f"ser train {word} seed=1"
+    assert redact_command(f"ser train {word} seed=1") == f"ser train {word} seed=1"
 
 
 def test_only_texts_that_are_paths_are_shortened():
     settings = {"a": ["../anna/folds.csv", "the training / test lists", 1.5, None], "b": {"c": "/home/anna/large"}}
-    assert without_places(settings) == {"a": ["folds.csv", "the training / test lists", 1.5, None], "b": {"c": "large"}}
+    assert redact_paths(settings) == {"a": ["folds.csv", "the training / test lists", 1.5, None], "b": {"c": "large"}}

@@ -16,7 +16,7 @@ def folder(finished_run, tmp_path):
 
 def packed(folder):
     checkpoint = find_checkpoint(str(folder))
-    return repository.packed(repository.finished_run(checkpoint), checkpoint, "anna/model")
+    return repository.collect_files(repository.read_finished_run(checkpoint), checkpoint, "anna/model")
 
 
 def change(path, function):
@@ -68,15 +68,15 @@ def test_nothing_that_is_sent_names_a_local_folder(place, folder):
 
 def test_a_dry_run_writes_exactly_the_parcel_and_leaves_other_files_alone(folder, tmp_path):
     sent, target = packed(folder), tmp_path / "push"
-    repository.write(target, sent)
+    repository.write_files(target, sent)
     (target / "README.md").write_text("changed")
-    repository.write(target, sent)  # again, over what is there
+    repository.write_files(target, sent)  # again, over what is there
     assert {path.name for path in target.iterdir()} == sent.keys()
     for name, content in sent.items():
         assert (target / name).read_bytes() == (content if isinstance(content, bytes) else content.read_bytes())
     (target / "thesis.docx").write_text("")
-    with pytest.raises(UserError, match=r"it holds thesis\.docx, which would not be sent; give another output_dir"):
-        repository.write(target, sent)
+    with pytest.raises(UserError, match=r"it holds thesis\.docx, which would not be pushed; give another output_dir"):
+        repository.write_files(target, sent)
 
 
 def test_a_dry_run_does_not_replace_a_file_of_the_users_own(folder, tmp_path):
@@ -84,7 +84,7 @@ def test_a_dry_run_does_not_replace_a_file_of_the_users_own(folder, tmp_path):
     target.mkdir()
     (target / "README.md").write_text("mine")
     with pytest.raises(UserError, match=r"README\.md is here and would be replaced"):
-        repository.write(target, packed(folder))
+        repository.write_files(target, packed(folder))
     assert (target / "README.md").read_text() == "mine"
 
 

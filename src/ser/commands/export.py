@@ -20,10 +20,7 @@ from ser.data.protocols import Splits
 from ser.errors import UserError
 from ser.evaluation.scoring import Scorer
 from ser.export import onnx, package, parity
-from ser.export.measure import Measured, measured
-from ser.export.parity import Expected
-from ser.export.quantize import quantize
-from ser.export.session import Session
+from ser.export.parity import Expected, Measurements, measure_form
 from ser.extras import check_installed
 from ser.files import check_kind, replacing, write_json
 from ser.locks import locked
@@ -39,12 +36,12 @@ from ser.runs.trained_data import default_data_dir, folder_beside, load_trained_
 log = logging.getLogger("ser")
 
 MODEL, QUANTIZED = "model.onnx", "model.int8.onnx"
-MEASURED = "export.json"
+MEASUREMENTS = "export.json"
 """Written last; a folder that has it is an export."""
 WRITTEN = (
     MODEL,
     QUANTIZED,
-    MEASURED,
+    MEASUREMENTS,
     package.FILE,
     package.EXAMPLE.name,
     "trim.py",
@@ -55,7 +52,7 @@ WRITTEN = (
 
 
 def export(cfg: config.Export) -> None:
-    """Make of a checkpoint a model for other runtimes, and show that it answers alike."""
+    """Convert a checkpoint for other runtimes, and show that the predictions are the same."""
     console.start_logging()
     console.quiet_transformers()
     check_installed("export", "onnx", "onnxruntime", "onnxscript")
@@ -65,27 +62,27 @@ def export(cfg: config.Export) -> None:
     with locked(target):
         check_free(target)
         model = checkpoint.open_checkpoint(folder)
-        test = test_list(cfg, folder, model)
-        forms = exported(cfg, folder, target, model, test)
+        test = find_test_data(cfg, folder, model)
+        forms = write_export(cfg, folder, target, model, test)
     print_table(forms, test)
     print(target)
 
 
-def exported(
-    cfg: config.Export, folder: Path, target: Path, model: Checkpoint, test: "TestList | None"
-) -> list[Measured]:
+def write_export(
+    cfg: config.Export, folder: Path, target: Path, model: Checkpoint, test: "TestData | None"
+) -> list[Measurements]:
     """Write all files of an export, or none, and measure the forms of the model."""
     with replacing(target, folder=True) as temporary:
         temporary.mkdir()
         written = write_models(temporary, model, cfg.quantize)
-        forms = measure(folder, written, model, test)
-        package.write(temporary, model, audio_config(model.stamp).trim, written[-1].name)
-        write_json(temporary / MEASURED, summary(forms, test))
+        forms = measure_forms(folder, written, model, test)
+        package.write_package(temporary, model, audio_config(model.stamp).trim, written[-1].name)
+        write_json(temporary / MEASUREMENTS, summarise(forms, test))
     return forms
 
 
 def output_folder(cfg: config.Export, folder: Path) -> Path:
-    """Where the model goes."""
+    """Return the folder of the export."""
     name = cfg.format.value
     if cfg.output_dir is not None:
         target = Path(cfg.output_dir)
@@ -97,10 +94,10 @@ def output_folder(cfg: config.Export, folder: Path) -> Path:
 
 
 def check_free(target: Path) -> None:
-    """Raise a UserError where something else than an export of ours is, which would be lost."""
+    """Raise a UserError where the folder holds anything but an export, which would be lost."""
     check_kind(target, folder=True)
     there = sorted(path.name for path in target.glob("*"))
-    foreign = [name for name in there if not name.startswith(WRITTEN)] or (there if MEASURED not in there else [])
+    foreign = [name for name in there if not name.startswith(WRITTEN)] or (there if MEASUREMENTS not in there else [])
     if foreign:
         raise UserError(
             f"output_dir={target}: something else than an export is here ({foreign[0]}); give another output_dir"
@@ -108,8 +105,8 @@ def check_free(target: Path) -> None:
 
 
 @dataclass(frozen=True)
-class TestList:
-    """The list that the checkpoint's own number is about."""
+class TestData:
+    """The test split of a checkpoint."""
 
     prepared: PreparedCorpus
     splits: Splits
@@ -117,10 +114,10 @@ class TestList:
     model: Checkpoint
     batch_size: int
 
-    def accuracy(self, answer: LogitsFunction) -> float:
-        """The share of right answers of any form of the model."""
+    def accuracy(self, compute: LogitsFunction) -> float:
+        """Return the accuracy of any form of the model."""
         scorer = Scorer(
-            answer,
+            compute,
             collator_for(self.model.extractor),
             audio_config(self.model.stamp).trim,
             self.batch_size,
@@ -129,8 +126,8 @@ class TestList:
         return scorer.predict(self.prepared, self.splits.test).accuracy
 
 
-def test_list(cfg: config.Export, folder: Path, model: Checkpoint) -> TestList | None:
-    """The test list of a checkpoint; None, and a line in the log, where it cannot be had.
+def find_test_data(cfg: config.Export, folder: Path, model: Checkpoint) -> TestData | None:
+    """Return the test split of a checkpoint; None, with a line in the log, where it is not available.
 
     Raises:
         UserError: the data are here, but are not those of the checkpoint.
@@ -138,7 +135,7 @@ def test_list(cfg: config.Export, folder: Path, model: Checkpoint) -> TestList |
     if not cfg.score:
         return None
     if not model.stamp:
-        log.warning("accuracy: not measured, the checkpoint does not say what it was trained on")
+        log.warning("accuracy: not measured, the checkpoint does not name its data")
         return None
     expected = Path(default_data_dir(model.stamp)) / manifest.FILE
     if cfg.root is None and cfg.data_dir is None and not expected.is_file():
@@ -147,43 +144,45 @@ def test_list(cfg: config.Export, folder: Path, model: Checkpoint) -> TestList |
     protocol, prepared, splits = load_trained_data(model.stamp, folder, cfg.root, cfg.data_dir)
     checkpoint.check_labels(folder, model.labels, prepared.emotions)
     source = build_provenance(protocol, splits, config.Split.test, model.stamp, prepared)
-    return TestList(prepared, splits, source, model, cfg.batch_size)
+    return TestData(prepared, splits, source, model, cfg.batch_size)
 
 
 def write_models(folder: Path, model: Checkpoint, quantized: config.Quantize | None) -> list[Path]:
-    """Write the model, and its quantized twin where that is wanted.
+    """Write the model, and a quantized one where it is requested.
 
     Raises:
-        UserError: the family cannot be exported, or the ONNX model answers otherwise than its checkpoint.
+        UserError: the architecture cannot be exported, or the ONNX model differs from its checkpoint.
     """
-    expected = Expected.of(model)
-    onnx.write(model.classifier, expected.batches[-1], folder / MODEL)
-    parity.check(expected, Session(folder / MODEL).logits(expected.batches))
+    expected = Expected.from_checkpoint(model)
+    onnx.write_model(model.classifier, expected.batches[-1], folder / MODEL)
+    parity.check_parity(expected, onnx.Session(folder / MODEL).logits(expected.batches))
     if quantized is None:
         return [folder / MODEL]
-    quantize(folder / MODEL, folder / QUANTIZED)
+    onnx.quantize(folder / MODEL, folder / QUANTIZED)
     return [folder / MODEL, folder / QUANTIZED]
 
 
-def measure(folder: Path, written: Sequence[Path], model: Checkpoint, test: TestList | None) -> list[Measured]:
-    """The checkpoint first, then what was made of it."""
-    expected = Expected.of(model)
-    answer = partial(parity.on_cpu, model.classifier)
-    right = test_accuracy(test, partial(forward.compute_logits, model.classifier))
-    forms = [measured("checkpoint", weight_files(folder), answer, expected, right)]
+def measure_forms(
+    folder: Path, written: Sequence[Path], model: Checkpoint, test: TestData | None
+) -> list[Measurements]:
+    """Measure the checkpoint, then the exported models."""
+    expected = Expected.from_checkpoint(model)
+    compute = partial(parity.logits_on_cpu, model.classifier)
+    accuracy = test_accuracy(test, partial(forward.compute_logits, model.classifier))
+    forms = [measure_form("checkpoint", weight_files(folder), compute, expected, accuracy)]
     for path in written:
-        session = Session(path).logits
+        session = onnx.Session(path).logits
         files = sorted(path.parent.glob(f"{path.name}*"))  # weights of more than 2 GB lie beside it
-        forms.append(measured(path.name, files, session, expected, test_accuracy(test, session)))
+        forms.append(measure_form(path.name, files, session, expected, test_accuracy(test, session)))
     return forms
 
 
-def test_accuracy(test: TestList | None, answer: LogitsFunction) -> float | None:
-    return None if test is None else test.accuracy(answer)
+def test_accuracy(test: TestData | None, compute: LogitsFunction) -> float | None:
+    return None if test is None else test.accuracy(compute)
 
 
-def summary(forms: Sequence[Measured], test: TestList | None) -> dict[str, object]:
-    """What export.json says."""
+def summarise(forms: Sequence[Measurements], test: TestData | None) -> dict[str, object]:
+    """Return the content of export.json."""
     return {
         "forms": [asdict(form) for form in forms],
         "provenance": test and test.provenance.to_report(),
@@ -191,8 +190,8 @@ def summary(forms: Sequence[Measured], test: TestList | None) -> dict[str, objec
     }
 
 
-def print_table(forms: Sequence[Measured], test: TestList | None) -> None:
-    """Print the forms of the model side by side, and what their accuracy is about."""
+def print_table(forms: Sequence[Measurements], test: TestData | None) -> None:
+    """Print the forms of the model side by side, and the protocol of their accuracy."""
     table = Table(box=SIMPLE)
     for column in ("", "MB", "off: logits", "off: prob.", "ms", "accuracy"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
@@ -202,7 +201,7 @@ def print_table(forms: Sequence[Measured], test: TestList | None) -> None:
         table.add_row(form.name, *cells, f"{form.milliseconds:.0f}", right)
     Console().print(table)
     print(
-        f"off: by how much an answer differs at most from the checkpoint's; ms: one clip of {parity.SECONDS[-1]} s, "
+        f"off: the largest difference from the checkpoint; ms: one clip of {parity.SECONDS[-1]} s, "
         f"this machine's CPU, threads: {torch.get_num_threads()}"
     )
     if test is not None:

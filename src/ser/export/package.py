@@ -1,4 +1,4 @@
-"""What a program must know to use an exported model, and an example that does: it needs neither `ser` nor torch."""
+"""The files beside an exported model: how to use it, and an example that needs neither `ser` nor PyTorch."""
 
 import shutil
 from pathlib import Path
@@ -18,11 +18,11 @@ FILE = "ser.json"
 EXAMPLE = Path(__file__).with_name("predict.py")
 
 
-def contract(model: Checkpoint, trim: bool, file: str) -> dict[str, Any]:
-    """What a caller of the model must do to a clip, and what the answers are called.
+def describe_model(model: Checkpoint, trim: bool, file: str) -> dict[str, Any]:
+    """Return the preprocessing of a clip, the inputs and outputs of the model, and its labels.
 
-    Inputs are `input` float32 and `attention_mask` int64 `(batch, time)`, 1 for what belongs to a clip, 0 for padding
-    on the right; `logits` `(batch, emotions)` come out, and `activation` makes probabilities of them.
+    The inputs are `input`, float32, and `attention_mask`, int64 `(batch, time)`: 1 for the clip, 0 for padding on the
+    right. The output is `logits` `(batch, emotions)`; `activation` turns them into probabilities.
     """
     return {
         "model": file,
@@ -39,9 +39,9 @@ def contract(model: Checkpoint, trim: bool, file: str) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, model: Checkpoint, trim: bool, file: str) -> None:
-    """Write the contract and the example, with what it imports and reads."""
-    write_json(folder / FILE, contract(model, trim, file))
+def write_package(folder: Path, model: Checkpoint, trim: bool, file: str) -> None:
+    """Write the description and the example, with the files that it reads."""
+    write_json(folder / FILE, describe_model(model, trim, file))
     shutil.copyfile(EXAMPLE, folder / EXAMPLE.name)
     shutil.copyfile(TRIM, folder / "trim.py")
     if find_architecture(model.classifier.config).takes_features:

@@ -1,6 +1,6 @@
-"""The card of a model: what it is, how well it does and by which protocol, what it was made of, how to use it.
+"""The model card: results with their protocol, training data and use.
 
-Beside this module, `card.md` says what stands where; the numbers and their words are those of the report page.
+`card.md` beside this module is its template; the numbers and their words are those of the report page.
 """
 
 import re
@@ -16,7 +16,7 @@ from ser.corpora import CORPORA
 from ser.evaluation.metrics import COUNT_METRICS
 from ser.models.checkpoint import audio_config
 from ser.models.hub import looks_like_hub_name
-from ser.publish.redact import command_without_places, last_part
+from ser.publish.redact import last_part, redact_command
 from ser.reports import html_report, html_text
 from ser.reports.html_text import percent, reach
 from ser.reports.provenance import Provenance
@@ -24,17 +24,17 @@ from ser.reports.report import Report, build_report
 from ser.runs.finished import Run
 
 METRICS = {name: metric for name, metric in COUNT_METRICS.items() if metric.hub_name}
-"""The index of results; averages there are over the emotions."""
+"""Metrics of the hub's index of results, where averages are over the emotions."""
 
 
-def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
-    """README.md of a repository.
+def render_card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
+    """Return README.md of a repository.
 
     Args:
-        run: the run that made the checkpoint.
-        stamp: what the checkpoint says of itself.
-        repo: where it will be.
-        carries_code: the library needs code that comes with the checkpoint.
+        run: the run of the checkpoint.
+        stamp: the entry of `ser` in the config of the checkpoint.
+        repo: its name on the hub.
+        carries_code: whether transformers needs code that comes with the checkpoint.
     """
     provenance = Provenance.from_report(run.report)
     report = build_report(run.predictions, provenance)
@@ -55,14 +55,14 @@ def card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) -> str:
         "metrics": html_report.metrics_table(report),
         "counts": html_report.counts_table(report.counts, report.predictions.emotions),
         "used": run.used,
-        "command": command_without_places(run.used["command"]),
+        "command": redact_command(run.used["command"]),
     }
-    body = environment().get_template("card.md").render(content)
+    body = make_environment().get_template("card.md").render(content)
     return f"---\n{front_matter(report, base_model, repo).to_yaml()}\n---\n\n{body}"
 
 
 def front_matter(report: Report, base_model: str | None, repo: str) -> ModelCardData:
-    """What the hub reads of a card."""
+    """Return the metadata that the hub reads from the card."""
     provenance = report.provenance
     corpus = CORPORA[provenance.corpus]
     return ModelCardData(
@@ -74,19 +74,19 @@ def front_matter(report: Report, base_model: str | None, repo: str) -> ModelCard
         tags=["speech-emotion-recognition", "ser", *["synthetic-data"] * provenance.synthetic],
         metrics=[metric.hub_name for metric in METRICS.values()],
         model_name=repo.split("/")[1],
-        eval_results=[result(report, name) for name in METRICS],
+        eval_results=[eval_result(report, name) for name in METRICS],
     )
 
 
-def result(report: Report, name: str) -> EvalResult:
-    """A number for the index of results, with its interval and its protocol in words."""
+def eval_result(report: Report, name: str) -> EvalResult:
+    """Return a metric for the index of results, with its interval and its protocol in words."""
     provenance = report.provenance
-    heard = "speakers not heard in training" if provenance.speaker_independent else "speakers heard in training"
+    speakers = "speaker-independent" if provenance.speaker_independent else "speakers of the training split"
     return EvalResult(
         task_type="audio-classification",
         task_name="Speech emotion recognition",
         dataset_type=provenance.corpus,
-        dataset_name=one_line(f"{provenance.description}, protocol {provenance.protocol['name']}, {heard}"),
+        dataset_name=one_line(f"{provenance.description}, protocol {provenance.protocol['name']}, {speakers}"),
         dataset_config=one_line(provenance.protocol["name"]),
         dataset_split=provenance.split,
         dataset_args={
@@ -100,21 +100,21 @@ def result(report: Report, name: str) -> EvalResult:
     )
 
 
-def environment() -> Environment:
+def make_environment() -> Environment:
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        finalize=escaped,  # names of speakers, models and protocols may hold anything
+        finalize=escape_markdown,  # names of speakers, models and protocols may hold anything
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters.update(percent=percent, reach=reach, fenced=fenced, table=table)
+    templates.filters.update(percent=percent, reach=reach, fenced=fence_code, table=render_table)
     return templates
 
 
-def escaped(value: object) -> str:
-    r"""A text that Markdown shows as it is; what is marked as Markdown stays.
+def escape_markdown(value: object) -> str:
+    r"""Escape a text so that Markdown shows it as it is; `Markup` stays.
 
     >>> print(escaped("moonshine_tiny <b>"))
     moonshine\_tiny \<b\>
@@ -122,15 +122,15 @@ def escaped(value: object) -> str:
     return value if isinstance(value, Markup) else re.sub(r"([\\`*_\[\]<>|#&~$!])", r"\\\1", one_line(str(value)))
 
 
-def fenced(text: str) -> Markup:
-    """A block of code, between fences that the text cannot close."""
+def fence_code(text: str) -> Markup:
+    """Return a block of code between fences that the text cannot close."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return Markup(f"{fence}bash\n{text}\n{fence}")
 
 
-def table(rows: html_report.Table) -> Markup:
-    cells = [[escaped(cell) for cell in row] for row in rows.rows]
-    header = [escaped(name) for name in rows.header]
+def render_table(rows: html_report.Table) -> Markup:
+    cells = [[escape_markdown(cell) for cell in row] for row in rows.rows]
+    header = [escape_markdown(name) for name in rows.header]
     return Markup(tabulate(cells, headers=header, tablefmt="github", disable_numparse=True))
 
 

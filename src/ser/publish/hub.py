@@ -1,7 +1,7 @@
-"""The hub as the place that a model is sent to.
+"""Push files to the Hugging Face Hub.
 
-The token is the client's own business: it finds the one of `hf auth login` or HF_TOKEN. Nothing here asks for it or
-keeps it, and of what the hub says it is cut out.
+huggingface_hub finds the token of `hf auth login` or HF_TOKEN. It is never requested or stored here, and it is removed
+from the error messages of the hub.
 """
 
 import logging
@@ -19,18 +19,18 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from ser.errors import UserError
 from ser.models.hub import NONSENSE, limit_silence, reason_of, root_cause
-from ser.publish.repository import Parcel
+from ser.publish.repository import RepoFiles
 
 log = logging.getLogger("ser")
 
 LOGIN = "log in with `hf auth login` or set HF_TOKEN"
-AGAIN = "give the command again: what has arrived is not sent twice"
+AGAIN = "give the command again: what has arrived is not uploaded twice"
 PASSING = (409, 412, 429)
-"""Somebody else writes there at the moment, or too much was asked in a short time."""
+"""Conflicts and rate limits, which pass."""
 
 
 def check_name(repo: str) -> None:
-    """Raise a UserError unless a repository can be called so."""
+    """Raise a UserError for a name that no repository can have."""
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
@@ -43,9 +43,9 @@ def check_login(repo: str) -> None:
     """Ask the hub who is logged in.
 
     Raises:
-        UserError: nobody, or somebody who may not write to `repo`, as far as the hub tells beforehand.
+        UserError: nobody is, or the token may not write to `repo`, as far as the hub reports it beforehand.
     """
-    with refusals(repo):
+    with hub_errors_explained(repo):
         who = HfApi().whoami()
         name = who["name"]
     if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
@@ -56,37 +56,37 @@ def check_login(repo: str) -> None:
         raise UserError(f"repo={repo}: {name} may not write for {owner}; choices: {', '.join(owners)}")
 
 
-def send(parcel: Parcel, repo: str, private: bool) -> str:
-    """Send everything in one commit, so that nobody ever downloads a half; what the hub has already is not sent again.
+def push_files(files: RepoFiles, repo: str, private: bool) -> str:
+    """Push all files in one commit; nothing that the hub has already is uploaded again.
 
     Args:
-        parcel: what the repository will hold; other files that are there stay.
-        repo: created where it does not exist.
+        files: by their names in the repository; its other files stay.
+        repo: is created where it does not exist.
         private: whether only its owner may read it.
 
     Returns:
         The address of the repository.
 
     Raises:
-        UserError: the hub refuses or cannot be reached; or everybody can read what should be private.
+        UserError: the hub refuses or cannot be reached; or a repository that should be private is public.
     """
     api = HfApi()
-    with refusals(repo):
+    with hub_errors_explained(repo):
         address = str(api.create_repo(repo, private=private, exist_ok=True))
         is_private = api.model_info(repo).private
     if private and not is_private:
-        raise UserError(f"repo={repo}: it exists and everybody can read it; private=false sends there all the same")
+        raise UserError(f"repo={repo}: it exists and is public; private=false pushes to it")
     if is_private and not private:
         log.warning("%s exists and is private: it stays so", repo)
-    files = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=content) for name, content in parcel.items()]
-    with refusals(repo):
-        api.create_commit(repo, files, commit_message="A checkpoint of ser, with its card")
+    operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=content) for name, content in files.items()]
+    with hub_errors_explained(repo):
+        api.create_commit(repo, operations, commit_message="A checkpoint of ser, with its card")
     return address
 
 
 @contextmanager
-def refusals(repo: str) -> Iterator[None]:
-    """Say in a line why the hub does not do what it is asked, or that it has said nothing for a minute."""
+def hub_errors_explained(repo: str) -> Iterator[None]:
+    """Raise a UserError with one line where the hub refuses, is not reached or does not answer in a minute."""
     limit_silence()
     try:
         yield
@@ -96,13 +96,13 @@ def refusals(repo: str) -> Iterator[None]:
         RuntimeError,
         ValueError,
         *NONSENSE,
-    ) as error:  # the last two: what the client makes of others
+    ) as error:  # the last ones: what the client raises for other errors
         # Without the cause: the chain of a protocol error quotes the header that holds the token.
-        raise UserError(f"repo={repo}: {refusal(error)}") from None
+        raise UserError(f"repo={repo}: {explain_refusal(error)}") from None
 
 
-def refusal(error: BaseException) -> str:
-    """Why the hub does not take something, and what to do."""
+def explain_refusal(error: BaseException) -> str:
+    """Return why the hub refuses, and what to do."""
     if isinstance(error, LocalTokenNotFoundError):
         return f"nobody is logged in to the hub; {LOGIN}"
     cause = root_cause(error)
@@ -114,7 +114,7 @@ def refusal(error: BaseException) -> str:
             return f"the hub does not let this token write there (403: {words})"
         return f"the hub refuses ({status}: {words})" + (f"; {AGAIN}" if status in PASSING or status >= 500 else "")
     if isinstance(error, NONSENSE):
-        return f"the hub gives no answer that can be read ({type(error).__name__}); {AGAIN}"
+        return f"the response of the hub cannot be read ({type(error).__name__}); {AGAIN}"
     if isinstance(error, UnicodeError):
         return f"the token holds characters that no token has; {LOGIN}"
     if type(error) is ValueError:  # an answer of the hub, in the client's words: of a full quota, of the card
@@ -123,5 +123,5 @@ def refusal(error: BaseException) -> str:
 
 
 def without_token(text: str) -> str:
-    """One line, not too long, in which nobody reads the token."""
+    """Return a text as one short line without the token."""
     return " ".join(text.replace(get_token() or "\0", "(token)").split())[:300]

@@ -1,34 +1,34 @@
-"""Local places, which hold the names of persons and machines, taken out of what is sent."""
+"""Remove local paths, which hold the names of persons and machines, from what is pushed."""
 
 import re
 import shlex
 from typing import Any
 
 ROOT = r"(?:~|/|\\|[A-Za-z]:[\\/])"
-"""How an absolute path begins, on any system."""
+"""The beginning of an absolute path, on any system."""
 
 
-def without_places(value: Any) -> Any:
-    """JSON in which each text that is a path is its last part.
+def redact_paths(value: Any) -> Any:
+    """Replace each text in JSON that is a path by its last part.
 
     >>> without_places({"pretrained": "/home/anna/encoders/large", "reference": "none / not published"})
     {'pretrained': 'large', 'reference': 'none / not published'}
     """
     if isinstance(value, dict):
-        return {key: without_places(entry) for key, entry in value.items()}
+        return {key: redact_paths(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [without_places(entry) for entry in value]
+        return [redact_paths(entry) for entry in value]
     is_path = isinstance(value, str) and re.match(rf"{ROOT}|\.\.?[\\/]", value)
     return last_part(value) if is_path else value
 
 
-def command_without_places(command: str) -> str:
-    """A command line in which each absolute path is its last part, after three dots.
+def redact_command(command: str) -> str:
+    """Replace each absolute path in a command line by its last part, after three dots.
 
     >>> command_without_places("ser train model.pretrained=/home/anna/large 'root=~/my data' seed=1")
     "ser train model.pretrained=.../large 'root=.../my data' seed=1"
     """
-    # To the end of the word: where a path ends inside of one is anybody's guess.
+    # To the end of the word: the end of a path inside it is not known.
     pattern = rf"(?<![\w.\\/]){ROOT}.*"
     return shlex.join(
         re.sub(pattern, lambda found: f".../{last_part(found[0])}", word, count=1, flags=re.DOTALL)
