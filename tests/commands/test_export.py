@@ -47,7 +47,7 @@ def test_every_form_of_the_model_is_scored_on_the_test_list_of_the_checkpoint(fi
     out = capsys.readouterr().out
     assert "…" not in out
     assert out.count(f"{100 * reported['accuracy']:.1f} %") >= 2
-    assert "scored on the test list (64 clips" in out
+    assert "scored on the test split (64 clips" in out
     assert out.rstrip().endswith(str(folder))
 
 

@@ -6,7 +6,7 @@ from helpers.commands import ser
 
 from ser.apps import SCHEMAS
 from ser.command_line import hydra_words
-from ser.config import Evaluate, Predict, Train, old_keys
+from ser.config import Evaluate, Export, Predict, Train, old_keys
 from ser.config.old_keys import RENAMED, current_settings, current_word, has_key
 from ser.errors import UserError
 from ser.runs import settings
@@ -143,3 +143,5 @@ def test_a_key_that_is_gone_is_refused_on_the_command_line():
     for word in ("trainer.attention=eager", "trainer.quick_dropout=true", "trainer.save_optimizer_every=2"):
         with pytest.raises(UserError, match=r"^trainer\.\w+: this key is gone: "):
             hydra_words([word], Train)
+    with pytest.raises(UserError, match=r"^format: this key is gone: ONNX is the only format"):
+        hydra_words(["format=onnx"], Export)

@@ -263,4 +263,4 @@ def test_a_protocol_without_folds_has_no_third_one():
 def test_a_table_without_a_fold_is_refused(tmp_path):
     protocol = written(tmp_path / "folds.csv", [(row.path, "") for row in whole_corpus()])
     with pytest.raises(UserError, match=r"folds\.csv: no recording in it has a fold"):
-        folds(protocol)
+        list_folds(protocol)

@@ -35,6 +35,7 @@ from ser.runs.trained_data import default_data_dir, folder_beside, load_trained_
 
 log = logging.getLogger("ser")
 
+FOLDER = "onnx"
 MODEL, QUANTIZED = "model.onnx", "model.int8.onnx"
 MEASUREMENTS = "export.json"
 """Written last; a folder that has it is an export."""
@@ -83,13 +84,12 @@ def write_export(
 
 def output_folder(cfg: config.Export, folder: Path) -> Path:
     """Return the folder of the export."""
-    name = cfg.format.value
     if cfg.output_dir is not None:
         target = Path(cfg.output_dir)
     elif is_hub_name(cfg.checkpoint):
-        target = Path(f"{cfg.checkpoint.split('/')[-1]}-{name}")
+        target = Path(f"{cfg.checkpoint.split('/')[-1]}-{FOLDER}")
     else:
-        target = folder_beside(folder, name)
+        target = folder_beside(folder, FOLDER)
     return target
 
 

@@ -59,12 +59,6 @@ class Tracker(Enum):
     none = "none"
 
 
-class Format(Enum):
-    """What a checkpoint is exported to."""
-
-    onnx = "onnx"
-
-
 class Quantize(Enum):
     """The type of the weights of an exported model's matrix products."""
 

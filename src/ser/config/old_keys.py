@@ -23,6 +23,7 @@ RENAMED = {
 """Dotted key of an earlier release -> its name today. A mapping is renamed together with the keys inside it."""
 
 REMOVED: dict[str, str] = {
+    "format": "ONNX is the only format of `ser export`",
     "trainer.attention": "the device and trainer.precision decide the attention code",
     "trainer.quick_dropout": "on a CPU, training in bf16 draws its dropout masks by a fast generator",
     "trainer.save_optimizer_every": "every checkpoint can be resumed from",

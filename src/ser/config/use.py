@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.enums import Ensemble, Format, Quantize
+from ser.config.enums import Ensemble, Quantize
 from ser.config.paths import PATH, PATHS
 from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
@@ -116,8 +116,6 @@ class Export:
 
     checkpoint: str = field(default=MISSING, metadata=PATH)
     """A run folder, a checkpoint folder or a repository of the hub."""
-    format: Format = MISSING
-    """The format of the exported model."""
     quantize: Quantize | None = None
     """A second model with matrix products in this type; null: none."""
     score: bool = MISSING
