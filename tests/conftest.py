@@ -16,6 +16,11 @@ from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
 from ser.data.prepared_corpus import open_prepared, prepare
 
+BLANK = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c6360"
+    "00000002000148afa4710000000049454e44ae426082"
+)
+"""A PNG of one pixel."""
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -140,3 +145,25 @@ def finished_run(data_dir, tmp_path_factory):
     quick = ("model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1")
     train(composed("train", *quick, f"data_dir='{data_dir}'", f"output_dir='{folder}'"))
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def blank_figures(request):
+    """Write blank figures where runs are tested and not what they look like: drawing takes longer than training here.
+
+    tests/reports draws them, and so does every command that a test starts as a process.
+    """
+    if request.path.parent.name not in ("commands", "training") and request.path.stem != "test_pooled":
+        yield
+        return
+    from ser.files import replacing
+    from ser.reports import figures
+
+    def save(figure, path):
+        for suffix, content in ((".png", BLANK), (".pdf", b"%PDF-1.4\n")):
+            with replacing(path.with_name(path.name + suffix)) as temporary:
+                temporary.write_bytes(content)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "save", save)
+        yield
