@@ -174,7 +174,7 @@ def test_what_stands_behind_the_answers_is_said_before_anybody_asks(opened):
     text = tab.locator(".evidence").inner_text()
     assert "tiny, trained on ravdess under protocol 'emobox'" in text
     assert "The report of its run is not beside it: how well it does is not known here." in text
-    assert "24 professional actors who say two English sentences" in text
+    assert "24 professional actors who speak two English sentences" in text
     assert f"curl --data-binary @recording.wav '{tab.url}predict'" in text
 
 

@@ -93,7 +93,7 @@ def part_of(caplog, *options):
         (
             ("model.encoder_config.mask_time_prob=0.05", "model.encoder_config.apply_spec_augment=true", *QUIET[1:]),
             "model.encoder_config.hidden_dropout=0.1, model.encoder_config.mask_time_prob=0.05: "
-            "their answer is another each time; they are cached with 0 there, for all layers",
+            "their output is random; they are cached with 0 there, for all layers",
         ),
         (("model.weighted_layer_sum=true", *QUIET), "model.weighted_layer_sum reads the states below them as well"),
         (("trainer.compile=true", *QUIET), "trainer.compile makes one graph of all layers"),

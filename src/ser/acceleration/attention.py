@@ -9,13 +9,13 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 MASKED_SDPA = "scaled_dot_product_masked"
-"""The library's `sdpa`, always given its mask: otherwise it asks the device, and waits, whether all of a batch is true.
+"""The `sdpa` of transformers with its mask always passed on.
 
-Not all of one is where clips differ in length, so nearly always the mask is given anyway."""
+transformers drops a mask that is true everywhere, and waits for the device to find out."""
 
 
 def padding_mask(*args: Any, **kwargs: Any) -> Any:
-    """The library's mask `(batch, 1, time, time)`, or none where the encoder was given none."""
+    """Return the mask `(batch, 1, time, time)` of transformers, or None where the encoder gets none."""
     if kwargs["attention_mask"] is None:
         return None
     return sdpa_mask(*args, **{**kwargs, "allow_is_bidirectional_skip": False})

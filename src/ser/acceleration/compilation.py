@@ -26,11 +26,11 @@ Batch = dict[str, torch.Tensor]
 
 STEP = SAMPLE_RATE // 4
 SHAPES = 8
-"""Lengths at most: as many graphs of one function as PyTorch keeps (`torch._dynamo.config.recompile_limit`)."""
+"""Largest number of lengths, `torch._dynamo.config.recompile_limit`: PyTorch keeps so many graphs of a function."""
 
 
 def check_compilable(classifier: PreTrainedModel) -> None:
-    """Refuse an encoder of which there is no graph, or whose answers the padding would change.
+    """Raise a UserError for an encoder that has no graph, or whose predictions depend on padding.
 
     Raises:
         UserError: with what to give instead, where there is something.
@@ -39,7 +39,7 @@ def check_compilable(classifier: PreTrainedModel) -> None:
     if find_architecture(config).takes_features:
         raise UserError(f"trainer.compile=true: {config.model_type} takes features; choices: false")
     if depends_on_padding(config):
-        raise UserError("trainer.compile=true: the answers of this encoder depend on padding; choices: false")
+        raise UserError("trainer.compile=true: the predictions of this encoder depend on padding; choices: false")
     if config.layerdrop > 0:
         raise UserError(
             f"trainer.compile=true: model.encoder_config.layerdrop={config.layerdrop} leaves out other layers in every "
@@ -48,7 +48,7 @@ def check_compilable(classifier: PreTrainedModel) -> None:
 
 
 def step_between_lengths(lengths: Sequence[int]) -> int:
-    """Samples from one fixed length to the next: a quarter of a second, or as many as it takes for `SHAPES` lengths."""
+    """Return the step between fixed lengths, in samples: a multiple of 0.25 s that gives at most `SHAPES` lengths."""
     step = STEP
     while len({round_up(length, step) for length in lengths}) > SHAPES:
         step += STEP
@@ -56,7 +56,7 @@ def step_between_lengths(lengths: Sequence[int]) -> int:
 
 
 def round_up(length: int, step: int) -> int:
-    """The shortest multiple of `step` that a clip of `length` samples fits into."""
+    """Return the shortest multiple of `step` that a clip of `length` samples fits into."""
     return -(-max(length, MINIMUM) // step) * step
 
 
@@ -68,7 +68,7 @@ def pad_to_fixed_length(
     Args:
         batch: `input_values` `(batch, samples)`, or `(batch, channels, frames)` of the CNN, and the mask of samples.
         step: samples from one fixed length to the next.
-        frames: says how many frames the CNN makes of so many samples.
+        frames: returns the number of frames of the CNN's output for a number of samples.
     """
     mask, values = batch["attention_mask"], batch["input_values"]
     samples = round_up(mask.shape[1], step)

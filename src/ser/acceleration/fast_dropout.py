@@ -1,8 +1,8 @@
 """Dropout whose masks a fast generator draws, for training on a CPU.
 
 PyTorch draws one value of its Mersenne twister for every element, in one thread: of a bf16 step of wav2vec2-base on two
-EPYC cores that is 18 % of the time and more. Masks from 16 bits of SFC64 each take a twentieth of that. The zeros are
-others than PyTorch's and as many: the probability is rounded to 1/65536.
+EPYC cores that is 18 % of the time and more. Masks from 16 bits of SFC64 each take a twentieth of that. The
+masks differ from PyTorch's; the drop rate is the same, rounded to 1/65536.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ AS_INTEGERS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.fl
 
 
 def use_fast_dropout(wanted: bool, device: torch.device) -> AbstractContextManager[Any]:
-    """Draw the masks of every dropout inside of the context so; nothing changes on a GPU, which draws fast enough."""
+    """Draw the masks of every dropout inside the context by the fast generator; on a GPU nothing changes."""
     return FastDropoutMode() if wanted and device.type == "cpu" else nullcontext()
 
 
@@ -29,7 +29,7 @@ class FastDropoutMode(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Answer dropouts; everything else is left to PyTorch."""
+        """Compute dropouts; leave everything else to PyTorch."""
         if function is torch.nn.functional.dropout:
             return dropout(*args, **(kwargs or {}))
         return function(*args, **(kwargs or {}))
@@ -65,7 +65,7 @@ def apply_mask(values: torch.Tensor, kept: torch.Tensor, scale: float) -> torch.
 
 
 def draw_mask(shape: torch.Size, level: int, dtype: torch.dtype) -> torch.Tensor:
-    """All bits set where an element stays, none where it goes."""
+    """Draw a mask: all bits set where an element stays, none where it is dropped."""
     seed = int(torch.randint(2**62, ()))
     raw = np.random.SFC64(seed).random_raw((shape.numel() + 3) // 4)  # 64 bits, four elements, at a time
     drawn = torch.from_numpy(raw.view(np.int16)[: shape.numel()])

@@ -101,7 +101,7 @@ class FeatureCache:
         return silence
 
     def frames(self, path: str) -> Frames:
-        """A read-only view of the mapped file."""
+        """Return a read-only view of the mapped file."""
         first, end = self._rows[path]
         return self._frames[first:end]
 
@@ -142,7 +142,7 @@ class CachedFeatureDataset(Dataset[FeatureExample]):
         return {"frames": frames, "samples": self._lengths[index], "label": label, "clip": index}
 
     def lengths(self) -> list[int]:
-        """Samples of each clip at 16 kHz."""
+        """Return the samples of each clip at 16 kHz."""
         return self._lengths
 
 

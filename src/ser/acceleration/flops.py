@@ -1,4 +1,4 @@
-"""How much arithmetic a step of training is, and how much of it a GPU could do.
+"""Operations of a training step, and the peak of a GPU.
 
 The Trainer's own count takes each sample of a waveform for a token, some three hundred times too many.
 """
@@ -36,7 +36,7 @@ PEAKS = {
 
 
 def peak_flops(name: str) -> float | None:
-    """What a GPU of that name can do at most; None: not known, as of a part of one (MIG)."""
+    """Return the peak operations a second of a GPU; None: not known, as for a part of one (MIG)."""
     bare = re.sub(r"[- ]\d+GB( HBM\w+| PCIe)?$", "", name.removeprefix("NVIDIA "))
     return PEAKS.get(bare)
 
@@ -74,7 +74,7 @@ def count_training_flops(classifier: PreTrainedModel, batch: dict[str, torch.Ten
 
 
 def copy_to_meta(classifier: PreTrainedModel) -> PreTrainedModel:
-    """A copy whose tensors have shapes and nothing in them."""
+    """Return a copy on the device `meta`: shapes without values."""
     tensors = [*classifier.parameters(), *classifier.buffers()]
     memo: dict[int, Any] = {}
     for tensor in tensors:
@@ -87,7 +87,7 @@ def copy_to_meta(classifier: PreTrainedModel) -> PreTrainedModel:
 def count_backward_flops(
     gradient: Sequence[int], inputs: Sequence[int], weight: Sequence[int], *args: Any, out_shape: Any, **_: Any
 ) -> int:
-    """Of a convolution: as many as forward for the gradient of its input, and as many for that of its weight.
+    """Count a convolution's backward pass: the forward's operations for each gradient, of its input and its weight.
 
     PyTorch's own count forgets the groups of the positional convolution, 16 as it is.
     """

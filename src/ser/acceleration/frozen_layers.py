@@ -20,14 +20,14 @@ from ser.models.freezing import layer_index
 
 DROPOUTS = ("feat_proj_dropout", "hidden_dropout", "attention_dropout", "activation_dropout", "layerdrop")
 MASKS = ("mask_time_prob", "mask_feature_prob")
-"""Entries of a config that make an encoder in training answer otherwise each time; an architecture has some of them."""
+"""Entries of a config that make an encoder's output in training random; an architecture has some of them."""
 
 HEAD_SETTINGS = ("classifier_proj_size", "projection_size", "pooling", "use_weighted_layer_sum")
 """Entries of a config that no layer reads."""
 
 
 def count_frozen_layers(classifier: PreTrainedModel) -> int:
-    """How many layers are frozen, counted from the first, with all that stands before them."""
+    """Count the frozen layers from the first on; 0 if something before them is trained."""
     architecture = find_architecture(classifier.config)
     trained = [
         name for name, tensor in classifier.named_parameters() if tensor.requires_grad and not name.startswith(HEAD)
@@ -39,7 +39,7 @@ def count_frozen_layers(classifier: PreTrainedModel) -> int:
 
 
 def reason_not_cacheable(config: PretrainedConfig) -> str:
-    """Why the frozen layers of an encoder with a CNN cannot be computed once and for all, or nothing."""
+    """Return why the output of the frozen layers cannot be cached; empty if it can."""
     if config.use_weighted_layer_sum:
         return "model.weighted_layer_sum reads the states below them as well"
     if getattr(config, "add_adapter", False) or getattr(config, "conv_pos_batch_norm", False):
@@ -48,7 +48,7 @@ def reason_not_cacheable(config: PretrainedConfig) -> str:
     acting = [f"model.encoder_config.{name}={getattr(config, name)}" for name in names if getattr(config, name, 0) > 0]
     if not acting:
         return ""
-    return f"{', '.join(acting)}: their answer is another each time; they are cached with 0 there, for all layers"
+    return f"{', '.join(acting)}: their output is random; they are cached with 0 there, for all layers"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class FrozenLayers:
         return f"encoder up to layer {self.depth}"
 
     def weights(self, classifier: PreTrainedModel) -> list[tuple[str, torch.Tensor]]:
-        """The tensors that decide what the last of these layers answers, by name, and hardly any others.
+        """Return the tensors that decide the output of the last of these layers, by name, and hardly any others.
 
         The vector of SpecAugment is none of them: a checkpoint may lack it, and then it is random.
         """
@@ -77,7 +77,7 @@ class FrozenLayers:
         ]
 
     def fingerprint(self, classifier: PreTrainedModel) -> str:
-        """Sha256 of all that decides what these layers make of a waveform."""
+        """Compute the sha256 of everything that decides the output of these layers for a waveform."""
         config = classifier.config
         common = PretrainedConfig().to_dict()
         shape = {key: value for key, value in config.to_dict().items() if key not in {*common, *HEAD_SETTINGS}}
@@ -90,7 +90,7 @@ class FrozenLayers:
 
     @torch.no_grad()
     def run(self, classifier: PreTrainedModel, waveforms: torch.Tensor) -> torch.Tensor:
-        """The hidden state after the last of these layers, of waveforms `(batch, samples)` without padding.
+        """Compute the hidden state after the last of these layers for waveforms `(batch, samples)` without padding.
 
         Returns:
             `(batch, channels, frames)`, as the CNN's output comes.
@@ -113,7 +113,7 @@ class FrozenLayers:
 def forward_states_or_waveform(
     model: Any, depth: int, inputs: torch.Tensor, attention_mask: torch.Tensor | None = None, **settings: Any
 ) -> Any:
-    """The forward of an encoder: a waveform through all of it, hidden states through the layers from `depth` on."""
+    """Run a waveform through the whole encoder, hidden states through the layers from `depth` on."""
     if inputs.dim() == 2:
         return type(model).forward(model, inputs, attention_mask=attention_mask, **settings)
     states = cast_for(model, inputs.transpose(1, 2))
@@ -126,14 +126,14 @@ def forward_states_or_waveform(
 
 
 def shallow_copy_with(module: Any, **parts: nn.Module) -> Any:
-    """A module that shares everything with another, but for the parts that are given."""
+    """Return a module that shares everything with another except the given parts."""
     twin = copy.copy(module)
     twin._modules = {**module._modules, **parts}
     return twin
 
 
 def lower_layers(model: Any, depth: int) -> Any:
-    """An encoder that ends with a layer, before any norm that follows the last one."""
+    """Return an encoder that ends with a layer, before any norm that follows the last one."""
     if not find_architecture(model.config).wav2vec2_layout:
         return shallow_copy_with(model, layers=model.layers[:depth], layer_norm=nn.Identity())
     parts = {"layers": model.encoder.layers[:depth]}
@@ -143,7 +143,7 @@ def lower_layers(model: Any, depth: int) -> Any:
 
 
 def upper_layers(encoder: Any, depth: int) -> Any:
-    """The transformer of the wav2vec2 line without what stands before a layer.
+    """Return the transformer of the wav2vec2 line without what stands before a layer.
 
     Made anew for each batch, in microseconds: whether it trains is then what its own encoder does.
     """
@@ -175,19 +175,19 @@ def upper_layers_of_moonshine(encoder: Any, depth: int, states: torch.Tensor) ->
 
 
 def has_final_norm(config: PretrainedConfig) -> bool:
-    """Whether the layer norm of a transformer of the wav2vec2 line follows its layers; else it stands before them."""
+    """Return whether a layer norm follows the layers (wav2vec2 layout); otherwise it precedes them."""
     return bool(getattr(config, "do_stable_layer_norm", False))  # data2vec knows no other than the latter
 
 
 class ZeroPositionalEmbedding(nn.Module):
-    """A positional embedding that adds nothing: the states have theirs."""
+    """A positional embedding of zero: the hidden states have theirs already."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return hidden_states.new_zeros(())
 
 
 class Constant(nn.Module):
-    """A module that answers with the tensor that it was made with."""
+    """A module whose output is always the same tensor."""
 
     def __init__(self, answer: torch.Tensor) -> None:
         super().__init__()

@@ -83,7 +83,7 @@ class GpuDataset(Dataset[GpuExample]):
         return {"packed": self._first + index, "samples": samples, "label": label, "clip": index}
 
     def lengths(self) -> list[int]:
-        """Samples of each clip at 16 kHz."""
+        """Return the samples of each clip at 16 kHz."""
         return self._lengths
 
 

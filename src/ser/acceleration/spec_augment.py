@@ -1,9 +1,9 @@
 """The masks of an encoder in training, made so that nothing waits for the GPU.
 
-The library draws SpecAugment's (arXiv 1904.08779) inside the forward pass, from lengths that it reads back from the
-device, and writes it through a list of places that it looks for there: the host waits for each. Here the same function
-of the library draws the same mask on the CPU, from the lengths that the batch was made of; it comes with the batch, and
-the encoder takes it with one `torch.where`. For one mask the answers are the library's, bit for bit.
+transformers draws SpecAugment's masks (arXiv 1904.08779) inside the forward pass, from lengths that it reads back from
+the device, and writes them through indices that it searches there: the host waits for each. Here the same function
+draws the same mask on the CPU from the lengths of the batch; the mask comes with the batch, and the encoder applies it
+with one `torch.where`. For the same mask the output equals that of transformers, bit for bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ Masks = dict[str, torch.Tensor]
 
 
 def uses_spec_augment(classifier: PreTrainedModel) -> bool:
-    """Whether training hides parts of what the encoder hears: of the wav2vec2 line, unless its config turns it off."""
+    """Return whether training masks parts of the hidden states."""
     config = classifier.config
     return (
         hasattr(classifier.base_model, "_mask_hidden_states")
@@ -33,10 +33,10 @@ def uses_spec_augment(classifier: PreTrainedModel) -> bool:
 
 
 def draw_masks(classifier: Any, lengths: torch.Tensor, longest: int, seed: Sequence[int]) -> Masks:
-    """Draw what is hidden of a batch.
+    """Draw the masks of a batch.
 
     Args:
-        classifier: says how much, in its config.
+        classifier: its config has the probabilities and lengths.
         lengths: steps of the input that belong to each clip, `(batch,)`, on the CPU.
         longest: steps to which the batch is padded.
         seed: whole numbers; for the same ones the masks are the same, whatever was drawn before.
@@ -64,7 +64,7 @@ def draw_masks(classifier: Any, lengths: torch.Tensor, longest: int, seed: Seque
                 config.mask_feature_prob,
                 config.mask_feature_length,
                 None,
-                getattr(config, "mask_feature_min_masks", 0),  # WavLM's config has none, and the library trips over it
+                getattr(config, "mask_feature_min_masks", 0),  # WavLM's config lacks it
             )
     return {name: torch.from_numpy(mask) for name, mask in masks.items()}
 
@@ -82,7 +82,7 @@ def masks_within_clips(classifier: Any) -> bool:
 
 @contextmanager
 def numpy_seed(seed: Sequence[int]) -> Iterator[None]:
-    """The library draws from numpy's global generator: it begins at `seed`, and afterwards goes on where it was."""
+    """Seed numpy's global generator, which transformers draws from; afterwards restore its state."""
     before = np.random.get_state()
     np.random.seed(seed)
     try:
@@ -92,7 +92,7 @@ def numpy_seed(seed: Sequence[int]) -> Iterator[None]:
 
 
 def accept_masks(classifier: PreTrainedModel) -> None:
-    """Let a classifier take masks with its inputs, and draw none by itself; without masks nothing is hidden.
+    """Let a classifier take masks with its inputs and draw none by itself; without masks nothing is masked.
 
     Modules, tensors and their names stay what they are, so a checkpoint is the same with and without. An encoder of
     another line than wav2vec2's is left as it is.
@@ -118,13 +118,13 @@ def apply_masks(
     mask_time_indices: tuple[torch.Tensor | None, torch.Tensor | None] | None = None,
     attention_mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Put the learned vector in the place of hidden frames, and zero in that of hidden channels.
+    """Replace masked frames by the learned vector, and masked channels by zero.
 
     Args:
         encoder: the base model.
         hidden_states: `(batch, time, width)`.
         mask_time_indices: the two masks of `PooledHead.forward`; None: nothing is hidden.
-        attention_mask: what the library passes on to draw by.
+        attention_mask: passed by transformers to draw masks; not used.
     """
     frames, channels = mask_time_indices or (None, None)
     if frames is not None:

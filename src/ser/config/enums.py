@@ -1,4 +1,4 @@
-"""What a value may be where a config offers a choice."""
+"""Choices of config keys."""
 
 from enum import Enum
 
@@ -12,7 +12,7 @@ class Split(Enum):
 
 
 class Pooling(Enum):
-    """How the frames of a clip become one vector."""
+    """Pooling of the frames of a clip into one vector."""
 
     mean = "mean"
     max = "max"
@@ -30,7 +30,7 @@ class Precision(Enum):
 
 
 class ClassWeights(Enum):
-    """What a clip counts in the loss of training, by its emotion."""
+    """Weights of the clips in the training loss, by emotion."""
 
     none = "none"
     balanced = "balanced"
@@ -44,7 +44,7 @@ class Interval(Enum):
 
 
 class Ensemble(Enum):
-    """How several checkpoints answer together."""
+    """Combination of several checkpoints."""
 
     mean = "mean"
     vote = "vote"
@@ -66,7 +66,7 @@ class Quantize(Enum):
 
 
 class Audit(Enum):
-    """What happens where the audit finds something on both sides of a split."""
+    """Reaction to speakers or duplicates that training shares with another split."""
 
     warn = "warn"
     strict = "strict"

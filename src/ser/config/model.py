@@ -1,4 +1,4 @@
-"""The encoder, its head, and what it hears."""
+"""The encoder, its head, and its input."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ from ser.errors import UserError
 
 @dataclass
 class Model:
-    """An encoder and what is put on it."""
+    """An encoder and its classification head."""
 
     name: str = MISSING
     """The name of the model, which stands in the names of folders."""
     pretrained: str | None = field(default=None, metadata=PATH)
     """A hub name or a local folder in the hub's layout; null: random weights of the shape in `encoder_config`."""
     freeze: str = MISSING
-    """What keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the first
-    N layers and what stands between them: only the layers from the N-th on are trained)."""
+    """The part that keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the
+    first N layers and everything between: only the layers from the N-th on are trained)."""
     weighted_layer_sum: bool = MISSING
     """Pool a learned weighted sum of all layers (SUPERB, arXiv 2105.01051) rather than the last layer."""
     classifier_proj_size: int = number(least=1)
@@ -72,8 +72,8 @@ def range_of_setting(key: str) -> Range:
 
 @dataclass
 class Audio:
-    """What is done to a clip before the encoder hears it; a checkpoint keeps it, and is scored on such clips."""
+    """Preprocessing of a clip before the encoder; a checkpoint stores it and is scored on such clips."""
 
     trim: bool = MISSING
-    """Cut off the silence before and after the speech, but for 0.1 s: of RAVDESS 58 % remains. The model then cannot
-    learn from how long an actor waits; whoever uses its checkpoint must trim alike (`ser.data.silence.speech_span`)."""
+    """Cut off the silence before and after the speech except 0.1 s; 58 % of RAVDESS remains. The model then cannot
+    learn from how long an actor waits; a user of its checkpoint must trim with `ser.data.silence.speech_span` too."""

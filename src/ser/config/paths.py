@@ -13,7 +13,7 @@ PATHS: Mapping[str, Any] = MappingProxyType({"paths": 2})
 
 
 def path_keys(schema: type[Any], prefix: str = "") -> dict[str, bool]:
-    """The dotted keys of a dataclass that are paths; true where a list of them may stand.
+    """Return the dotted keys of a dataclass that are paths; true where a list of them may stand.
 
     >>> from ser.config import Predict
     >>> path_keys(Predict)
@@ -40,7 +40,7 @@ def expand_home(values: Any) -> None:
 
 
 def given_paths(values: Any) -> list[str]:
-    """All paths of a config."""
+    """Return all paths of a config."""
     found = []
     for field in fields(values):
         value = getattr(values, field.name)
@@ -56,5 +56,5 @@ def listed(value: str | list[str]) -> list[str]:
 
 
 def home_for_tilde(path: str) -> str:
-    """The path as a shell would write it; what is called `~name` may lie in the current folder as well."""
+    """Return the path as a shell would write it; what is called `~name` may lie in the current folder as well."""
     return path if not path.startswith("~/") and os.path.lexists(path) else os.path.expanduser(path)

@@ -1,4 +1,4 @@
-"""What is trained on and what is tested."""
+"""The corpus, and the protocol that divides it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ class Corpus:
 
 @dataclass
 class Protocol:
-    """How a corpus is divided: clips at random (`test_fraction`), whole speakers (`test_speakers`) or a table."""
+    """The division of a corpus: clips at random (`test_fraction`), whole speakers (`test_speakers`) or a table."""
 
     name: str = MISSING
     """The name of the protocol, which stands in the names of folders and beside every number."""
@@ -37,9 +37,9 @@ class Protocol:
     """A CSV with the columns `path` and `fold`: a recording is tested in its fold and trained on in the others; an
     empty fold leaves it out."""
     validation_speakers: int = number(least=0)
-    """How many whole training speakers, drawn at random, choose the checkpoint; 0: it is chosen on the test list."""
+    """Number of whole training speakers, drawn at random, that select the checkpoint; 0: the test split selects it."""
     named_validation_speakers: dict[int, list[Any]] = field(default_factory=dict)
-    """For each fold the speakers that choose the checkpoint, where they are not to be drawn."""
+    """For each fold the speakers that select the checkpoint, instead of drawn ones."""
     reference: str = MISSING
     """Where the protocol is published."""
 

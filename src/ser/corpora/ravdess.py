@@ -22,7 +22,7 @@ DESCRIPTION = "RAVDESS, speech part (CC BY-NC-SA 4.0)"
 SYNTHETIC = False
 LICENSE = "cc-by-nc-sa-4.0"
 SOURCE = "https://doi.org/10.5281/zenodo.1188976"
-VOICES = "24 professional actors who say two English sentences, each with the emotions that they were told to act"
+VOICES = "24 professional actors who speak two English sentences with acted emotions"
 FORMAT = Format(sample_rate=48_000, shortest=2.5, longest=6.0)  # 2.94-5.27 s as published
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
@@ -101,7 +101,7 @@ def recording(path: str) -> Recording:
 
 
 def impossible(stem: str) -> str:
-    """What is wrong with the codes of a seven-part name, or nothing."""
+    """Return what is wrong with the codes of a seven-part name; empty if nothing."""
     codes = dict(zip(CODES, stem.split("-"), strict=True))
     for part, code in codes.items():
         if code not in CODES[part]:
@@ -112,7 +112,7 @@ def impossible(stem: str) -> str:
 
 
 def not_speech(stem: str, suffix: str) -> str:
-    """Why a validly named file is no speech recording, or nothing."""
+    """Return why a validly named file is no speech recording; empty if it is one."""
     modality, channel, *_ = stem.split("-")
     if modality != "03":
         return "video files"
@@ -124,14 +124,14 @@ def not_speech(stem: str, suffix: str) -> str:
 
 
 def no_file(root: Path, path: str) -> str:
-    """Why what lies there is no file, or nothing."""
+    """Return why what lies there is no file; empty if it is one."""
     if (root / path).is_file():
         return ""
     return "links that lead nowhere" if (root / path).is_symlink() else "pipes, sockets or devices"
 
 
 def unwritable(path: str) -> str:
-    """Why the manifest cannot hold a path, or nothing."""
+    """Return why the manifest cannot hold a path; empty if it can."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -140,12 +140,12 @@ def unwritable(path: str) -> str:
 
 
 def shown(path: str) -> str:
-    """A path as a line can hold it."""
+    """Return a path in a form that fits into one line."""
     return path if path.isprintable() else ascii(path)
 
 
 def foreign(path: str) -> str:
-    """What a file is that is not named as RAVDESS names them."""
+    """Describe a file that is not named as in RAVDESS."""
     place = PurePosixPath(path)
     if place.name.startswith(".") or "__MACOSX" in place.parts:
         return "hidden files"

@@ -1,4 +1,4 @@
-"""What every corpus yields."""
+"""Recordings of a corpus, and the scan of its folder."""
 
 import logging
 import os
@@ -37,7 +37,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Format:
-    """What the audio of a corpus is like as it is published; another rate or length shows that files were changed."""
+    """The audio format of a published corpus; another rate or length shows that files were changed."""
 
     sample_rate: int
     """Hertz."""
@@ -58,7 +58,7 @@ class Scan:
         self.left_out.setdefault(reason, []).append(path)
 
     def summary(self) -> str:
-        """The reasons with their counts: `12 song recordings, 3 files that are no audio`."""
+        """Return the reasons with their counts: `12 song recordings, 3 files that are no audio`."""
         return ", ".join(f"{len(paths)} {reason}" for reason, paths in sorted(self.left_out.items()))
 
 
@@ -90,7 +90,7 @@ def files_below(root: Path, unreadable: Callable[[str, str], None] | None = None
 
 
 def is_new(folder: Path, places: list[Path]) -> bool:
-    """Whether a folder is to be searched: it is no link, or leads to what is not below `places` and joins them."""
+    """Return whether to search a folder: it is no link, or its target is not below `places` and is added to them."""
     if not folder.is_symlink():
         return True
     place = folder.resolve()

@@ -66,7 +66,7 @@ SYLLABLES = {  # by statement: each syllable's vowel and its weight in the rhyth
 
 
 class Style(NamedTuple):
-    """How an utterance is spoken; the emotions are told apart by nothing else."""
+    """The prosody of an utterance, the only difference between the emotions."""
 
     pitch: float  # octaves above the speaker's own pitch
     slope: float  # octaves gained from the first to the last sample
@@ -96,7 +96,7 @@ SPREAD = Style(0.05, 0.05, 0.03, 0.05, 0.01, 0.04, 0.1, 0.1, 0.015, 0.05, 0.12)
 
 
 class Speaker(NamedTuple):
-    """What one actor's clips have in common."""
+    """The traits that the clips of one actor share."""
 
     pitch: float  # Hz
     tract_scale: float  # factor on the formants

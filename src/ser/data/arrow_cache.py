@@ -45,7 +45,7 @@ FEATURES = datasets.Features(
     }
 )
 DAMAGES = (OSError, ValueError, KeyError, TypeError, NotImplementedError)
-"""What Arrow raises of a damaged file."""
+"""Errors of Arrow for a damaged file."""
 IDENTITY = ("path", "size", "mtime_ns", "decoder")
 FACTS = [name for name in FEATURES if name != "samples"]
 
@@ -88,7 +88,7 @@ class AudioCache:
         return len(self.facts)
 
     def samples(self, index: int) -> Int16:
-        """A read-only view, `(samples,)`, of the mapped file; its checksum is compared once.
+        """Return a read-only view, `(samples,)`, of the mapped file; its checksum is compared once.
 
         Raises:
             Unusable: they are not what was written.
@@ -105,12 +105,12 @@ class AudioCache:
         return view
 
     def holds(self, files: list[Facts]) -> bool:
-        """Whether these files were decoded, in their present state and by the present decoder."""
+        """Return whether these files were decoded, in their present state and by the present decoder."""
         return [{name: facts[name] for name in IDENTITY} for facts in self.facts] == files
 
 
 def open_cache(path: Path) -> AudioCache | None:
-    """The cache of a folder, if there is one that can be used; why one cannot is logged."""
+    """Return the cache of a folder, if there is one that can be used; why one cannot is logged."""
     if not path.exists():
         return None
     try:
@@ -141,7 +141,7 @@ def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Fac
     known = {tuple(facts[name] for name in IDENTITY): index for index, facts in enumerate(old.facts)} if old else {}
 
     def row(file: Facts) -> Facts | str:
-        """The row of a recording, from the old cache if the file is unchanged, or what is wrong with it."""
+        """Return the row of a recording, from the old cache if the file is unchanged, or what is wrong with it."""
         if old and (index := known.get(tuple(file.values()))) is not None:
             return {**old.facts[index], "samples": old.samples(index)}
         try:
@@ -169,7 +169,7 @@ def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Fac
 
 
 def file_identities(root: Path, recordings: list[Recording]) -> list[Facts]:
-    """What tells of each recording that its file is the one that was decoded, and how."""
+    """Return the facts that identify the file of each recording and the decoder."""
     found = []
     for recording in recordings:
         stat = (root / recording.path).stat()

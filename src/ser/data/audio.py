@@ -41,7 +41,7 @@ SAMPLE_RATE = 16_000
 Int16 = npt.NDArray[np.int16]
 
 Content = bytes | memoryview
-"""What is in a file: what a server was sent is never on a disk."""
+"""The content of a file: an upload is never written to a disk."""
 Source = Path | Content
 
 FULL_SCALE = 32767
@@ -102,13 +102,13 @@ def load(path: Path) -> Clip:
 
 
 def is_clipped(samples: Int16) -> bool:
-    """Whether `CLIPPED_RUN` successive samples are at full scale."""
+    """Return whether `CLIPPED_RUN` successive samples are at full scale."""
     at_full_scale = np.abs(samples.astype(np.int32)) >= FULL_SCALE
     return bool(at_full_scale.any()) and longest_run(at_full_scale) >= CLIPPED_RUN
 
 
 def describe_oddity(samples: Int16) -> str:
-    """What a user should be told about a recording that can be used, or nothing; as in the audit of a corpus.
+    """Return a warning about a usable recording, by the criteria of the audit; empty if there is none.
 
     Args:
         samples: `(samples,)`, of the whole recording or a part of it.
@@ -119,7 +119,7 @@ def describe_oddity(samples: Int16) -> str:
 
 
 def load_short(source: Source, max_seconds: float) -> Int16:
-    """The 16 kHz samples of a recording of at most `max_seconds` seconds, those of `load`; no more of it is decoded.
+    """Return the 16 kHz samples of a recording of at most `max_seconds`, as `load` does; decode no more of it.
 
     Raises:
         UnreadableAudio: as `load`, or it is longer, or too short for a frame of an encoder.
@@ -145,7 +145,7 @@ def decode(path: Path) -> tuple[Int16, int, int]:
 
 @contextmanager
 def open_audio(source: Source) -> Iterator[soundfile.SoundFile]:
-    """A recording to be decoded, its header read.
+    """Open a recording to decode it; its header is read.
 
     Raises:
         UnreadableAudio: here or while it is decoded: it is empty, damaged or truncated, holds several recordings, is of
@@ -182,28 +182,28 @@ def open_content(content: Content) -> BinaryIO:
 
 
 def soundfile_name(path: Path) -> Path | bytes:
-    """A path as soundfile takes it: by itself it encodes names strictly, and one that is no UTF-8 fails."""
+    """Return a path as soundfile takes it: by itself it encodes names strictly, and one that is no UTF-8 fails."""
     return path if os.name == "nt" else os.fsencode(path)
 
 
 def iterate_mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
-    """What is in an open file, block after block, `(frames,)` int16 at its own rate.
+    """Yield the samples of an open file block by block, mono int16 `(frames,)` at its own rate.
 
     Raises:
         UnreadableAudio: it has no sample, no finite one, or fewer than its header gives.
     """
-    expected, heard = int(file.frames), 0
+    expected, decoded = int(file.frames), 0
     for frames in iterate_blocks(file):
-        heard += len(frames)
+        decoded += len(frames)
         yield to_mono_int16(frames)
-    if heard < expected:
+    if decoded < expected:
         raise UnreadableAudio(TRUNCATED)
-    if not heard:
+    if not decoded:
         raise UnreadableAudio("it has no samples")
 
 
 def iterate_blocks(file: soundfile.SoundFile) -> Iterator[npt.NDArray[Any]]:
-    """The frames of an open file, `(frames, channels)`, int16 where that holds them, else float32 in [-1, 1]."""
+    """Return the frames of an open file, `(frames, channels)`, int16 where that holds them, else float32 in [-1, 1]."""
     dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
     size, quiet = max(1, BLOCK // file.channels), silence_mpg123 if file.format == "MP3" else nullcontext
     while True:

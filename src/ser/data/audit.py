@@ -1,4 +1,4 @@
-"""The audit: what is in a corpus, what is odd about it, and what its split shares between the sides."""
+"""The audit: counts and oddities of a corpus, and overlaps between its splits."""
 
 import logging
 from collections import Counter, defaultdict
@@ -60,7 +60,7 @@ def audit(
 
 
 def find_identical(utterances: Sequence[Utterance]) -> list[list[str]]:
-    """Groups of recordings with the same samples."""
+    """Return groups of recordings with the same samples."""
     groups = defaultdict[str, list[str]](list)
     for row in utterances:
         groups[row.sha256].append(row.path)
@@ -68,7 +68,7 @@ def find_identical(utterances: Sequence[Utterance]) -> list[list[str]]:
 
 
 def find_near_identical(cache: AudioCache, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """Recordings that are one another's copy although their samples differ, with the correlation of their waveforms."""
+    """Return the duplicates whose samples differ, with the correlation of their waveforms."""
     known = {frozenset(pair) for group in groups for pair in combinations(group, 2)}
     paths = [facts["path"] for facts in cache.facts]
     found = []
@@ -80,7 +80,7 @@ def find_near_identical(cache: AudioCache, groups: Sequence[Sequence[str]]) -> l
 
 
 def find_contradicting(utterances: Sequence[Utterance], format: Format) -> list[str]:
-    """Recordings whose sample rate or length is not that of the corpus whose name they bear."""
+    """Return the recordings that do not have the sample rate or a length of the corpus they are named for."""
     return [
         row.path
         for row in utterances
@@ -89,7 +89,7 @@ def find_contradicting(utterances: Sequence[Utterance], format: Format) -> list[
 
 
 def count_overlap(splits: Splits, duplicates: Sequence[Pair]) -> dict[str, Any]:
-    """Sizes of the lists, the tested emotions, and the speakers and recordings that stand on both sides."""
+    """Return the sizes of the lists, the tested emotions, and the speakers and recordings that stand on both sides."""
     trained_speakers = {row.speaker for row in splits.train}
     return {
         "train": len(splits.train),
@@ -104,7 +104,7 @@ def count_overlap(splits: Splits, duplicates: Sequence[Pair]) -> dict[str, Any]:
 
 
 def find_leaks(splits: Splits, duplicates: Sequence[Pair]) -> list[tuple[Pair, tuple[Split, Split]]]:
-    """The pairs of copies that stand in different lists, and those lists."""
+    """Return the pairs of duplicates in different splits, with those splits."""
     place = {row.path: split for split in Split for row in splits.get(split)}
     found = []
     for first, second in duplicates:
@@ -114,7 +114,7 @@ def find_leaks(splits: Splits, duplicates: Sequence[Pair]) -> list[tuple[Pair, t
 
 
 def describe_leaks(splits: Splits, scored: Split, duplicates: Sequence[Pair]) -> list[str]:
-    """What must stand beside a number: the scored clips of which another list holds a copy."""
+    """Return a sentence for each scored clip that has a duplicate in another split."""
     return [
         f"Leak: {first} ({sides[0].value}) and {second} ({sides[1].value}) are the same recording."
         for (first, second), sides in find_leaks(splits, duplicates)
@@ -139,7 +139,7 @@ def describe_missing_emotions(folds: Sequence[Splits], scored: Split, emotions: 
 
 
 def check_leaks(splits: Splits, duplicates: Sequence[Pair], audit: Audit) -> None:
-    """Say what stands on both sides of a split, or refuse the split for it.
+    """Warn of speakers and duplicates that training shares with another split, or refuse the splits.
 
     Raises:
         UserError: `audit` is strict, and speakers or copies of recordings are in the training list and in another.
@@ -154,7 +154,7 @@ def check_leaks(splits: Splits, duplicates: Sequence[Pair], audit: Audit) -> Non
 
 
 def describe_oddities(report: dict[str, Any]) -> list[str]:
-    """One line for each oddity that a user should look at; audit.json has every name."""
+    """Return one line for each oddity that a user should look at; audit.json has every name."""
     texts = {
         "silent": "silent (nothing above -60 dB of full scale)",
         "clipped": "clipped",
@@ -170,7 +170,7 @@ def describe_oddities(report: dict[str, Any]) -> list[str]:
 
 
 def shorten(names: list[str], most: int = 20) -> list[str]:
-    """The first names of a long list, and how many more there are.
+    """Return the first names of a long list and the number of the others.
 
     >>> shorten(["a", "b", "c"], most=2)
     ['a', 'b', 'and 1 more']
@@ -179,7 +179,7 @@ def shorten(names: list[str], most: int = 20) -> list[str]:
 
 
 def duplicate_pairs(report: dict[str, Any]) -> list[Pair]:
-    """All pairs of copies, identical or changed, that an audit found."""
+    """Return all pairs of duplicates, identical or changed, that an audit found."""
     same = [pair for group in report["identical"] for pair in combinations(group, 2)]
     return [(first, second) for first, second in [*same, *(copy["files"] for copy in report["copies"])]]
 

@@ -1,4 +1,4 @@
-"""What a container says about its length, which libsndfile does not compare with the file.
+"""The length in the header of a container, which libsndfile does not compare with the file.
 
 libsndfile reads what is left of a file that was cut, and the first of several recordings in one file, as if that were
 the whole. So the headers are read here first: such a file is refused, and where a pipe wrote it and its header gives no
@@ -62,7 +62,7 @@ HUGE = 2**30
 
 
 def is_placeholder(size: int) -> bool:
-    """Whether the size of a chunk means "unknown": what a program writes that cannot go back to fill in the true one.
+    """Return whether the size of a chunk means "unknown": a program that cannot go back to fill it in wrote it.
 
     Such a size says nothing about the recording: it is huge and round, in binary or in decimal, less a header or a
     block or plus a few bytes.
@@ -164,7 +164,7 @@ def chunks(file: BinaryIO, layout: Layout, length: int) -> Iterator[tuple[bytes,
 
 
 def is_open(file: BinaryIO, magic: bytes, start: int, size: int, length: int) -> bool:
-    """Whether the size of the samples was never filled in: it is a placeholder, or 0 where the file goes on."""
+    """Return whether the size of the samples was never filled in: it is a placeholder, or 0 where the file goes on."""
     if size > 0 or magic not in KINDS:
         return is_placeholder(size) and (size < 0 or start + size > length)
     file.seek(4)

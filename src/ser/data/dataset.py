@@ -49,7 +49,7 @@ class WaveformDataset(Dataset[Example]):
         return {"samples": self._samples[index], "label": self._labels[index], "clip": index}
 
     def lengths(self) -> list[int]:
-        """Samples of each clip at 16 kHz, without what is trimmed."""
+        """Return the samples of each clip at 16 kHz, without what is trimmed."""
         return [len(clip) for clip in self._samples]
 
 
@@ -59,7 +59,7 @@ class WaveformCollator:
 
     Returns:
         `input_values` `(batch, samples)` float32, `attention_mask` `(batch, samples)` int64 and `labels` `(batch,)`:
-        what `Wav2Vec2FeatureExtractor` makes of the same clips, without its lists.
+        the output of `Wav2Vec2FeatureExtractor`, without its detour through lists.
     """
 
     do_normalize: bool
@@ -84,7 +84,7 @@ class WaveformCollator:
 
 @dataclass(frozen=True)
 class ExtractorCollator:
-    """Make features of clips, for an encoder that takes no waveform, with the library's own extractor.
+    """Compute the features of clips with the extractor of transformers, for an encoder that takes no waveform.
 
     Returns:
         `input_features`, `attention_mask` `(batch, time)` int64, and `labels` `(batch,)`. What the extractor pads
@@ -108,7 +108,7 @@ class ExtractorCollator:
 
 
 def collator_for(extractor: Any) -> WaveformCollator | ExtractorCollator:
-    """The collator that does what a checkpoint's feature extractor does."""
+    """Return the collator that equals a checkpoint's feature extractor."""
     if extractor.model_input_names[0] == "input_features":
         return ExtractorCollator(extractor)
     return WaveformCollator(extractor.do_normalize)
@@ -120,8 +120,8 @@ def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool
     Args:
         lengths: samples of each clip.
         batch_size: clips of a batch, at most.
-        equal_lengths: put only clips of one length together, so that nothing is padded; an encoder whose answers
-            depend on padding would otherwise answer differently in another batch. (RAVDESS was cut at video frames:
+        equal_lengths: put only clips of one length together, so that nothing is padded; for an encoder whose
+            predictions depend on padding. (RAVDESS was cut at video frames:
             its 1440 clips have 77 lengths.)
     """
     order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
@@ -131,16 +131,16 @@ def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool
     return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
 
 
-def restore_order(answers: npt.NDArray[Any], batches: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
-    """The answers to batches, one after the other, in the order of the clips."""
-    ordered = np.empty_like(answers)
-    ordered[[index for batch in batches for index in batch]] = answers
+def restore_order(values: npt.NDArray[Any], batches: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
+    """Return the rows of batches, one after the other, in the order of the clips."""
+    ordered = np.empty_like(values)
+    ordered[[index for batch in batches for index in batch]] = values
     return ordered
 
 
 def iterate_batches(
     clips: WaveformDataset, batches: Sequence[Sequence[int]], collator: WaveformCollator | ExtractorCollator
 ) -> Iterator[dict[str, Any]]:
-    """The batches themselves."""
+    """Yield the collated batches."""
     for batch in batches:
         yield collator([clips[index] for index in batch])

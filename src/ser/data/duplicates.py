@@ -1,4 +1,4 @@
-"""Recordings that are copies of one another although their samples differ.
+"""Find recordings that are duplicates although their samples differ.
 
 Where one take stands in a corpus under two names, a split can put the same sound on both sides. Equal samples show in
 their hash; a copy that was encoded again, made louder, resampled, inverted or trimmed does not. It takes two steps to
@@ -125,7 +125,7 @@ def subtract_trend(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def find_candidates(fingerprints: npt.NDArray[np.float32]) -> Iterator[tuple[int, int]]:
-    """Pairs of rows of `(clips, values)` that are alike, each with the smaller index first, in order."""
+    """Return the pairs of rows of `(clips, values)` that are alike, each with the smaller index first, in order."""
     for start in range(0, len(fingerprints), ROWS_AT_A_TIME):
         alike = fingerprints[start : start + ROWS_AT_A_TIME] @ fingerprints[start:].T > CANDIDATE
         first, second = np.nonzero(np.triu(alike, 1))
@@ -158,13 +158,13 @@ def correlate(one: Int16, other: Int16) -> float:
 
 
 def transform_size(samples: int) -> int:
-    """Smallest power of two, or three quarters of one, that is large enough."""
+    """Return the smallest power of two, or three quarters of one, that is large enough."""
     power = 1 << samples.bit_length()
     return power * 3 // 4 if samples <= power * 3 // 4 else power
 
 
 def band_spectrum(samples: Int16, size: int) -> npt.NDArray[Any]:
-    """Spectrum, `(size // 2 + 1,)`, of a clip padded with zeros to `size` samples, without what BAND leaves out."""
+    """Compute the spectrum `(size // 2 + 1,)` of a clip, padded with zeros to `size` samples, inside BAND."""
     spectrum = np.fft.rfft(samples.astype(np.float32), size)
     spectrum[: BAND[0] * size // SAMPLE_RATE] = 0
     spectrum[BAND[1] * size // SAMPLE_RATE :] = 0
@@ -172,5 +172,5 @@ def band_spectrum(samples: Int16, size: int) -> npt.NDArray[Any]:
 
 
 def inner(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
-    """Inner product, not by BLAS, which would have all cores wait for one another over each of these short sums."""
+    """Compute the inner product, not by BLAS, where all cores would wait for one another at each short sum."""
     return float((one * other).sum())

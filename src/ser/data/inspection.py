@@ -1,4 +1,4 @@
-"""Whether a file holds one whole recording, of any container that is read."""
+"""Check that a file holds one whole recording, in any supported container."""
 
 import io
 from typing import BinaryIO
@@ -42,7 +42,7 @@ def inspect_recording(file: BinaryIO) -> tuple[Pieces, bool]:
 
 
 def skip_tags(file: BinaryIO) -> int:
-    """Where the recording begins, behind the ID3 tags at the begin of a file."""
+    """Return where the recording begins, behind the ID3 tags at the begin of a file."""
     at = 0
     file.seek(at)
     while len(head := file.read(10)) == 10 and head[:3] == b"ID3":

@@ -16,7 +16,7 @@ FILE = "manifest.csv"
 
 @dataclass(frozen=True)
 class Utterance(Recording):
-    """A row of the manifest: a recording and what was found in its file."""
+    """A row of the manifest: a recording and the facts of its file."""
 
     duration: float = 0.0
     """Seconds."""
@@ -29,7 +29,7 @@ class Utterance(Recording):
 
     @property
     def name(self) -> str:
-        """What the recording is called wherever it lies and whatever container it is in."""
+        """The name of the recording, wherever and in whatever container it is stored."""
         return PurePosixPath(self.path).stem
 
     @property

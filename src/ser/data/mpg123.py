@@ -1,4 +1,4 @@
-"""libmpg123, which libsndfile has for MP3, writes to the terminal by itself; what it says is not for a user."""
+"""Keep libmpg123, which libsndfile decodes MP3 with, from writing to the terminal."""
 
 import os
 import tempfile

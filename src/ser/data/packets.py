@@ -90,7 +90,7 @@ KBITS = {
 
 
 def first_frame(file: BinaryIO, at: int) -> int:
-    """Where the frames of an MP3 begin, or -1; a few bytes before them are passed over."""
+    """Return where the frames of an MP3 begin, or -1; a few bytes before them are skipped."""
     file.seek(at)
     place = next_frame(file.read(SEARCHED))
     return at + place if place >= 0 else -1
@@ -132,7 +132,7 @@ def mp3(file: BinaryIO, at: int, length: int) -> Pieces:
 
 
 def table_frame(head: bytes, frames: int) -> bytes:
-    """A frame of layer III that has no sound and says how many follow, of the form of another frame."""
+    """Return a silent frame of layer III that holds the number of following frames, of the form of another frame."""
     content = struct.pack(">4sII", b"Xing", 1, frames)
     for kbits in range(1, 15):
         begin = (word(head) & 0xFFFF0DFF | 0x10000 | kbits << 12).to_bytes(4, "big")
@@ -152,7 +152,7 @@ def word(content: bytes) -> int:
 
 
 def is_frame(content: bytes, same: int | None = None) -> bool:
-    """Whether a frame begins there, one of the recording that has `same` in the head of each."""
+    """Return whether a frame begins there, one of the recording that has `same` in the head of each."""
     return frame_size(content) > 0 and same in (None, word(content) & SAME)
 
 
@@ -170,7 +170,7 @@ def frame_size(content: bytes) -> int:
 
 
 def table_at(head: bytes) -> int:
-    """Where the table of a recording lies in its first frame, which has no sound then; 0 where there is none."""
+    """Return where the table of a recording lies in its first frame, which has no sound then; 0 where there is none."""
     places = (4 + side_information(head), 36)
     return next((place for place in places if head[place : place + 4] in TABLES), 0)
 

@@ -33,7 +33,7 @@ class PreparedCorpus:
     index_of: dict[str, int]
     """Path of a recording -> its index in `audio`."""
     duplicates: list[audit.Pair]
-    """Recordings that the audit found to be one another's copy."""
+    """Pairs of duplicates that the audit found."""
     root: str = ""
     """The folder that was prepared."""
 
@@ -59,7 +59,7 @@ def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str,
 def prepare_unlocked(
     corpus: Corpus, protocol: Protocol, root: str | None, target: Path, strictness: Audit
 ) -> dict[str, Any]:
-    """`prepare`, by who holds the lock of the folder."""
+    """Run `prepare` while holding the lock of the folder."""
     module = CORPORA[corpus.name]
     source = Path(root).expanduser() if root else generate_recordings(module, target)
     if not source.is_dir():
@@ -117,7 +117,7 @@ def open_or_prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_d
 
 
 def reason_outdated(corpus: Corpus, root: Path, folder: Path) -> str:
-    """Why what is in a prepared folder is not the corpus below a root, or nothing.
+    """Return why a prepared folder is not the corpus below a root; empty if it is.
 
     Raises:
         UserError: the folder holds another corpus, which is not thrown away for a root; or the root cannot be used.

@@ -1,4 +1,4 @@
-"""Protocols: who and what is trained on, chosen on and tested. Pure functions of the manifest and the protocol."""
+"""Protocols: divide a corpus into splits. Pure functions of the manifest and the protocol."""
 
 import hashlib
 import random
@@ -32,12 +32,12 @@ class Splits:
 
     @property
     def selection_split(self) -> Split:
-        """The split that chooses the checkpoint."""
+        """The split that selects the checkpoint."""
         return Split.validation if self.validation else Split.test
 
 
 def list_folds(protocol: Protocol) -> list[int | None]:
-    """The folds that a protocol asks for: one, all of them, or [None] where it has none.
+    """Return the folds that a protocol asks for: one, all of them, or [None] where it has none.
 
     Raises:
         UserError: the table of folds cannot be read, holds no fold, or lacks the one that is asked for.
@@ -116,7 +116,7 @@ def split_by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> S
 
 
 def path_in_corpus(path: str, known: Container[str]) -> str:
-    """The path of a recording below its corpus, of one that is absolute.
+    """Return the path of a recording below its corpus, also for an absolute path.
 
     >>> path_in_corpus("/data/RAVDESS/Actor_01/a.wav", {"Actor_01/a.wav"}), path_in_corpus("b.wav", {})
     ('Actor_01/a.wav', 'b.wav')
@@ -127,7 +127,7 @@ def path_in_corpus(path: str, known: Container[str]) -> str:
 
 
 def read_folds_csv(protocol: Protocol) -> dict[str, int | None]:
-    """The fold of each path in `protocol.folds_csv`, with `/` between folders.
+    """Return the fold of each path in `protocol.folds_csv`, with `/` between folders.
 
     Raises:
         UserError: there is no such file, it lacks a column, a fold is no whole number, or a path stands in two folds.
@@ -147,7 +147,7 @@ def read_folds_csv(protocol: Protocol) -> dict[str, int | None]:
 
 
 def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol, fold: int) -> Splits:
-    """Hold whole speakers out of those that are not tested, for choosing the checkpoint."""
+    """Hold out whole speakers that are not tested, to select the checkpoint."""
     genders = {row.speaker: row.gender for row in others}
     named = set(protocol.named_validation_speakers.get(fold, ()))
     if unknown := sorted(named - genders.keys(), key=natural_key):
@@ -168,7 +168,7 @@ def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol,
 
 
 def draw_speakers(genders: dict[str, str], count: int, seed: str) -> set[str]:
-    """Draw speakers at random, in turn from each gender, so that the list resembles what it stands for."""
+    """Draw speakers at random, in turn from each gender, so that the split resembles the others."""
     generator = random.Random(seed)
     pools = [[s for s in genders if genders[s] == gender] for gender in sorted(set(genders.values()))]
     for pool in pools:
@@ -188,13 +188,13 @@ def natural_key(speaker: str) -> str:
 
 
 def split_sha256(rows: Sequence[Utterance]) -> str:
-    """Identity of a list: its recordings by name and emotion, wherever and in whatever container they are stored."""
+    """Compute the sha256 of a split's recordings by speaker, name and emotion, wherever they are stored."""
     lines = sorted(",".join([*row.key, row.emotion]) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def identify_splits(protocol: Protocol, splits: Splits) -> dict[str, Any]:
-    """What is stamped on every metric: the protocol's name, fold and seed, and the sha256 of its three lists."""
+    """Return the stamp of every metric: the protocol's name, fold and seed, and the sha256 of its splits."""
     return {
         "name": protocol.name,
         "fold": protocol.fold,

@@ -1,4 +1,4 @@
-"""The lists on which protocols were published: a claim to have done as a publication did is checked against them."""
+"""The splits on which protocols were published, to check the claim of a published protocol."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ TEST_LISTS = {
         "6195ea052d2ca3fa12a0f2d692fd06c9ef2a85e1363723717528c909df7e6dd1",
     },
 }
-"""By protocol; both publications chose their checkpoints on these very lists."""
+"""By protocol; both publications selected their checkpoints on these splits."""
 
 
 def is_published_split(name: str, folds: Sequence[Splits]) -> bool:
-    """Whether these are the lists of the publication of a protocol: of the whole corpus, with its test lists."""
+    """Return whether these are the splits of a protocol's publication: the whole corpus and its test splits."""
     return all(
         split_sha256(splits.test) in TEST_LISTS.get(name, ()) and split_sha256([*splits.train, *splits.test]) == RAVDESS
         for splits in folds

@@ -135,7 +135,7 @@ def mono_frames(stream: BinaryIO, form: WavFormat, begin: bytes = b"") -> Iterat
 
 
 def values(data: bytes, subtype: str) -> npt.NDArray[Any]:
-    """Samples as libsndfile gives them: int16 where that holds them, else float32 in [-1, 1].
+    """Return the samples as libsndfile gives them: int16 where that holds them, else float32 in [-1, 1].
 
     >>> values(bytes([0, 0, 64]), "PCM_24")
     array([0.5], dtype=float32)

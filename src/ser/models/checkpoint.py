@@ -1,4 +1,4 @@
-"""Build a classifier from a pretrained encoder, save it in the library's layout, and load it again: exactly.
+"""Build a classifier from a pretrained encoder, save it in the layout of transformers, and load it again exactly.
 
 What a checkpoint lacks or brings beyond the head is an error, never a tensor that silently starts at random.
 """
@@ -30,14 +30,14 @@ from ser.models.outputs import Outputs, read_outputs
 log = logging.getLogger("ser")
 
 STAMP = "ser"
-"""Key of config.json under which a checkpoint says what it was trained on."""
+"""Key of config.json with the stamp: the data and the run that a checkpoint was trained by."""
 
 INTERMEDIATE = "on_the_way"
 """Key of the stamp of a `checkpoint-N`: the weights of a step that no split has chosen."""
 
 
 def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """A classifier with a new head on a pretrained encoder (or on a random one), in float32, and its preprocessing.
+    """Build a classifier with a new head on a pretrained or random encoder, in float32, and its feature extractor.
 
     Raises:
         UserError: the checkpoint cannot be had, is of an unknown kind, or does not match its own config.
@@ -71,7 +71,7 @@ def build_random_classifier(
 
 
 def head_config(model: config.Model, architecture: Architecture, labels: Sequence[str]) -> dict[str, Any]:
-    """What config.json says of the head; see `PooledHead.make_head` for the two sizes of the projection."""
+    """Return the settings of the head in config.json; see `PooledHead.make_head` for the two projection sizes."""
     values: dict[str, Any] = {
         "id2label": dict(enumerate(labels)),
         "label2id": {label: index for index, label in enumerate(labels)},
@@ -88,7 +88,7 @@ def head_config(model: config.Model, architecture: Architecture, labels: Sequenc
 
 
 def encoder_config(model: config.Model) -> PretrainedConfig:
-    """The encoder's config with the run's own settings in it; each of them is written to the log."""
+    """Return the encoder's config with the run's own settings, and log each of them."""
     if model.pretrained is None:
         given = dict(model.encoder_config)
         try:
@@ -130,14 +130,14 @@ def check_labels(folder: Path, held: Sequence[str], labels: Sequence[str]) -> No
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A fine-tuned checkpoint as its users need it."""
+    """A fine-tuned checkpoint, loaded for inference."""
 
     classifier: PreTrainedModel
     extractor: SequenceFeatureExtractor
     outputs: Outputs
-    """What its logits mean."""
+    """The labels and the activation of its logits."""
     stamp: dict[str, Any]
-    """What it was trained on; empty where `ser train` did not write it."""
+    """The data and the run that it was trained by; empty where `ser train` did not write it."""
 
     @property
     def labels(self) -> list[str]:
@@ -206,7 +206,7 @@ def load_exactly(
         torch.nn.init.constant_(classifier.layer_weights, 1 / len(classifier.layer_weights))
     for name, tensor in classifier.named_parameters():
         if name in new and name.endswith("masked_spec_embed"):
-            torch.nn.init.uniform_(tensor)  # forgotten likewise by transformers 5.0, remembered by 5.23
+            torch.nn.init.uniform_(tensor)  # not initialised by transformers 5.0; 5.23 does
     return classifier, new
 
 
@@ -220,7 +220,7 @@ def abbreviate(names: Sequence[str]) -> str:
 
 
 def load_extractor(source: str, settings: PretrainedConfig) -> SequenceFeatureExtractor:
-    """The preprocessing of a checkpoint."""
+    """Load the feature extractor of a checkpoint."""
     extractor = load_pretrained(AutoFeatureExtractor.from_pretrained, source)
     # Several published preprocessor files carry the wrong flag; the norm of the CNN decides.
     extractor.return_attention_mask = not normalizes_over_time(settings)
@@ -228,11 +228,11 @@ def load_extractor(source: str, settings: PretrainedConfig) -> SequenceFeatureEx
 
 
 def save(classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, folder: Path, stamp: dict[str, Any]) -> None:
-    """Write a checkpoint in the library's layout, stamped with what it was trained on; whole or not at all."""
+    """Write a stamped checkpoint in the layout of transformers, whole or not at all."""
     setattr(classifier.config, STAMP, stamp)
     kind = type(classifier)
     if hasattr(classifier.config, "projection_size"):
-        # The library has no class that answers like this one: its code goes along.
+        # transformers has no class with these predictions: save the code as well.
         kind.register_for_auto_class("AutoModelForAudioClassification")
         log.info("%s pools as transformers does not: its checkpoint needs trust_remote_code=True", kind.__name__)
     with replacing(folder, folder=True) as temporary:
@@ -244,7 +244,7 @@ def save(classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, folde
 
 
 def stamp_of(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says it was trained on.
+    """Return the stamp of a checkpoint.
 
     Raises:
         UserError: the folder is no checkpoint, or was not written by `ser train`.
@@ -257,5 +257,5 @@ def stamp_of(folder: Path) -> dict[str, Any]:
 
 
 def audio_config(stamp: dict[str, Any]) -> config.Audio:
-    """What a checkpoint expects to have been done to its clips."""
+    """Return the preprocessing of the clips that a checkpoint was trained on."""
     return config.Audio(**stamp["audio"]) if "audio" in stamp else config.Audio(trim=False)  # no choice at first

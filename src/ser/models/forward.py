@@ -1,4 +1,4 @@
-"""Score clips with a classifier, outside of training: float32, no padding that could change an answer."""
+"""Compute the logits of a classifier outside of training, in float32."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,15 +8,15 @@ import torch
 from transformers import PreTrainedModel
 
 Batch = dict[str, torch.Tensor]
-"""What a collator makes of clips."""
+"""The output of a collator."""
 Logits = npt.NDArray[np.float32]
 """`(clips, emotions)`."""
 LogitsFunction = Callable[[Iterable[Batch]], Logits]
-"""The logits of batches, one after the other."""
+"""Computes the logits of batches, one after the other."""
 
 
 def default_device() -> torch.device:
-    """Where to compute: an NVIDIA or AMD GPU, Apple's, or the CPU."""
+    """Return the device to compute on: an NVIDIA or AMD GPU, Apple's, or the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -26,7 +26,7 @@ def default_device() -> torch.device:
 def compute_logits(classifier: PreTrainedModel, batches: Iterable[Batch]) -> Logits:
     """Logits `(clips, emotions)` of batches, one after the other.
 
-    Answers in float32 even on hardware that trains in less, so that they are those of `transformers.pipeline`.
+    Computes in float32 even on hardware that trains in less, so that the logits equal those of `transformers.pipeline`.
     """
     classifier.eval().to(default_device())
     outputs = [

@@ -1,4 +1,4 @@
-"""What of an encoder is trained: all of it, its upper layers, low-rank updates, or nothing."""
+"""Freeze an encoder, its lower layers or its CNN, or train low-rank updates (LoRA)."""
 
 import logging
 from typing import Any
@@ -17,7 +17,7 @@ ADAPTER = "default"
 
 
 def freeze_and_adapt(classifier: PreTrainedModel, model: config.Model) -> LoraModel | None:
-    """Freeze what the run freezes, add what it adds, and set what it sets.
+    """Freeze the parts that the run freezes, and add LoRA and gradient checkpointing where it asks for them.
 
     Returns:
         The adapter where one is trained, to be merged afterwards.
@@ -48,7 +48,7 @@ def freeze(classifier: PreTrainedModel, architecture: Architecture, part: str) -
 
 
 def disable_cnn_input_gradient(classifier: PreTrainedModel) -> None:
-    """Tell the library's CNN that it is frozen, which it does not see from its parameters.
+    """Tell the CNN of transformers that it is frozen, which it does not see from its parameters.
 
     Its CNN otherwise asks for the gradient of its input in training, and everything behind it is kept for a backward
     pass that nobody needs: 3.3 GiB rather than 0.2 for a frozen XLS-R-1B (computed, batch of 4).
@@ -58,7 +58,7 @@ def disable_cnn_input_gradient(classifier: PreTrainedModel) -> None:
 
 
 def first_trained_layer(classifier: PreTrainedModel, architecture: Architecture, part: str) -> int:
-    """The N of `layers:N`, checked against the layers that there are."""
+    """Return the N of `layers:N`, checked against the layers that there are."""
     if not part.startswith("layers:"):
         return 0
     first = int(part.removeprefix("layers:"))
@@ -70,7 +70,7 @@ def first_trained_layer(classifier: PreTrainedModel, architecture: Architecture,
 
 
 def is_trained(name: str, architecture: Architecture, part: str, first: int) -> bool:
-    """Whether a tensor of the encoder is trained."""
+    """Return whether a tensor of the encoder is trained."""
     if part == "encoder":
         return False
     if part == "cnn":
@@ -81,7 +81,7 @@ def is_trained(name: str, architecture: Architecture, part: str, first: int) -> 
 
 
 def layer_index(name: str, architecture: Architecture) -> int:
-    """The number of the layer that a tensor belongs to."""
+    """Return the number of the layer that a tensor belongs to."""
     return int(name.removeprefix(architecture.layers).split(".")[0])
 
 

@@ -30,13 +30,13 @@ PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*
 """Fetched only where there are no safetensors, and read as tensors or not at all: `weights_only`."""
 
 SILENCE = 60.0
-"""Seconds after which a hub that says nothing has gone: its client would wait for some answers without end."""
+"""Seconds without a response after which the hub counts as gone; its client sets no limit for some requests."""
 NONSENSE = (AssertionError, AttributeError, KeyError, TypeError, json.JSONDecodeError)
-"""What the client raises where an answer of the hub is none."""
+"""Errors of the client for a malformed response."""
 
 
 def load_pretrained(from_pretrained: Any, source: str, **options: Any) -> Any:
-    """Call the library's loader; what it says in a page when a checkpoint cannot be had is said in a line.
+    """Call a loader of transformers; turn its errors into one line.
 
     Raises:
         UserError: no such folder, no such repository, no access, no network, or a broken file.
@@ -64,7 +64,7 @@ def load_pretrained(from_pretrained: Any, source: str, **options: Any) -> Any:
 
 
 def find_checkpoint(given: str) -> Path:
-    """The checkpoint in a run folder, or the folder itself.
+    """Return the checkpoint in a run folder, or the folder itself.
 
     Raises:
         UserError: there is no such folder, or it holds several runs.
@@ -82,7 +82,7 @@ def find_checkpoint(given: str) -> Path:
 
 
 def find_or_download_checkpoint(given: str) -> Path:
-    """The checkpoint in a run folder, the folder itself, or where a repository of the hub is kept locally.
+    """Return the checkpoint in a run folder, the folder itself, or where a repository of the hub is kept locally.
 
     Raises:
         UserError: there is no such folder, it holds several runs, or the hub does not give it.
@@ -121,7 +121,7 @@ def looks_like_hub_name(given: str) -> bool:
 
 
 def portable_source(given: str | None) -> str | None:
-    """A hub name as it is, a folder by its absolute path: elsewhere a relative one may look like a hub name."""
+    """Return a hub name as it is, a folder as an absolute path: a relative one may look like a hub name elsewhere."""
     return given if given is None or is_hub_name(given) else str(local_path(given).absolute())
 
 
@@ -146,19 +146,19 @@ def check_config(folder: Path) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that the library's loader reads: safetensors where there are any."""
+    """Return the files that the loader of transformers reads: safetensors where there are any."""
     return [*folder.glob("model*.safetensors")] or [*folder.glob("pytorch_model*.bin")]
 
 
 def is_truncated(path: Path) -> bool:
-    """Whether a file begins as an archive of `torch.save` and lacks the directory that stands at the end of one."""
+    """Return whether a file begins as an archive of `torch.save` and lacks the directory at its end."""
     with path.open("rb") as file:
         return file.read(2) == b"PK" and not is_zipfile(file)
 
 
 @cache  # the hub is asked once for the texts and once for the whole, though three loaders read them
 def download(repository: str, whole: bool, key: str) -> Path:
-    """The folder in the local cache with a repository's texts, or the whole of it; what is missing is fetched.
+    """Return the folder of a repository in the local cache, its texts or all of it; download what is missing.
 
     Raises:
         UserError: neither the cache nor the hub has them.
@@ -182,7 +182,7 @@ def download(repository: str, whole: bool, key: str) -> Path:
 
 
 def limit_silence() -> None:
-    """Let the hub's client give up where the hub says nothing: it sets no limit for some answers."""
+    """Let the hub's client give up on a silent hub: it sets no limit for some requests."""
     session = get_session()
     hooks = session.event_hooks
     if with_limit not in hooks["request"]:
@@ -197,7 +197,7 @@ def with_limit(request: Any) -> None:
 
 
 def explain_hub_error(error: BaseException, key: str) -> tuple[str, str]:
-    """Why the hub gives nothing, and what to do; never what the library printed, which may hold a token."""
+    """Return why a download failed and what to do; never the client's message, which may hold a token."""
     folder = f"give a local folder with {key}=PATH"
     first, error = error, root_cause(error)
     if isinstance(error, errors.RemoteEntryNotFoundError):
@@ -216,13 +216,13 @@ def explain_hub_error(error: BaseException, key: str) -> tuple[str, str]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why the hub does not answer, in the system's own words: a protocol error quotes the header with the token."""
+    """Return why the hub cannot be reached, by the system's message: a protocol error quotes the token."""
     cause = root_cause(error)
     return " ".join(str(cause).split()) if isinstance(cause, OSError) else type(error).__name__
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """What an error goes back to: the hub's answer, or what lies deepest."""
+    """Return the cause of an error: the hub's response, or the innermost error."""
     while not isinstance(error, errors.HfHubHTTPError) and (deeper := error.__cause__ or error.__context__):
         error = deeper
     return error

@@ -1,4 +1,4 @@
-"""What the outputs of a classifier mean: their names, and what turns its logits into probabilities."""
+"""The labels of a classifier, and the activation that turns its logits into probabilities."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
