@@ -21,7 +21,7 @@ class Model:
     pretrained: str | None = field(default=None, metadata=PATH)
     """A hub name or a local folder in the hub's layout; null: random weights of the shape in `encoder_config`."""
     freeze: str = MISSING
-    """The part that keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the
+    """Part that keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the
     first N layers and everything between: only the layers from the N-th on are trained)."""
     weighted_layer_sum: bool = MISSING
     """Pool a learned weighted sum of all layers (SUPERB, arXiv 2105.01051) rather than the last layer."""
