@@ -23,7 +23,7 @@ from ser.corpora import ravdess
 from ser.corpora.recordings import Recording
 from ser.data import manifest, protocols
 from ser.data.manifest import Utterance
-from ser.errors import UserError, is_told
+from ser.errors import UserError, is_explained
 from ser.inference import recordings
 
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
@@ -113,7 +113,7 @@ def told(parse: Callable[[Any], None], drawn: Any) -> None:
     try:
         parse(drawn)
     except Exception as error:
-        if not is_told(error):
+        if not is_explained(error):
             raise
 
 

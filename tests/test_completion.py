@@ -3,7 +3,7 @@ import os
 import pytest
 from helpers.commands import ser
 
-from ser.completion import offered, without_paths
+from ser.completion import complete_path, without_paths
 from ser.config import Predict
 from ser.config.paths import path_keys
 
@@ -33,7 +33,7 @@ def here(tmp_path, monkeypatch):
     ],
 )
 def test_names_of_files_complete_a_path(line, words, here):
-    assert offered(line.split(" "), PATHS) == words
+    assert complete_path(line.split(" "), PATHS) == words
 
 
 def test_hydra_is_asked_about_the_other_words_only():

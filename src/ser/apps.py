@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from ser import config, ending, help
 from ser.command_line import hydra_words
 from ser.config.paths import expand_home, given_paths
-from ser.errors import UserError, of_given
+from ser.errors import UserError, blame_given_path
 
 PACKAGED = Path(__file__).parent / "configs"  # in a wheel
 CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "configs")  # in a checkout
@@ -110,7 +110,7 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
             paths = given_paths(checked_cfg)
             return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
         except Exception as raised:  # Hydra would announce it with a line of its own
-            error, name = of_given(raised, paths), swept(hydra_cfg.overrides.task)
+            error, name = blame_given_path(raised, paths), swept(hydra_cfg.overrides.task)
             jobs.failed.append((name, error))
             if hydra_cfg.mode is RunMode.MULTIRUN:
                 ending.tell(error, name)

@@ -12,18 +12,18 @@ COMMANDS = {
     "prepare-data": "List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS",
     "train": "Fine-tune an encoder: ser train model=hubert_large",
     "evaluate": "Score a checkpoint: ser evaluate checkpoint=runs/...",
-    "compare": "Put runs side by side: ser compare runs=runs/*",
-    "predict": "Label recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER",
-    "serve": "Answer on a web page and to programs: ser serve checkpoint=runs/...",
-    "export": "Make an ONNX model of a checkpoint: ser export checkpoint=runs/...",
-    "push": "Send a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME",
+    "compare": "Compare runs: ser compare runs=runs/*",
+    "predict": "Predict recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER",
+    "serve": "Predict on a web page and over HTTP: ser serve checkpoint=runs/...",
+    "export": "Export a checkpoint to ONNX: ser export checkpoint=runs/...",
+    "push": "Push a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME",
 }
 
 HELP = {"--help", "-h"}
 
 
 def main() -> None:
-    """Run what the command line says, and end in one line where that fails."""
+    """Run the command of the command line; a failure is one line."""
     with ending.in_one_line():
         name, *words = sys.argv[1:] or ["--help"]
         if name in HELP:
@@ -33,9 +33,9 @@ def main() -> None:
         elif name in COMMANDS:
             run(name, words)
         else:
-            from ser.errors import meant
+            from ser.errors import suggest
 
-            near = meant(name.replace("_", "-"), COMMANDS, "`ser {}`")
+            near = suggest(name.replace("_", "-"), COMMANDS, "`ser {}`")
             ending.say(f"no command {name!r}{near}; choices: {', '.join(COMMANDS)}")
             sys.exit(1)
 
@@ -57,7 +57,7 @@ def usage() -> str:
 
 
 def complete() -> None:
-    """Answer the shell's TAB: subcommand names first, then what Hydra knows of that subcommand."""
+    """Complete for the shell's TAB: first the names of the commands, then the keys that Hydra knows."""
     if "COMP_LINE" not in os.environ:  # `ser -sc install=bash`
         return run("train", sys.argv[1:])
     program, *words = os.environ["COMP_LINE"].split(" ")
@@ -72,8 +72,8 @@ def complete() -> None:
     schema = apps.SCHEMAS[command.replace("-", "_")]
     paths = path_keys(schema)
     typed[:-1] = [current_word(word, schema) for word in typed[:-1]]
-    if (offered := completion.offered(typed, paths)) is not None:
-        print(*offered)
+    if (completions := completion.complete_path(typed, paths)) is not None:
+        print(*completions)
         return None
     os.environ["COMP_LINE"] = " ".join([program, *completion.without_paths(typed, paths)])
     return run(command, sys.argv[1:])

@@ -19,7 +19,7 @@ from ser import ending
 from ser.completion import key_of
 from ser.config.old_keys import RENAMED, current_word
 from ser.config.paths import home_for_tilde, path_keys
-from ser.errors import UserError, meant
+from ser.errors import UserError, suggest
 
 PLAIN = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/][A-Za-z0-9_/.-]*")
 """What Hydra takes for a text as it stands."""
@@ -100,7 +100,7 @@ class Line:
         """Raise a UserError for a key that does not exist: Hydra would first complain of what is given for it."""
         key = re.split(r"[./@]", name.lstrip("+~"))[0]
         if not self.completing and key not in (*self.keys, *BESIDE):
-            near = meant(key, self.keys)
+            near = suggest(key, self.keys)
             raise UserError(f"Key '{key}' not in '{self.schema.__name__}'{near}; choices: {', '.join(self.keys)}")
 
     def following(self, key: str, rest: deque[str]) -> list[str]:
@@ -189,7 +189,7 @@ def check(words: list[str], keys: list[str]) -> None:
 
     def refuse(message: str) -> NoReturn:
         _, _, option = message.partition("unrecognized arguments: ")
-        raise UserError(message + meant(key_of(option.partition("=")[0].split(" ")[0]), keys, "{}="))
+        raise UserError(message + suggest(key_of(option.partition("=")[0].split(" ")[0]), keys, "{}="))
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]

@@ -1,12 +1,12 @@
-"""What TAB offers where a path is typed; Hydra knows the other keys and their choices."""
+"""Completion of paths; Hydra completes the other keys and their choices."""
 
 import os
 from collections.abc import Sequence
 from glob import escape, glob
 
 
-def offered(typed: Sequence[str], paths: dict[str, bool]) -> list[str] | None:
-    """What completes the last word where it is an option or a path; None where Hydra is to be asked.
+def complete_path(typed: Sequence[str], paths: dict[str, bool]) -> list[str] | None:
+    """Return completions of the last word where it is an option or a path; None where Hydra completes it.
 
     Behind `--key` nothing is offered, and the shell completes the names of files itself, whatever is in them.
     A name with a space in it cannot be offered behind `key=`: the shell takes what is offered apart at spaces.
@@ -28,14 +28,14 @@ def offered(typed: Sequence[str], paths: dict[str, bool]) -> list[str] | None:
 
 
 def without_paths(typed: Sequence[str], paths: dict[str, bool]) -> list[str]:
-    """The words without the options that only `ser` knows."""
+    """Return the words without the options that only `ser` knows."""
     known = [word.startswith("--") and key_of(word.partition("=")[0]) in paths for word in typed]
     behind = [False, *(known_one and "=" not in word for known_one, word in zip(known, typed, strict=True))]
     return [word for word, drop, follows in zip(typed, known, behind, strict=False) if not drop and not follows]
 
 
 def key_of(name: str) -> str:
-    """The key of `--key` or `key`.
+    """Return the key of `--key` or `key`.
 
     >>> key_of("--data-dir"), key_of("audio")
     ('data_dir', 'audio')

@@ -106,22 +106,22 @@ def tell(error: Exception, job: str = "") -> None:
     if TRACEBACK_WANTED:
         traceback.print_exception(error)
         return
-    from ser.errors import explained, is_told
+    from ser.errors import explain, is_explained
 
-    line = explained(error) if is_told(error) else defect(error)
+    line = explain(error) if is_explained(error) else defect(error)
     say(line if line.startswith(job) else f"{job}: {line}")
 
 
 def defect(error: Exception) -> str:
     """Keep the traceback of what is no mistake of the user's; give the line that says where it is."""
-    from ser.errors import explained
+    from ser.errors import explain
 
     lines = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(
         "w", prefix="ser-", suffix=".txt", delete=False, errors="backslashreplace"
     ) as file:
         file.write(lines)
-    return f"this is a defect of ser, {type(error).__name__}: {explained(error)}; its traceback is in {file.name}"
+    return f"this is a defect of ser, {type(error).__name__}: {explain(error)}; its traceback is in {file.name}"
 
 
 def say(line: str) -> None:

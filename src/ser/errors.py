@@ -1,4 +1,4 @@
-"""A user's mistakes, each told in one line, and how a defect of ours differs from them."""
+"""Errors for users, each in one line, and how they differ from defects."""
 
 import errno
 from collections.abc import Iterable
@@ -26,11 +26,11 @@ class Interrupted(KeyboardInterrupt):
 DISK = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "EIO", "ESTALE", "ENXIO")
 LIMITS = ("EMFILE", "ENFILE", "ENOMEM")
 SURROUNDINGS = {getattr(errno, name, None) for name in (*DISK, *LIMITS)}
-"""What the system says of a disk, of rights and of its limits; it is no defect of ours, whatever file it is about."""
+"""Errors of a disk, of rights and of limits of the system, which are no defects."""
 
 
-def is_told(error: BaseException) -> bool:
-    """Whether an error is explained by its one line; any other is a defect of ours."""
+def is_explained(error: BaseException) -> bool:
+    """Whether an error is explained by its message; any other is a defect."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -41,7 +41,7 @@ def is_told(error: BaseException) -> bool:
     )
 
 
-def of_given(error: Exception, given: Iterable[str]) -> Exception:
+def blame_given_path(error: Exception, given: Iterable[str]) -> Exception:
     """The UserError in place of an OSError about a path that was given, or about a folder above it."""
     if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
         named = Path(error.filename)
@@ -52,8 +52,8 @@ def of_given(error: Exception, given: Iterable[str]) -> Exception:
     return error
 
 
-def explained(error: BaseException) -> str:
-    """Say an error in one line, without signs that a terminal would obey."""
+def explain(error: BaseException) -> str:
+    """Return an error as one line, without control characters."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line_of(error))
 
 
@@ -78,19 +78,19 @@ def line_of(error: BaseException) -> str:
             return told
         group, *names = shown(choices)
         misspelt = told.rpartition("/")[2].strip("'")
-        return f"{told}{meant(misspelt, names)}; choices of {group} {', '.join(names)}"
+        return f"{told}{suggest(misspelt, names)}; choices of {group} {', '.join(names)}"
     said = str(error.msg or error).split("\n")[0]
     told = said if not error.full_key or error.full_key in said else f"{error.full_key}: {said}"
     if error.msg and "not in" in said and is_dataclass(error.object_type):
         names = [field.name for field in fields(error.object_type)]
-        told += f"{meant(str(error.key), names)}; choices: {', '.join(names)}"
+        told += f"{suggest(str(error.key), names)}; choices: {', '.join(names)}"
     return told
 
 
-def meant(name: str, choices: Iterable[str], typed: str = "{}") -> str:
+def suggest(name: str, choices: Iterable[str], typed: str = "{}") -> str:
     """Say which choice a misspelt name comes close to, if one does.
 
-    >>> meant("modle", ["model", "trainer"])
+    >>> suggest("modle", ["model", "trainer"])
     '; did you mean model?'
     """
     close = get_close_matches(name, list(choices), n=1)

@@ -41,14 +41,14 @@ def replacing(target: Path, folder: bool = False) -> Iterator[Path]:
         yield target
         return
     with ExitStack() as stack:
-        with failures_told(target):
+        with write_errors_explained(target):
             check_kind(target, folder)
             final = target.resolve()
-            stack.enter_context(parents_made(final))
+            stack.enter_context(make_parents(final))
             temporary = Path(stack.enter_context(temporary_folder(final))) / "new"
-        with full_disk_told(target):
+        with full_disk_explained(target):
             yield temporary
-        with failures_told(target):
+        with write_errors_explained(target):
             put(temporary, final)
 
 
@@ -118,7 +118,7 @@ def hidden(name: str, suffix: str) -> str:
 
 
 @contextmanager
-def parents_made(target: Path) -> Iterator[None]:
+def make_parents(target: Path) -> Iterator[None]:
     """Make the folders above `target`, and remove those that are still empty at the end."""
     missing = [parent for parent in target.parents if not parent.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,22 +131,22 @@ def parents_made(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def failures_told(target: Path) -> Iterator[None]:
-    """Say in one line why `target` cannot be written: its name, its folder, a full disk.
+def write_errors_explained(target: Path) -> Iterator[None]:
+    """Raise in one line why `target` cannot be written: its name, its folder, a full disk.
 
     Raises:
         UserError: for any OSError.
     """
     try:
-        with full_disk_told(target):
+        with full_disk_explained(target):
             yield
     except OSError as error:
         raise UserError(f"{target}: it cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager
-def full_disk_told(target: Path) -> Iterator[None]:
-    """Say in one line that the disk is full.
+def full_disk_explained(target: Path) -> Iterator[None]:
+    """Raise in one line that the disk is full.
 
     Raises:
         UserError: it is.

@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from ser.errors import UserError
-from ser.files import failures_told, hidden, is_special, parents_made, remove_leftovers
+from ser.files import hidden, is_special, make_parents, remove_leftovers, write_errors_explained
 
 log = logging.getLogger("ser")
 
@@ -42,9 +42,9 @@ def locked(target: Path, wait: bool = False) -> Iterator[None]:
     """
     with ExitStack() as stack:
         if not is_special(target):
-            with failures_told(target):
+            with write_errors_explained(target):
                 target = target.expanduser().resolve()
-                stack.enter_context(parents_made(target))
+                stack.enter_context(make_parents(target))
                 stack.enter_context(_held(target, wait))
                 remove_leftovers(target)
         yield

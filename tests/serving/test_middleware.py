@@ -114,7 +114,7 @@ def test_a_proxy_in_front_is_let_in_by_its_name_and_nothing_else_is():
 def test_another_method_is_refused_in_a_line(method, path):
     status, _, content, _ = asked(method, path)
     assert status == 405
-    assert f"{method} is not answered here; choices: " in json.loads(content)["error"]
+    assert f"{method} is not allowed here; choices: " in json.loads(content)["error"]
 
 
 def test_a_page_may_load_and_ask_nothing_but_its_own_server():

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
 
 from ser.serving.memory import MemoryBudget
-from ser.serving.page import NOTHING, Page, rendered
+from ser.serving.page import NOTHING, Page, render
 from ser.serving.panel import PanelContent
 from ser.serving.queue import RequestQueue
 from ser.serving.uploads import Uploads
@@ -28,14 +28,14 @@ def shown(error, queue=None, path=None):
     async def answered():
         uploads = Uploads(Path("/never/there"), MemoryBudget(1_000_000), 1, 60)
         page = Page(Broken(error), queue or RequestQueue(1), uploads, 4, 1)
-        return await page.shown(path or uploads.keep("a.wav", b"voice"))
+        return await page.predict(path or uploads.keep("a.wav", b"voice"))
 
     return asyncio.run(answered())
 
 
 @pytest.mark.parametrize("error", [FloatingPointError("not finite"), RuntimeError("out of memory"), MemoryError()])
 def test_a_model_that_fails_is_told_of_and_the_log_says_why(error, capsys):
-    assert "<strong>No answer:</strong> the server failed on this recording; its log says why." in shown(error)
+    assert "<strong>No prediction:</strong> the server failed on this recording; its log says why." in shown(error)
     assert f"{type(error).__name__}" in capsys.readouterr().err
 
 
@@ -49,14 +49,14 @@ def test_a_full_queue_and_an_upload_that_is_gone_are_told_of():
     with queue.slot(), queue.slot():
         assert "2 requests are waiting: ask again in" in shown(KeyError, queue)
     assert "the recording is no longer here: send it again" in shown(KeyError, path="/etc/passwd")
-    assert asyncio.run(Page(None, None, None, 4, 1).shown(None)) == NOTHING
+    assert asyncio.run(Page(None, None, None, 4, 1).predict(None)) == NOTHING
 
 
 @pytest.mark.parametrize(("is_distribution", "sentence"), [(True, "The bars add up to"), (False, "Each bar stands")])
 def test_only_bars_that_add_up_are_said_to_and_a_warning_stands_above_them(is_distribution, sentence):
     bars = [("sad", 0.9), ("calm", 0.8)]
     content = PanelContent(bars, "About.", [], None, "", warning="it is clipped", is_distribution=is_distribution)
-    panel = rendered("panel.html", content=content, error=None)
+    panel = render("panel.html", content=content, error=None)
     assert sentence in panel
     assert ("add up" in panel) == is_distribution
     assert panel.index("<strong>Beware:</strong> it is clipped.") < panel.index("sad</th>")

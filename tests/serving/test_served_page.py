@@ -108,9 +108,9 @@ def test_a_file_that_is_no_audio_is_told_of_and_the_next_one_answered(opened):
     tab = opened()
     drop(tab, BAD["text"][0], HOSTILE)
     told = tab.get_by_role("alert").inner_text()
-    assert told == f"No answer: {UNKNOWN}."
+    assert told == f"No prediction: {UNKNOWN}."
     tab.get_by_role("button", name="Clear").click()
-    tab.get_by_text("The answer will stand here.").wait_for()
+    tab.get_by_text("The prediction will be shown here.").wait_for()
     drop(tab, speech())
     assert len(shares(tab)) == 8
 
@@ -160,7 +160,7 @@ def test_everything_can_be_reached_and_used_from_the_keyboard(opened):
     assert len(shares(tab)) == 8
     go_to(tab, "Record audio")
     tab.keyboard.press("Space")
-    tab.get_by_text("The answer will stand here.").wait_for()
+    tab.get_by_text("The prediction will be shown here.").wait_for()
     go_to(tab, "Record")
     tab.keyboard.press("Enter")
     tab.get_by_text("0:01").wait_for()

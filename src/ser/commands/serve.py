@@ -56,7 +56,7 @@ def answer(cfg: config.Serve, predictor: Predictor, listening: socket.socket, fo
     predict = PredictEndpoint(service, queue, budget, cfg.max_megabytes, cfg.timeout)
     page = Page(service, queue, uploads, cfg.window, cfg.hop)
     public = f"https://{cfg.allowed_hosts[0]}" if cfg.allowed_hosts else address_of(listening)
-    blocks = page.blocks([summarise(member) for member in predictor.members], public)
+    blocks = page.build([summarise(member) for member in predictor.members], public)
     hosts = Hosts.from_config(cfg.host, cfg.allowed_hosts)
     if not is_local(cfg.host):
         log.warning("host=%s: whoever reaches this address can ask; it has no password", cfg.host)

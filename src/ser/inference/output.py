@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ser.errors import Interrupted, UserError
-from ser.files import check_kind, failures_told, is_special
+from ser.files import check_kind, is_special, write_errors_explained
 from ser.inference.output_format import OutputFormat
 from ser.inference.predictions import WindowPrediction
 from ser.locks import locked
@@ -135,7 +135,7 @@ class RowFile(Counter):
 
     def append(self, text: str) -> None:
         """Write a text as a whole or not at all, even where it is interrupted."""
-        with failures_told(self.target):
+        with write_errors_explained(self.target):
             file = self.open()
             begin, data = file.tell(), text.encode("utf-8", "backslashreplace")
             try:
@@ -156,7 +156,7 @@ class RowFile(Counter):
         """Give the file its final name."""
         if self.target.exists() and not self.replaces:
             raise UserError(f"{self.target}: a file has appeared here meanwhile")
-        with failures_told(self.target):
+        with write_errors_explained(self.target):
             os.fsync(self.open().fileno())
             os.replace(self.partial, self.target)
 

@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from ser import checksums, config
-from ser.errors import UserError, explained
+from ser.errors import UserError, explain
 from ser.files import replacing, sync
 from ser.models.architectures import HEAD, Architecture, find_architecture, normalizes_over_time
 from ser.models.hub import check_folder, load_pretrained
@@ -66,7 +66,7 @@ def build_random_classifier(
         return architecture.classifier(settings)
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(
-            f"model.encoder_config: no {settings.model_type} can have this shape ({explained(error)})"
+            f"model.encoder_config: no {settings.model_type} can have this shape ({explain(error)})"
         ) from error
 
 
@@ -94,7 +94,7 @@ def encoder_config(model: config.Model) -> PretrainedConfig:
         try:
             return AutoConfig.for_model(given.pop("model_type"), **given)
         except (StrictDataclassError, TypeError, ValueError) as error:
-            raise UserError(f"model.encoder_config: {explained(error)}") from error
+            raise UserError(f"model.encoder_config: {explain(error)}") from error
     settings = load_pretrained(AutoConfig.from_pretrained, model.pretrained)
     if unknown := [key for key in model.encoder_config if not hasattr(settings, key)]:
         raise UserError(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ser.files import failures_told, remove, remove_leftovers
+from ser.files import remove, remove_leftovers, write_errors_explained
 from ser.locks import is_lock
 
 CONFIG = "config.yaml"
@@ -100,7 +100,7 @@ class RunFolder:
         While the new run is in `.new` the older one's own files go, and then those of the new one move. A folder
         without its mark of a finished run is never taken for one: it goes first, and comes last.
         """
-        with failures_told(self.path):
+        with write_errors_explained(self.path):
             if self.new.is_finished():
                 remove(self.finished)
                 for run in self.new.below():

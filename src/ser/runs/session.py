@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from ser import config
 from ser.console import logging_to
 from ser.errors import Interrupted, UserError
-from ser.files import failures_told, parents_made
+from ser.files import make_parents, write_errors_explained
 from ser.runs.folder import RunFolder
 from ser.runs.settings import write_config
 
@@ -26,8 +26,8 @@ def open_run(run: RunFolder, cfg: config.Train) -> Iterator[None]:
     """
     began, there = run.is_run(), run.path.is_dir()
     with ExitStack() as stack:
-        with failures_told(run.path):
-            stack.enter_context(parents_made(run.path))
+        with write_errors_explained(run.path):
+            stack.enter_context(make_parents(run.path))
             run.path.mkdir(exist_ok=True)
         try:
             write_config(run.path, cfg)

@@ -12,7 +12,7 @@ from ser.errors import UserError
 
 @contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """Bind the listening socket before the model loads; nobody is answered yet.
+    """Bind the listening socket before the model loads; no request is answered yet.
 
     Raises:
         UserError: it is taken, or none of this machine's.

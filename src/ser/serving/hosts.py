@@ -1,4 +1,4 @@
-"""The names that this server is asked by, and the sites whose pages may ask it."""
+"""Host names of this server, and the sites whose pages may send it requests."""
 
 import re
 from collections.abc import Iterable

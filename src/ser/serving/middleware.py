@@ -1,6 +1,6 @@
 """What is let in before any of it is read, and what a page may do: in front of both the page and the API.
 
-A server on 127.0.0.1 has visitors that nobody invited: any page that the user's browser shows can send requests to it.
+A server on 127.0.0.1 gets unwanted requests: any page in the user's browser can send some.
 They are kept out by two headers that a page cannot forge: `Origin` names another site, or, where a name of an
 attacker's leads to 127.0.0.1 (DNS rebinding), `Host` does. Of Gradio's addresses those are open that the page needs; it
 has many more, some of which fetch addresses or read files that the client names.
@@ -30,7 +30,7 @@ EVENTS = frozenset({EVENT, "/gradio_api/reset", "/gradio_api/cancel"})
 """Small JSON from the page."""
 SENT = frozenset({PREDICT, UPLOAD}) | EVENTS
 EVENT_MEGABYTES = 0.1
-"""Of an event: it is parsed while nobody else is answered."""
+"""Of an event, which is parsed while no other request is served."""
 FORWARDED = ("x-forwarded-", "x-gradio-", "forwarded", "x-real-ip")
 """Headers that anybody can send, and that Gradio would believe."""
 
@@ -105,7 +105,7 @@ class SecurityMiddleware:
         if not methods:
             raise Refused(404, "there is nothing here")
         if scope["method"] not in methods:
-            raise Refused(405, f"{scope['method']} is not answered here; choices: {', '.join(methods)}")
+            raise Refused(405, f"{scope['method']} is not allowed here; choices: {', '.join(methods)}")
 
     def event(self, content: bytes) -> bytes:
         """What a page says has happened, reduced to what our page may say: that there is an upload, or none any more.

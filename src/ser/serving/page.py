@@ -1,4 +1,4 @@
-"""The page: a recording in, bars out. Built with Gradio, of which it uses the recorder and nothing that calls home."""
+"""The page: a recording in, probabilities out. Of Gradio it uses the recorder, and nothing that contacts a host."""
 
 import traceback
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ TEMPLATES = template_environment().overlay(loader=FileSystemLoader(HERE))
 TEMPLATES.filters.update(rate=rate)
 CSS = (HERE / "page.css").read_text(encoding="utf-8")
 FONTS = ("system-ui", "Segoe UI", "Roboto", "Liberation Sans", "Arial", "sans-serif")
-"""Those of the machine: Gradio's own themes ask Google for theirs."""
+"""Of the machine: Gradio's own themes load theirs from Google."""
 MONO = ("ui-monospace", "Consolas", "Liberation Mono", "monospace")
 SOURCES: list[Literal["upload", "microphone"]] = ["upload", "microphone"]
 TITLE = "Which emotion is in this voice?"
@@ -41,20 +41,20 @@ class Page:
         self.window = window
         self.hop = hop
 
-    def blocks(self, models: Sequence[ModelSummary], address: str) -> gr.Blocks:
-        """What stands where."""
+    def build(self, models: Sequence[ModelSummary], address: str) -> gr.Blocks:
+        """Lay out the page."""
         emotions = self.service.predictor.labels
-        stretches = {"window": self.window, "hop": self.hop}
+        window_and_hop = {"window": self.window, "hop": self.hop}
         blocks = gr.Blocks(title=TITLE, analytics_enabled=False)
         with blocks:
-            gr.HTML(rendered("intro.html", title=TITLE, emotions=emotions), elem_classes="ours")
+            gr.HTML(render("intro.html", title=TITLE, emotions=emotions), elem_classes="ours")
             audio = gr.Audio(label="Voice", sources=SOURCES, type="filepath", editable=False, buttons=[])
             panel = gr.HTML(NOTHING, elem_classes="ours")
-            gr.HTML(rendered("model_summary.html", models=models, address=address, **stretches), elem_classes="ours")
-            # No limit of Gradio's queue, which lets in whoever comes, and no entry in its own API.
+            gr.HTML(render("model_summary.html", models=models, address=address, **window_and_hop), elem_classes="ours")
+            # No limit of Gradio's queue, which has no limit, and no entry in its API.
             gr.on(
                 [audio.upload, audio.stop_recording],
-                self.shown,
+                self.predict,
                 audio,
                 panel,
                 concurrency_limit=None,
@@ -63,8 +63,8 @@ class Page:
             audio.clear(lambda: NOTHING, None, panel, concurrency_limit=None, api_visibility="private")
         return blocks
 
-    async def shown(self, path: str | None) -> str:
-        """The panel for a file."""
+    async def predict(self, path: str | None) -> str:
+        """Return the panel for an uploaded file."""
         if path is None:
             return NOTHING
         try:
@@ -72,14 +72,14 @@ class Page:
                 content = await self.queue.submit(lambda: analyse(self.service, recording, self.window, self.hop))
         except (ArithmeticError, RuntimeError, MemoryError) as error:  # of the model
             traceback.print_exception(error)
-            return rendered("panel.html", content=None, error="the server failed on this recording; its log says why")
+            return render("panel.html", content=None, error="the server failed on this recording; its log says why")
         except (Refused, UnreadableAudio) as error:
-            return rendered("panel.html", content=None, error=str(error))
-        return rendered("panel.html", content=content, error=None)
+            return render("panel.html", content=None, error=str(error))
+        return render("panel.html", content=content, error=None)
 
 
-def rendered(template: str, **content: object) -> str:
+def render(template: str, **content: object) -> str:
     return TEMPLATES.get_template(template).render(content)
 
 
-NOTHING = rendered("panel.html", content=None, error=None)
+NOTHING = render("panel.html", content=None, error=None)

@@ -27,7 +27,7 @@ class RequestQueue:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Take a slot; a request takes it once its recording has arrived, so that a slow sender blocks nobody.
+        """Take a slot; a request takes it once its recording has arrived, so that a slow sender blocks no other.
 
         Raises:
             Refused: none is free.

@@ -13,7 +13,7 @@ from ser.errors import UserError
 
 
 class Refused(Exception):
-    """A request that is not answered; the message says why in one line."""
+    """A request that is refused; the message gives the reason in one line."""
 
     def __init__(self, status: int, reason: str, wait: int | None = None) -> None:
         super().__init__(reason)

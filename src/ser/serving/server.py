@@ -21,7 +21,7 @@ from ser.serving.uploads import FILE, Uploads
 GRACE = 2
 """Seconds that open connections get at the end; a browser holds one for as long as it shows the page."""
 SESSIONS = 100
-"""Pages of which Gradio remembers the latest answer; of the 10 000 that it would, each may hold a picture."""
+"""Pages for which Gradio keeps the latest panel, which may hold a figure; its default is 10 000."""
 
 
 def application(predict: PredictEndpoint, uploads: Uploads, blocks: gr.Blocks) -> FastAPI:

@@ -72,7 +72,7 @@ class Uploads:
         try:
             return JSONResponse([await self.received(request, body)])
         except ClientDisconnect:
-            return Response(status_code=400)  # to nobody
+            return Response(status_code=400)  # its sender is gone
         except Refused as error:
             response = refusal(error)
         await body.discard()  # not above, where the error's traceback keeps what has been read

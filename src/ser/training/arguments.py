@@ -9,7 +9,7 @@ from transformers import Trainer, TrainingArguments, get_scheduler
 
 from ser import config
 from ser.config import Precision, Tracker
-from ser.errors import UserError, explained, meant
+from ser.errors import UserError, explain, suggest
 from ser.evaluation.metrics import COUNT_METRICS
 from ser.extras import check_installed
 from ser.models.forward import default_device
@@ -39,7 +39,7 @@ def build_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
         arguments = TrainingArguments(**values, **trainer.extra_training_args)
         try_optimizer(arguments)
     except (ImportError, TypeError, ValueError) as error:
-        raise UserError(f"trainer: {explained(error)}") from error
+        raise UserError(f"trainer: {explain(error)}") from error
     # More than one would be wrapped in DataParallel: batches of another size than the config says.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
@@ -124,7 +124,7 @@ def check_extra_args(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> 
             )
         if name not in known:
             raise UserError(
-                f"trainer.extra_training_args.{name}: TrainingArguments has no such field{meant(name, known)}"
+                f"trainer.extra_training_args.{name}: TrainingArguments has no such field{suggest(name, known)}"
             )
 
 
