@@ -153,7 +153,7 @@ def test_a_checkpoint_on_the_way_is_one_that_can_be_used_and_says_its_step(finis
     report = json.loads((tmp_path / "out" / "classification_report.json").read_text())
     assert report["step"] == int(step)
     text = (tmp_path / "out" / "classification_report.txt").read_text()
-    assert "no split has chosen them" in text
+    assert "it was not selected on any split" in text
     assert "was selected on" not in text
 
 
