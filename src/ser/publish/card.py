@@ -116,7 +116,7 @@ def make_environment() -> Environment:
 def escape_markdown(value: object) -> str:
     r"""Escape a text so that Markdown shows it as it is; `Markup` stays.
 
-    >>> print(escaped("moonshine_tiny <b>"))
+    >>> print(escape_markdown("moonshine_tiny <b>"))
     moonshine\_tiny \<b\>
     """
     return value if isinstance(value, Markup) else re.sub(r"([\\`*_\[\]<>|#&~$!])", r"\\\1", one_line(str(value)))

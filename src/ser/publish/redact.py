@@ -11,7 +11,7 @@ ROOT = r"(?:~|/|\\|[A-Za-z]:[\\/])"
 def redact_paths(value: Any) -> Any:
     """Replace each text in JSON that is a path by its last part.
 
-    >>> without_places({"pretrained": "/home/anna/encoders/large", "reference": "none / not published"})
+    >>> redact_paths({"pretrained": "/home/anna/encoders/large", "reference": "none / not published"})
     {'pretrained': 'large', 'reference': 'none / not published'}
     """
     if isinstance(value, dict):
@@ -25,7 +25,7 @@ def redact_paths(value: Any) -> Any:
 def redact_command(command: str) -> str:
     """Replace each absolute path in a command line by its last part, after three dots.
 
-    >>> command_without_places("ser train model.pretrained=/home/anna/large 'root=~/my data' seed=1")
+    >>> redact_command("ser train model.pretrained=/home/anna/large 'root=~/my data' seed=1")
     "ser train model.pretrained=.../large 'root=.../my data' seed=1"
     """
     # To the end of the word: the end of a path inside it is not known.
