@@ -45,6 +45,14 @@ def test_a_checkpoint_alone_gives_the_answers_of_its_run(finished, data_dir, tmp
     assert (alone / "classification_report.txt").read_text() == (finished / "classification_report.txt").read_text()
 
 
+def test_a_run_that_was_moved_gives_the_answers_it_gave(finished, data_dir, tmp_path):
+    shutil.copytree(finished, tmp_path / "elsewhere" / "renamed")
+    shutil.copytree(data_dir, tmp_path / "data")
+    score(tmp_path / "elsewhere" / "renamed", tmp_path / "data")
+    scored = tmp_path / "elsewhere" / "renamed" / "evaluation-test"
+    assert (scored / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+
+
 def test_a_run_in_half_precision_is_scored_in_full_precision_like_its_checkpoint(data_dir, tmp_path):
     run(data_dir, tmp_path / "run", "trainer.precision=bf16", "trainer.max_steps=1")
     score(tmp_path / "run", data_dir, f"output_dir='{tmp_path / 'scored'}'", "batch_size=16")  # that of trainer=scratch
