@@ -1,7 +1,7 @@
 """Each subcommand as a Hydra app: configs/<subcommand>.yaml is composed, checked against its dataclass and run.
 
-Nothing heavy is imported here: `ser --help`, `--cfg job` and TAB completion answer at once. A stage and what it needs
-are imported inside the task.
+Nothing heavy is imported here, so that `ser --help`, `--cfg job` and TAB completion respond at once. A stage and its
+dependencies are imported inside the task.
 """
 
 import math
@@ -31,17 +31,17 @@ CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "co
 
 Schema = TypeVar("Schema")
 
-# For names of folders: seeds=[0,1,2] -> seed0-1-2.
+# Used in names of folders: seeds=[0,1,2] -> seed0-1-2.
 OmegaConf.register_new_resolver("join", lambda values: "-".join(map(str, values)), replace=True)
 
 
 @cache
 def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder that is removed at the end."""
+    """Return a temporary folder, one per process; it is removed when the process ends."""
     return tempfile.TemporaryDirectory(prefix="ser-")
 
 
-# For what Hydra writes of a sweep.
+# The folder for the files that Hydra writes during a sweep.
 OmegaConf.register_new_resolver("scratch", lambda: scratch().name, replace=True)
 
 SCHEMAS: dict[str, type[Any]] = {
@@ -60,29 +60,31 @@ for name, schema in SCHEMAS.items():
 
 @dataclass
 class Jobs:
-    """What became of the jobs of one command: one, or those of a sweep."""
+    """The number and the failures of the jobs of one command: a single job, or those of a sweep."""
 
     number: int = 0
     failed: list[tuple[str, Exception]] = field(default_factory=list)
-    """The swept words of a job, and its error."""
+    """The swept overrides of each failed job, and its error."""
 
 
 def run(stage: str, words: Sequence[str]) -> None:
-    """Run the command of configs/<stage>.yaml once, or for each job of a sweep: one that fails does not end the others.
+    """Run the command of configs/<stage>.yaml once, or once for each job of a sweep.
+
+    A job that fails does not end the other jobs.
 
     Args:
-        stage: the name of the command's module.
-        words: what stands behind the command.
+        stage: The name of the command's module.
+        words: The command line after the subcommand.
 
     Raises:
-        Exception: that of the only job.
-        UserError: jobs of a sweep failed; each was named when it did.
+        Exception: The error of a command with a single job.
+        UserError: Jobs of a sweep failed; the error of each was printed when it failed.
     """
     sys.argv[1:] = hydra_words(words, SCHEMAS[stage])
     jobs = Jobs()
     try:
         app(stage, jobs)()
-    except ValueError as wrong:  # what Hydra says of `model=0`; the errors of jobs are kept
+    except ValueError as wrong:  # Hydra raises it for `model=0`; errors of jobs are kept in `jobs`
         raise UserError(f"{' '.join(words)}: {wrong}") from wrong
     if jobs.number > 1 and jobs.failed:
         names = "; ".join(name for name, _ in jobs.failed)
@@ -99,7 +101,7 @@ def help_text(command: str, summary: str, words: Sequence[str]) -> str:
 
 
 def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
-    """The Hydra app: composes a config, checks it, and hands it to the stage of that name."""
+    """Return the Hydra app, which composes a config, checks it and passes it to the stage of that name."""
 
     def task(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
@@ -109,27 +111,27 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
             checked_cfg = checked(cfg, SCHEMAS[stage])
             paths = given_paths(checked_cfg)
             return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
-        except Exception as raised:  # Hydra would announce it with a line of its own
+        except Exception as raised:  # Hydra would print a line of its own for it
             error, name = blame_given_path(raised, paths), swept(hydra_cfg.overrides.task)
             jobs.failed.append((name, error))
             if hydra_cfg.mode is RunMode.MULTIRUN:
                 ending.tell(error, name)
             return math.nan
 
-    task.__module__ = "ser"  # which --help names
+    task.__module__ = "ser"  # the name that --help prints
     decorated: Callable[[], Any] = hydra.main(version_base="1.3", config_path=CONFIGS, config_name=stage)(task)
     return decorated
 
 
 def swept(overrides: Sequence[str]) -> str:
-    """The words of a job that the command line gives a list of values for."""
+    """Return the overrides of a job whose keys are swept on the command line."""
     given = OverridesParser.create().parse_overrides([word for word in sys.argv[1:] if not word.startswith("--")])
     keys = tuple(f"{override.get_key_element()}=" for override in given if override.is_sweep_override())
     return " ".join(word for word in overrides if word.startswith(keys))
 
 
 def checked(cfg: DictConfig, schema: type[Schema]) -> Schema:
-    """Turn a composed config into its dataclass; misspelt, mistyped or missing values end the run."""
+    """Convert a composed config to its dataclass; misspelt keys and mistyped or missing values raise an error."""
     # Resolved once, after the merge: a path that holds `${` would be resolved again.
     merged = OmegaConf.merge(schema, OmegaConf.to_container(cfg, resolve=False))
     values = OmegaConf.to_object(merged)

@@ -1,4 +1,4 @@
-"""Checksums of the files of a folder: a damaged file is named, and never used."""
+"""Checksums of the files of a folder: a damaged file is reported and never used."""
 
 import json
 from fnmatch import fnmatch
@@ -14,13 +14,13 @@ BLOCK = 2**24
 
 
 def write(folder: Path, pattern: str = "*") -> None:
-    """Record the checksum of each file of a folder whose name matches."""
+    """Write the checksums of the files of a folder whose names match the pattern."""
     names = sorted(path.name for path in folder.glob(pattern) if path.is_file() and path.name != FILE)
     write_json(folder / FILE, {name: checksum(folder / name) for name in names})
 
 
 def checksum(path: Path) -> str:
-    """Compute the XXH3 of a file: it finds accidents, at a multiple of the speed of a cryptographic hash."""
+    """Compute the XXH3 hash of a file: it detects accidental damage, several times faster than a cryptographic hash."""
     digest = xxhash.xxh3_128()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -29,14 +29,14 @@ def checksum(path: Path) -> str:
 
 
 def fault(folder: Path, pattern: str = "*") -> str | None:
-    """Describe what differs from the record of a folder.
+    """Compare the files of a folder with its recorded checksums.
 
     Args:
-        folder: an earlier version wrote no record: nothing is known of its files then.
-        pattern: the names that are looked at.
+        folder: The folder. One from an earlier version has no checksums and is not checked.
+        pattern: Pattern of the file names that are checked.
 
     Returns:
-        The first file that is damaged or gone; None where all are as they were written.
+        A description of the first damaged or missing file; None where every file is unchanged.
     """
     if not (folder / FILE).is_file():
         return None

@@ -1,7 +1,7 @@
-"""The words of a command line as Hydra takes them.
+"""Translation of a command line into Hydra's grammar.
 
-Hydra has a grammar for values: commas, brackets, `=`, spaces and letters beyond ASCII mean something there, or nothing
-at all. A path is quoted here, so that it stands for itself, unless it is written in that grammar on purpose.
+Hydra has a grammar for values: commas, brackets, `=`, spaces and letters beyond ASCII have a meaning there, or are
+syntax errors. A path is quoted here, so that it is taken literally, unless it is written in that grammar on purpose.
 """
 
 import os
@@ -22,27 +22,28 @@ from ser.config.paths import home_for_tilde, path_keys
 from ser.errors import UserError, suggest
 
 PLAIN = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/][A-Za-z0-9_/.-]*")
-"""What Hydra takes for a text as it stands."""
+"""Text that Hydra reads literally without quotes."""
 QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 ELEMENT = re.compile(rf"\s*({QUOTED}|\[[^\[\]]*\]|[^,]*?)\s*,", re.DOTALL)
 BESIDE = ("experiment", "hydra")
-"""Groups of values that are no keys of ours."""
+"""Config groups that are not keys of `ser`."""
 FUNCTION = re.compile(r"(?:choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
 INTERPOLATION = re.compile(r"(\\*)\$\{([^{}]*)")
 
 
 def hydra_words(words: Sequence[str], schema: type[Any]) -> list[str]:
-    """Write the words after the subcommand as Hydra takes them: overrides first, the paths among them quoted.
+    """Return the words after the subcommand in Hydra's grammar: overrides first, with their paths quoted.
 
-    A path may be given as `key=PATH` or as `--key PATH`, whose PATH stands for itself whatever it is. A key that takes
-    several takes them one after the other as well, as a shell writes them: `--runs A B`, `runs=A runs=B`.
+    A path may be given as `key=PATH` or as `--key PATH`; the PATH of the second form is always taken literally. A key
+    that takes several paths also takes them one after the other: `--runs A B`, `runs=A runs=B`.
 
     Args:
-        words: what the shell gave.
-        schema: the dataclass of the subcommand.
+        words: The words that the shell passes.
+        schema: The dataclass of the subcommand.
 
     Raises:
-        UserError: an option that does not exist, a word that is none, a path that is empty, or a key that is gone.
+        UserError: An option does not exist, a word is neither an override nor an option, a path is empty, or a key has
+            been removed.
     """
     line = Line(schema, sweeping=bool({"--multirun", "-m"} & set(words)), completing="-sc" in words)
     rest = deque(words)
@@ -55,13 +56,13 @@ def hydra_words(words: Sequence[str], schema: type[Any]) -> list[str]:
 
 @dataclass
 class Line:
-    """A command line while its words are read."""
+    """The state of parsing a command line."""
 
     schema: type[Any]
     sweeping: bool
     completing: bool
     paths: dict[str, list[str]] = field(default_factory=dict)
-    """What is given for each path, in Hydra's grammar."""
+    """The values given for each path key, in Hydra's grammar."""
     others: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
 
@@ -71,7 +72,7 @@ class Line:
         self.old_names: set[str] = set()
 
     def take(self, word: str, rest: deque[str]) -> None:
-        """Take a word, and those of the rest that belong to it."""
+        """Read a word, and the words of `rest` that belong to it."""
         word = self.with_current_key(word)
         name, equals, text = word.partition("=")
         key, option = key_of(name), name.startswith("--")
@@ -87,7 +88,7 @@ class Line:
             self.options.append(word)
 
     def with_current_key(self, word: str) -> str:
-        """Return a word with the key's name of today, and print one line for each old name."""
+        """Return a word with the current name of its key, and print one line for each old name."""
         current = current_word(word, self.schema)
         if current != word and not self.completing:
             old, new = (key_of(one.partition("=")[0]) for one in (word, current))
@@ -97,14 +98,14 @@ class Line:
         return current
 
     def check(self, name: str) -> None:
-        """Raise a UserError for a key that does not exist: Hydra would first complain of what is given for it."""
+        """Raise a UserError for a key that does not exist; Hydra would check its value first."""
         key = re.split(r"[./@]", name.lstrip("+~"))[0]
         if not self.completing and key not in (*self.keys, *BESIDE):
             near = suggest(key, self.keys)
             raise UserError(f"Key '{key}' not in '{self.schema.__name__}'{near}; choices: {', '.join(self.keys)}")
 
     def following(self, key: str, rest: deque[str]) -> list[str]:
-        """The paths after `--key`."""
+        """Return the paths after `--key`."""
         texts = [rest.popleft()] if rest else []
         while self.several[key] and rest and not self.is_next(rest[0]):
             texts.append(rest.popleft())
@@ -122,7 +123,7 @@ class Line:
         return values[0] if len(values) == 1 else f"[{','.join(values)}]"
 
     def written(self, key: str, text: str) -> list[str]:
-        """The value of `key=TEXT` in Hydra's grammar: what exists under that very name is meant, whatever it is."""
+        """Return the values of `key=TEXT` in Hydra's grammar; a TEXT that exists as a path is taken literally."""
         if os.path.lexists(home_for_tilde(text)):
             return [literal(text)]
         if self.sweeping:
@@ -135,7 +136,7 @@ class Line:
         return [self.element(key, entry) for entry in elements(text)]
 
     def element(self, key: str, text: str) -> str:
-        """One path, or a list of some where the key takes one."""
+        """Return one path in Hydra's grammar, or a list of paths where the key takes a list."""
         if self.several[key] and text.startswith("[") and text.endswith("]"):
             return f"[{','.join(self.element(key, entry) for entry in elements(text[1:-1]))}]"
         if text.lower() == "null" or re.fullmatch(QUOTED, filled(key, text), re.DOTALL):
@@ -143,13 +144,13 @@ class Line:
         return literal(text, self.is_reference)
 
     def is_reference(self, inside: str) -> bool:
-        """Whether `${inside}` stands for another value of the config, or for what a resolver gives."""
+        """Return whether `${inside}` refers to another value of the config or to a resolver."""
         name, colon, _ = inside.partition(":")
         return OmegaConf.has_resolver(name) if colon else re.split(r"[.\[]", name)[0] in self.keys
 
 
 def elements(text: str) -> list[str]:
-    """The parts between commas that stand in no quotes and no brackets.
+    """Split a text at the commas outside quotes and brackets.
 
     >>> elements("a,'b,c', [d,e],it's")
     ['a', "'b,c'", '[d,e]', "it's"]
@@ -158,17 +159,16 @@ def elements(text: str) -> list[str]:
 
 
 def filled(key: str, text: str) -> str:
-    """Raise a UserError where nothing is given, as by a shell variable that is not set."""
+    """Return the text; raise a UserError where it is empty, as with a shell variable that is not set."""
     if not text.strip():
         raise UserError(f"{key}: its value is empty; give a path, or leave {key} out")
     return text
 
 
 def literal(text: str, is_reference: Callable[[str], bool] = lambda inside: False) -> str:
-    r"""Write a text so that it stands for itself, but for the `${...}` that are references to other values.
+    r"""Quote a text so that Hydra reads it literally, except for each `${...}` that refers to another value.
 
-    OmegaConf takes a backslash for an escape in front of `${`, Hydra's quotes in front of a quote, such as the one at
-    the end.
+    A backslash is an escape before `${` (OmegaConf) and before a quote, such as the closing one (Hydra).
 
     >>> print(literal("runs/a"), literal("it's"), literal("100 %"))
     runs/a 'it\'s' '100 %'
@@ -185,7 +185,7 @@ def literal(text: str, is_reference: Callable[[str], bool] = lambda inside: Fals
 
 
 def check(words: list[str], keys: list[str]) -> None:
-    """Raise a UserError where Hydra would end with its usage, or read what a stranger may have pickled."""
+    """Raise a UserError where Hydra would exit with its usage message, or would unpickle a file."""
 
     def refuse(message: str) -> NoReturn:
         _, _, option = message.partition("unrecognized arguments: ")

@@ -1,4 +1,4 @@
-"""Completion of paths; Hydra completes the other keys and their choices."""
+"""Shell completion of paths; Hydra completes the other keys and their choices."""
 
 import os
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from glob import escape, glob
 def complete_path(typed: Sequence[str], paths: dict[str, bool]) -> list[str] | None:
     """Return completions of the last word where it is an option or a path; None where Hydra completes it.
 
-    Behind `--key` nothing is offered, and the shell completes the names of files itself, whatever is in them.
-    A name with a space in it cannot be offered behind `key=`: the shell takes what is offered apart at spaces.
+    After `--key` the list is empty, and the shell completes file names itself, whatever characters they contain.
+    After `key=`, names with spaces are left out, because the shell splits completions at spaces.
 
     Args:
-        typed: the words after the subcommand.
-        paths: the keys that are paths.
+        typed: The words after the subcommand.
+        paths: The keys that are paths.
     """
     before, last = ["", *typed][-2:]
     if before.startswith("--") and key_of(before) in paths:
@@ -28,7 +28,7 @@ def complete_path(typed: Sequence[str], paths: dict[str, bool]) -> list[str] | N
 
 
 def without_paths(typed: Sequence[str], paths: dict[str, bool]) -> list[str]:
-    """Return the words without the options that only `ser` knows."""
+    """Return the words without the options for paths, which Hydra does not accept."""
     known = [word.startswith("--") and key_of(word.partition("=")[0]) in paths for word in typed]
     behind = [False, *(known_one and "=" not in word for known_one, word in zip(known, typed, strict=True))]
     return [word for word, drop, follows in zip(typed, known, behind, strict=False) if not drop and not follows]

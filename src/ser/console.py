@@ -1,4 +1,4 @@
-"""What the user sees in the terminal, and the same lines in run.log."""
+"""Output to the terminal, and the same log lines in run.log."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -15,14 +15,14 @@ from ser.errors import UserError
 Item = TypeVar("Item")
 
 stderr = Console(stderr=True)
-"""Progress and log lines; standard output carries only results."""
+"""The console for progress bars and log lines; standard output carries only results."""
 
 
 class ConsoleHandler(logging.Handler):
-    """One line a message, above any running bar; only a terminal gets a long one wrapped."""
+    """Prints one line per message, above any running bar; long lines are wrapped only in a terminal."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a record, unless it was meant for the file: the front door prints errors itself."""
+        """Print a record unless it is for the log file only; `ser.cli` prints errors itself."""
         if getattr(record, "file_only", False):
             return
         style = "yellow" if record.levelno >= logging.WARNING else ""
@@ -30,7 +30,7 @@ class ConsoleHandler(logging.Handler):
 
 
 def start_logging() -> logging.Logger:
-    """Send the package's log lines to the terminal; called once by each command."""
+    """Send the package's log lines to the terminal; each command calls it once."""
     logger = logging.getLogger("ser")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -39,7 +39,7 @@ def start_logging() -> logging.Logger:
 
 
 def quiet_transformers() -> None:
-    """Keep the library's bars and reports off the terminal; what they say that matters, `ser` says itself."""
+    """Turn off the progress bars and log messages of transformers and huggingface_hub; `ser` logs what matters."""
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
@@ -48,20 +48,20 @@ def quiet_transformers() -> None:
 
 
 class LogFile(logging.FileHandler):
-    """A log that leaves out what a full disk does not take: whatever writes to the disk next says that it is full."""
+    """A log file that drops lines on a full disk; the next write to the disk raises the error."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say nothing, where the base class prints a traceback for each line."""
+        """Do nothing; the base class prints a traceback for each line."""
 
     def close(self) -> None:
-        """Close, with what could not be written left out."""
+        """Close the file and drop the lines that could not be written."""
         with suppress(OSError):
             super().close()
 
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Write the package's log lines to a file as well, after what it already holds."""
+    """Append the package's log lines to a file as well."""
     handler = LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("ser")
@@ -69,7 +69,7 @@ def logging_to(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, UserError):  # the terminal gets one line of it
+        if not isinstance(error, UserError):  # the terminal shows a UserError in one line
             logger.exception("%s", error, extra={"file_only": True})
         raise
     finally:
@@ -78,18 +78,18 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 def progress(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
-    """Show a bar while `items` are consumed."""
+    """Yield `items` while a progress bar is shown."""
     return track(items, description=description, total=total, console=stderr, transient=True)
 
 
 def bar() -> Progress:
-    """A bar whose owner advances it, with a field `note` for the latest figures."""
+    """Return a progress bar that the caller advances, with a field `note` for the latest figures."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, TextColumn("{task.fields[note]}"), console=stderr, transient=True)
 
 
 def print_report(folder: Path) -> None:
-    """Print the classification report of a folder, and where the rest is."""
+    """Print the classification report of a folder and the path of its HTML report, or else of the folder."""
     print((folder / "classification_report.txt").read_text(encoding="utf-8"))
     page = folder / "report.html"
     print(page if page.is_file() else folder)

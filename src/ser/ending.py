@@ -1,6 +1,6 @@
-"""How a command ends: with a status and at most one line on standard error, whatever ends it.
+"""The end of a command: a status and at most one line on standard error.
 
-Nothing heavy is imported here, so that Ctrl-C ends a command in one line also while its imports go on.
+Nothing heavy is imported here, so that Ctrl-C ends a command in one line even during its imports.
 """
 
 import os
@@ -16,9 +16,9 @@ from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
-"""128 and the number of SIGINT, as shells count; the same for SIGTERM."""
+"""128 plus the number of SIGINT, as in shells; also the status after SIGTERM."""
 READER_GONE = 141
-"""128 and the number of SIGPIPE."""
+"""128 plus the number of SIGPIPE."""
 
 TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -43,19 +43,19 @@ def in_one_line() -> Iterator[None]:
     except Exception as error:
         fail(error)
     finally:
-        # What is left is the interpreter's own end, in which an exception would be a traceback.
+        # From here on the interpreter shuts down, where an exception would print a traceback.
         for number in (signal.SIGINT, signal.SIGTERM):
             if callable(signal.getsignal(number)):
                 signal.signal(number, end_at_once)
 
 
 def listen() -> None:
-    """Let Ctrl-C and SIGTERM interrupt the command, once; another Ctrl-C ends the process at once.
+    """Install handlers: the first Ctrl-C or SIGTERM interrupts the command, a second Ctrl-C ends it at once.
 
-    Another SIGTERM is ignored: `timeout` and job schedulers send it to the process and to its group.
+    A second SIGTERM is ignored, because `timeout` and job schedulers send it to the process and to its group.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and a shell's `&` leave it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` and a shell's `&` ignore it
             signal.signal(number, interrupt)
     sys.unraisablehook = repeat_interruption
 
@@ -67,7 +67,7 @@ def interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def repeat_interruption(lost: "sys.UnraisableHookArgs") -> None:
-    """Interrupt the command again where Python has dropped an interruption, as it does in a finalizer."""
+    """Interrupt the command again where Python has dropped a KeyboardInterrupt, as in a finalizer."""
     if not isinstance(lost.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
@@ -82,19 +82,19 @@ def end_at_once(number: int, frame: FrameType | None) -> None:
 
 
 def reader_gone() -> bool:
-    """Whether nobody reads standard output any more, as in `ser compare ... | head`; it is then closed quietly."""
+    """Return whether the reader of standard output is gone, as in `ser compare ... | head`; then silence it."""
     if not hasattr(select, "poll"):  # Windows
         return False
     asked = select.poll()
     asked.register(sys.stdout.fileno(), 0)
     gone = any(event & select.POLLERR for _, event in asked.poll(0))
     if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at exit
     return gone
 
 
 def fail(error: Exception) -> NoReturn:
-    """Say what is wrong, and end."""
+    """Print an error and exit with status 1."""
     if TRACEBACK_WANTED:
         raise error
     tell(error)
@@ -102,7 +102,7 @@ def fail(error: Exception) -> NoReturn:
 
 
 def tell(error: Exception, job: str = "") -> None:
-    """Say in one line what is wrong, and with which job of a sweep."""
+    """Print an error in one line, with the name of the sweep's job where there is one."""
     if TRACEBACK_WANTED:
         traceback.print_exception(error)
         return
@@ -113,7 +113,7 @@ def tell(error: Exception, job: str = "") -> None:
 
 
 def defect(error: Exception) -> str:
-    """Keep the traceback of what is no mistake of the user's; give the line that says where it is."""
+    """Write the traceback of an unexpected error to a file, and return the line that names the file."""
     from ser.errors import explain
 
     lines = "".join(traceback.format_exception(error))

@@ -1,4 +1,4 @@
-"""Errors for users, each in one line, and how they differ from defects."""
+"""One-line errors for users, and the distinction between them and defects."""
 
 import errno
 from collections.abc import Iterable
@@ -8,41 +8,40 @@ from pathlib import Path
 
 
 class UserError(ValueError):
-    """A mistake of the user's: its message is one line that names the thing, the value and the choices.
+    """An error that the user can correct; its message is one line that names the thing, the value and the choices.
 
-    The command line prints the message and exits with status 1; anything else that is raised is a defect of ours and
-    keeps its traceback.
+    The command line prints the message and exits with status 1. Any other exception is a defect of `ser`, and its
+    traceback is kept.
     """
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM; its message is one line that says what is kept and how to go on.
+    """Ctrl-C or SIGTERM; its message is one line on what is kept and how to continue.
 
-    A command raises it from the KeyboardInterrupt that it met. The command line prints the message and exits with
-    status 130.
+    A command raises it from a KeyboardInterrupt. The command line prints the message and exits with status 130.
     """
 
 
 DISK = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "EIO", "ESTALE", "ENXIO")
 LIMITS = ("EMFILE", "ENFILE", "ENOMEM")
 SURROUNDINGS = {getattr(errno, name, None) for name in (*DISK, *LIMITS)}
-"""Errors of a disk, of rights and of limits of the system, which are no defects."""
+"""Errors of disks, permissions and system limits, which are not defects."""
 
 
 def is_explained(error: BaseException) -> bool:
-    """Whether an error is explained by its message; any other is a defect."""
+    """Return whether an error is explained by its message; any other error is a defect."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     if isinstance(error, (UserError, HydraException, OmegaConfBaseException)):
-        return True  # first: Hydra calls a misspelt choice of a group an OSError as well
+        return True  # checked first: Hydra's error for a misspelt choice of a group is an OSError too
     return isinstance(error, OSError) and (
         error.errno in SURROUNDINGS or isinstance(error, (ConnectionError, TimeoutError))
     )
 
 
 def blame_given_path(error: Exception, given: Iterable[str]) -> Exception:
-    """The UserError in place of an OSError about a path that was given, or about a folder above it."""
+    """Return a UserError for an OSError about a given path or a parent of it; return other errors unchanged."""
     if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
         named = Path(error.filename)
         if any(named == Path(path) or named in Path(path).parents for path in given):
@@ -58,9 +57,9 @@ def explain(error: BaseException) -> str:
 
 
 def line_of(error: BaseException) -> str:
-    """The key, what is wrong with its value, and the choices.
+    """Return the key, the fault of its value and the choices.
 
-    Hydra wraps OmegaConf's errors; the inner one knows the key and the class that lacks it.
+    Hydra wraps OmegaConf's errors; the inner error has the key and the class without that key.
     """
     from omegaconf.errors import OmegaConfBaseException
 
@@ -71,7 +70,7 @@ def line_of(error: BaseException) -> str:
     while not isinstance(error, OmegaConfBaseException) and isinstance(error.__cause__, OmegaConfBaseException):
         error = error.__cause__
     if not isinstance(error, OmegaConfBaseException):
-        # Hydra lists the choices of a config group one a line, and then where it looked.
+        # Hydra lists the choices of a config group, one per line, and then its search path.
         said, _, choices = str(error).split("Config search path")[0].partition("Available options in")
         told = " ".join(said.split())
         if not choices:
@@ -88,7 +87,7 @@ def line_of(error: BaseException) -> str:
 
 
 def suggest(name: str, choices: Iterable[str], typed: str = "{}") -> str:
-    """Say which choice a misspelt name comes close to, if one does.
+    """Return a suggestion of the choice closest to a misspelt name; empty where none is close.
 
     >>> suggest("modle", ["model", "trainer"])
     '; did you mean model?'
@@ -98,5 +97,5 @@ def suggest(name: str, choices: Iterable[str], typed: str = "{}") -> str:
 
 
 def shown(choices: str) -> list[str]:
-    """Return the files of a config group that can be chosen: those with an underscore are bases of others."""
+    """Return the choices of a config group; files whose names start with an underscore are bases of others."""
     return [choice for choice in choices.split() if not choice.startswith("_")]

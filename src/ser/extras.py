@@ -1,4 +1,4 @@
-"""What `pip install ser` leaves out, because only some commands need it."""
+"""Optional dependencies: packages of an extra, which only some commands need."""
 
 from importlib.util import find_spec
 
@@ -6,12 +6,12 @@ from ser.errors import UserError
 
 
 def check_installed(extra: str, *packages: str, needed_by: str = "") -> None:
-    """Raise a UserError where a package of an extra is missing; call it before anything of the extra is imported.
+    """Raise a UserError where a package of an extra is missing; call it before the extra is imported.
 
     Args:
-        extra: As in `pip install "ser-finetune[EXTRA]"`.
-        packages: What the extra installs.
-        needed_by: What the user gave; the command of the same name by default.
+        extra: The name of the extra, as in `pip install "ser-finetune[EXTRA]"`.
+        packages: The packages that the extra installs.
+        needed_by: The part of the command line that needs it; the command with the extra's name by default.
     """
     if missing := [package for package in packages if find_spec(package) is None]:
         raise UserError(

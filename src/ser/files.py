@@ -1,4 +1,4 @@
-"""Files appear under their final name whole or not at all."""
+"""Atomic writes: a file appears under its final name only when it is complete."""
 
 import csv
 import errno
@@ -17,24 +17,24 @@ from typing import Any
 from ser.errors import UserError
 
 LONGEST_NAME = 255 - len("..12345678.tmp")
-"""Bytes: what nearly all file systems allow, less what `hidden` adds."""
+"""Bytes of a name: the limit of nearly all file systems, less what `hidden` adds."""
 REPLACED = "replaced"
-"""In a temporary folder: the folder that makes way, between the two renames that replace it."""
+"""Name of the old folder inside the temporary one, between the two renames that replace it."""
 
 
 @contextmanager
 def replacing(target: Path, folder: bool = False) -> Iterator[Path]:
-    """Give a temporary name beside `target`; rename it to `target` at the end, or remove it on any failure.
+    """Yield a temporary path beside `target`; rename it to `target` at the end, or remove it on failure.
 
-    A link is followed: what it points to is replaced. A pipe or a device is written as it is.
+    A link is followed, and the file that it points to is replaced. A pipe or a device is written directly.
 
     Args:
-        target: the final name. Missing folders above it are made.
-        folder: the temporary name will become a folder, not a file. A folder that is there is removed when the new one
-            is complete.
+        target: The final path. Missing parent folders are created.
+        folder: Whether the temporary path becomes a folder rather than a file. An existing folder is removed when the
+            new one is complete.
 
     Raises:
-        UserError: a folder is where a file should go, or the other way round; the place cannot be written; or the disk
+        UserError: A folder exists where a file is to be written, or the reverse; the path is not writable; or the disk
             is full.
     """
     if is_special(target):
@@ -53,7 +53,7 @@ def replacing(target: Path, folder: bool = False) -> Iterator[Path]:
 
 
 def is_special(target: Path) -> bool:
-    """Whether a path is a device, a pipe or a socket."""
+    """Return whether a path is a device, a pipe or a socket."""
     try:
         mode = target.stat().st_mode
     except OSError:
@@ -62,7 +62,7 @@ def is_special(target: Path) -> bool:
 
 
 def check_kind(target: Path, folder: bool) -> None:
-    """Raise a UserError where a folder would take the place of a file, or a file that of a folder."""
+    """Raise a UserError where a folder would replace a file, or a file a folder."""
     if target.is_dir() and not folder:
         raise UserError(f"{target}: a folder is here, and a file cannot take its place; give another name")
     if target.is_file() and folder:
@@ -70,14 +70,14 @@ def check_kind(target: Path, folder: bool) -> None:
 
 
 def temporary_folder(final: Path) -> tempfile.TemporaryDirectory[str]:
-    """A new folder beside `final`, under a name that no other process or host has."""
+    """Create a temporary folder beside `final`, with a name that no other process or host uses."""
     return tempfile.TemporaryDirectory(
         prefix=hidden(final.name, ""), suffix=".tmp", dir=final.parent, ignore_cleanup_errors=True
     )
 
 
 def put(temporary: Path, final: Path) -> None:
-    """Rename `temporary` to `final`; a folder there makes way, and stays where it was if anything goes wrong."""
+    """Rename `temporary` to `final`; an existing folder is moved aside first, and moved back on failure."""
     if not final.is_dir():
         os.replace(temporary, final)
         return
@@ -96,9 +96,9 @@ def restore(aside: Path, final: Path) -> None:
 
 
 def remove_leftovers(target: Path) -> None:
-    """Remove what killed processes left of writing `target`; only for who holds its lock, so that nobody writes it.
+    """Remove the temporary folders of killed processes; the caller must hold the lock of `target`.
 
-    A folder that was just making way for a new one is put back.
+    A folder that was moved aside and not yet replaced is moved back.
     """
     final = target.resolve()
     for beside in final.parent.glob(f"{glob.escape(hidden(final.name, ''))}????????.tmp"):
@@ -107,7 +107,7 @@ def remove_leftovers(target: Path) -> None:
 
 
 def hidden(name: str, suffix: str) -> str:
-    """A hidden name that belongs to `name`: `.name.suffix`; shortened where it would be too long.
+    """Return the hidden name `.name.suffix`; a name that would be too long is replaced by its hash.
 
     >>> hidden("run", "lock")
     '.run.lock'
@@ -119,7 +119,7 @@ def hidden(name: str, suffix: str) -> str:
 
 @contextmanager
 def make_parents(target: Path) -> Iterator[None]:
-    """Make the folders above `target`, and remove those that are still empty at the end."""
+    """Create the missing parent folders of `target`; remove those that are still empty at the end."""
     missing = [parent for parent in target.parents if not parent.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -132,10 +132,10 @@ def make_parents(target: Path) -> Iterator[None]:
 
 @contextmanager
 def write_errors_explained(target: Path) -> Iterator[None]:
-    """Raise in one line why `target` cannot be written: its name, its folder, a full disk.
+    """Turn an OSError into one line that explains why `target` cannot be written.
 
     Raises:
-        UserError: for any OSError.
+        UserError: An OSError was raised inside.
     """
     try:
         with full_disk_explained(target):
@@ -146,10 +146,10 @@ def write_errors_explained(target: Path) -> Iterator[None]:
 
 @contextmanager
 def full_disk_explained(target: Path) -> Iterator[None]:
-    """Raise in one line that the disk is full.
+    """Turn the OSError of a full disk into one line.
 
     Raises:
-        UserError: it is.
+        UserError: The disk is full, or a disk quota is used up.
     """
     try:
         yield
@@ -160,7 +160,7 @@ def full_disk_explained(target: Path) -> Iterator[None]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -168,14 +168,14 @@ def remove(path: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Wait until a folder and the files in it are on the disk, out of reach of a power cut."""
-    windows = os.name == "nt"  # it opens no folder, and syncs only what may be written
+    """Flush a folder and the files in it to the disk, so that they survive a power cut."""
+    windows = os.name == "nt"  # where a folder cannot be opened, and only a writable file can be synced
     for path in [*folder.iterdir(), *[folder] * (not windows)]:
         handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
         try:
             os.fsync(handle)
         except OSError as error:
-            # Some network file systems know no such call for folders.
+            # Some network file systems do not support fsync for folders.
             if path != folder or error.errno not in (errno.EINVAL, errno.ENOTSUP):
                 raise
         finally:
@@ -199,7 +199,7 @@ def write_csv(target: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]
 
 
 def printable(name: str) -> str:
-    r"""A file's name as it can be shown and written: control characters and bytes that are no text are escaped.
+    r"""Return a file name with control characters and undecodable bytes escaped.
 
     >>> print(printable("a\nb"))
     a\nb

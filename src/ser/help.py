@@ -1,4 +1,4 @@
-"""`ser <command> --help`: the groups of a command and its keys, with their values, types and meanings."""
+"""Output of `ser <command> --help`: the config groups of a command and its keys with value, type and meaning."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,11 @@ def text(command: str, schema: type[Any], configs: Path, overrides: Sequence[str
     """Return what `--help` prints.
 
     Args:
-        command: as it is typed.
-        schema: its dataclass.
-        configs: the folder of the YAML files.
-        overrides: the words beside `--help`, in Hydra's grammar: the values shown are those they give.
-        summary: what the command does, in a line.
+        command: The command as it is typed.
+        schema: Its dataclass.
+        configs: The folder of the YAML files.
+        overrides: The other words of the command line, in Hydra's grammar; the values shown include them.
+        summary: One line that describes the command.
     """
     stage = command.replace("-", "_")
     with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
@@ -38,7 +38,7 @@ def text(command: str, schema: type[Any], configs: Path, overrides: Sequence[str
 
 
 def groups(primary: Path, configs: Path) -> Iterator[str]:
-    """Yield a line for each group that a command composes its config from."""
+    """Yield a line for each config group of a command."""
     for default in OmegaConf.to_container(OmegaConf.load(primary))["defaults"]:  # type: ignore[call-overload,index]
         if isinstance(default, dict) and not next(iter(default)).startswith("override"):
             name = next(iter(default))
@@ -47,7 +47,7 @@ def groups(primary: Path, configs: Path) -> Iterator[str]:
 
 
 def shown(cfg: DictConfig, name: str) -> str:
-    """Return the value of a key as it would be typed; `???` where the user must give it."""
+    """Return the value of a key as a user would type it; `???` where it is mandatory."""
     parent, _, leaf = name.rpartition(".")
     holder = OmegaConf.select(cfg, parent) if parent else cfg
     if OmegaConf.is_missing(holder, leaf):

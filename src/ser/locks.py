@@ -1,12 +1,13 @@
 """Locks between commands: two of them never write the same folder or file at once.
 
 The lock of `runs/x` is the file `runs/.x.lock` beside it, so an empty folder stays empty and a folder that is replaced
-as a whole keeps its lock. It is removed with the lock. Where the parent may not be written (a mounted folder), the
-lock lies inside, as `.lock`.
+as a whole keeps its lock. The file is removed when the lock is released. Where the parent is not writable (a mounted
+folder), the lock file is inside the folder, as `.lock`.
 
-The lock is `flock`'s, and the operating system frees it when the process ends, however it ends. File systems without
-`flock` (some network mounts) get a file that names the process and the host: a lock left behind there is taken over
-when its process has ended on the same host; on another host nobody can tell, and the refusal names the file.
+The lock uses `flock`: the operating system releases it when the process ends, also when it is killed. On file systems
+without `flock` (some network mounts) the lock is a file that names the process and the host. A stale lock is taken
+over if its process has ended on the same host. The state of a process on another host is unknown, so the error message
+names the lock file.
 """
 
 import errno
@@ -34,11 +35,11 @@ def locked(target: Path, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a folder or file that a command writes; `target` need not exist.
 
     Args:
-        target: what is written, by any of its spellings: links and relative paths are resolved.
-        wait: wait until the other command has finished, and say so, instead of failing at once.
+        target: The path that is written; links and relative paths are resolved.
+        wait: Whether to wait, with a log line, until the other command has finished, instead of failing at once.
 
     Raises:
-        UserError: another command holds it, or no lock file can be written there.
+        UserError: Another command holds the lock, or the lock file cannot be written.
     """
     with ExitStack() as stack:
         if not is_special(target):
@@ -51,12 +52,12 @@ def locked(target: Path, wait: bool = False) -> Iterator[None]:
 
 
 def is_lock(path: Path) -> bool:
-    """Whether a path is a lock file, which does not count as the content of a folder."""
+    """Return whether a path is a lock file, which does not count as content of a folder."""
     return path.name.startswith(".") and path.name.endswith(".lock")
 
 
 def lock_path(target: Path) -> Path:
-    """Where the lock of a resolved path lies, if its parent may be written."""
+    """Return the lock file of a resolved path whose parent is writable."""
     return target.parent / hidden(target.name, "lock")
 
 
@@ -66,7 +67,7 @@ def _held(target: Path, wait: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        # Who opened the file before it is removed finds that it has no name any longer, and opens it again.
+        # A process that opened the file before its removal detects that it has no name any more and opens it again.
         with suppress(OSError):
             os.unlink(lock.lock_file)
         lock.release()
@@ -99,7 +100,7 @@ def _by_kernel_or_file(path: Path, timeout: float) -> BaseFileLock:
     except OSError as error:
         if isinstance(error, Timeout) or error.errno not in NO_FLOCK:
             raise
-        # A file of its own: the one that was tried is empty, which would read as held by somebody unknown.
+        # Another file name: the file of the failed attempt is empty, and SoftFileLock would take it for a held lock.
         path.unlink(missing_ok=True)
         lock = SoftFileLock(path.with_suffix(".pid.lock"), timeout=timeout)
         lock.acquire()
@@ -109,7 +110,7 @@ def _by_kernel_or_file(path: Path, timeout: float) -> BaseFileLock:
 
 
 def _refusal(path: Path, target: Path) -> str:
-    """Say who holds the lock, as far as its file tells."""
+    """Return the error message; it names the holder where the lock file can be read."""
     said = f"{target}: another ser command writes there"
     with suppress(OSError, ValueError):
         process, host, *_ = path.read_text(encoding="utf-8").splitlines()

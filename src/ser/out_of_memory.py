@@ -1,4 +1,4 @@
-"""A device whose memory does not suffice, explained in one line."""
+"""Errors of a device that is out of memory, explained in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +13,18 @@ TRAINING = (
 )
 EVALUATION = "lower trainer.per_device_eval_batch_size"
 SIGNS = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-"""How PyTorch's allocator for the CPU, cuBLAS and cuDNN report it, as plain RuntimeErrors."""
+"""Signs of it in the plain RuntimeErrors of PyTorch's CPU allocator, cuBLAS and cuDNN."""
 
 
 @contextmanager
 def explaining_out_of_memory(advice: str) -> Iterator[None]:
-    """End with a line that says what to lower where a tensor does not fit into the memory of the device.
+    """Replace PyTorch's out-of-memory error with one line of advice.
 
     Args:
-        advice: the keys to change.
+        advice: The keys to change.
 
     Raises:
-        UserError: instead of the error of PyTorch.
+        UserError: The device is out of memory.
     """
     try:
         yield
@@ -35,12 +35,12 @@ def explaining_out_of_memory(advice: str) -> Iterator[None]:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of PyTorch means that memory is lacking."""
+    """Return whether an error of PyTorch means that the device is out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in SIGNS)
 
 
 def device_in_words() -> str:
-    """The name of the device and, for a GPU, how much memory it has and this process uses."""
+    """Return the name of the device and, for a GPU, its total, used and free memory."""
     if not torch.cuda.is_available():
         return "the CPU"
     free, total = torch.cuda.mem_get_info()
