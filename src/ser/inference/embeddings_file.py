@@ -1,4 +1,4 @@
-"""The Parquet file of `ser predict embeddings=`: a row for each recording or window."""
+"""The Parquet file of `ser predict embeddings=`, with one row for each recording or window."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,18 +10,18 @@ from ser.files import printable, replacing
 from ser.inference.predictions import WindowPrediction
 
 ROW_GROUP = 1024
-"""Rows in memory before they are written: 4 MB of a large encoder."""
+"""Rows that are buffered before they are written: 4 MB for a large encoder."""
 
 
 @contextmanager
 def open_embeddings(target: Path | None, overwrite: bool) -> Iterator[Callable[[WindowPrediction], None]]:
     """Yield a function that writes the embedding of a prediction; without a target it does nothing.
 
-    The file appears under its name when it is complete; an interrupted command leaves none. Recordings without a
+    The file appears under its name when it is complete; an interrupted command leaves no file. Recordings without a
     prediction have no row.
 
     Raises:
-        UserError: the disk is full, or a file has appeared under the name of the target.
+        UserError: The disk is full, or another process has created the target meanwhile.
     """
     if target is None:
         yield lambda window: None
@@ -37,7 +37,7 @@ class EmbeddingsFile:
     """A Parquet file with the columns path, start, end, emotion and embedding, in row groups."""
 
     def __init__(self, path: Path) -> None:
-        # A third of a second, and few commands write embeddings.
+        # Imported here because it takes a third of a second and few commands write embeddings.
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -59,7 +59,7 @@ class EmbeddingsFile:
             self.writer.close()
 
     def add(self, window: WindowPrediction) -> None:
-        """Write a row, once its row group is complete."""
+        """Add a row; rows are written when their row group is complete."""
         if window.prediction is None:
             return
         assert window.prediction.embedding is not None
@@ -76,7 +76,7 @@ class EmbeddingsFile:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows in memory as a row group."""
+        """Write the buffered rows as a row group."""
         import pyarrow as pa
 
         if self.rows:

@@ -1,7 +1,7 @@
 """The file of predictions, CSV or JSON lines by its suffix.
 
-It grows with each prediction and is called `NAME.partial.csv` until the last one is written. Each row is written whole:
-an interrupted command leaves its predictions so far, under the name of an unfinished file.
+Each prediction is appended to `NAME.partial.csv`, which is renamed after the last one. Rows are written whole: an
+interrupted command leaves the predictions so far in the partial file.
 """
 
 import csv
@@ -27,20 +27,20 @@ Write = Callable[[WindowPrediction], None]
 
 @contextmanager
 def reserve(given: str | None, overwrite: bool, key: str = "output") -> Iterator[Path | None]:
-    """Hold the lock of a file until it is written; so that it can be written is known before hours of work.
+    """Check that a file can be written, before hours of work, and hold its lock until it is written.
 
     Args:
-        given: the file; None: no file.
-        overwrite: whether it may be there already.
-        key: of the command line, for the messages.
+        given: The file; None: no file.
+        overwrite: Whether the file may exist already.
+        key: The key of the command line, for messages.
 
     Raises:
-        UserError: something is there already, another command writes there, or the place is not writable.
+        UserError: The file exists, another command writes it, or the path is not writable.
     """
     if given is None:
         yield None
         return
-    target = Path(given).resolve()  # what a link leads to: the link stays
+    target = Path(given).resolve()  # the target of a link, so that the link is kept
     if target.suffix != Path(given).suffix:
         raise UserError(f"{key}={given}: it is a link to {target}, whose name ends otherwise; give that name")
     if is_special(target):
@@ -52,7 +52,7 @@ def reserve(given: str | None, overwrite: bool, key: str = "output") -> Iterator
 
 
 def check_free(target: Path, overwrite: bool, key: str) -> None:
-    """Raise a UserError where a file is already, unless it may be overwritten."""
+    """Raise a UserError where the file or its partial file exists, unless it may be overwritten."""
     unfinished = partial_path(target)
     check_kind(unfinished, folder=False)
     if target.exists() and not overwrite:
@@ -74,8 +74,8 @@ def open_writer(target: Path | None, output_format: OutputFormat) -> Iterator[Wr
     """Yield a function that writes a prediction into a reserved file, or counts it without one.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM; the message says what is kept.
-        UserError: the disk is full.
+        Interrupted: Ctrl-C or SIGTERM; the message describes what is kept.
+        UserError: The disk is full.
     """
     rows = Counter() if target is None else RowFile(target, output_format)
     is_explained = False
@@ -93,7 +93,7 @@ def open_writer(target: Path | None, output_format: OutputFormat) -> Iterator[Wr
 
 
 class Counter:
-    """Counts predictions that no file holds."""
+    """Counts predictions that are not written to a file."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -109,12 +109,12 @@ class Counter:
 
     @property
     def kept(self) -> str:
-        """Say what is kept of the predictions when the command ends early."""
+        """The message about the kept predictions when the command ends early."""
         return f"there were {self.count} predictions; output=FILE.csv would keep them"
 
 
 class RowFile(Counter):
-    """A file of predictions, created with the first of them."""
+    """A file of predictions, created with the first prediction."""
 
     def __init__(self, target: Path, output_format: OutputFormat) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class RowFile(Counter):
         super().add(window)
 
     def append(self, text: str) -> None:
-        """Write a text as a whole or not at all, even where it is interrupted."""
+        """Write a text as a whole or not at all, even when interrupted."""
         with write_errors_explained(self.target):
             file = self.open()
             begin, data = file.tell(), text.encode("utf-8", "backslashreplace")
@@ -146,14 +146,14 @@ class RowFile(Counter):
                 raise
 
     def open(self) -> io.FileIO:
-        """Return the file, which is created with its head on the first call."""
+        """Return the file; the first call creates it and writes its header."""
         if self._file is None:
             self._file = self.partial.open("wb", buffering=0)
             self.append(self.head)
         return self._file
 
     def finish(self) -> None:
-        """Give the file its final name."""
+        """Rename the partial file to its final name."""
         if self.target.exists() and not self.replaces:
             raise UserError(f"{self.target}: a file has appeared here meanwhile")
         with write_errors_explained(self.target):
@@ -170,7 +170,7 @@ class RowFile(Counter):
 
 
 def line_format(output_format: OutputFormat, suffix: str) -> tuple[str, Callable[[WindowPrediction], str]]:
-    """Return the head of a file, and the function that formats a line."""
+    """Return the header of a file, and the function that formats a line."""
     if suffix == ".csv":
         return csv_line(output_format.header()), lambda window: csv_line(output_format.row(window))
     return "", lambda window: json_line(output_format, window)

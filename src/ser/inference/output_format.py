@@ -1,4 +1,4 @@
-"""The form in which predictions are written: as rows of a CSV, as JSON, and as the server's response."""
+"""Formats of predictions: CSV rows, JSON, and the server's response."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from ser.inference.predictions import Prediction, WindowPrediction
 from ser.inference.predictor import Predictor
 
 DIGITS = 6
-"""Of a probability in a file."""
+"""Decimal places of a probability in a file."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class OutputFormat:
         return values
 
     def header(self) -> list[str]:
-        """Return the columns of the CSV; those of a member are named by its checkpoint."""
+        """Return the columns of the CSV; columns of a member start with the name of its checkpoint."""
         names = ["path", "start", "end", "emotion", *self.labels, "error", "warning"]
         if self.is_ensemble:
             for checkpoint in self.checkpoints:
@@ -68,5 +68,5 @@ class OutputFormat:
 
 
 def rounded(prediction: Prediction) -> dict[str, float]:
-    """Return the probabilities as they are written."""
+    """Return the probabilities, rounded to `DIGITS`."""
     return {label: round(probability, DIGITS) for label, probability in prediction.probabilities.items()}

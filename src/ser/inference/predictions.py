@@ -1,4 +1,4 @@
-"""What a predictor returns: the prediction for a clip, and where in a recording the clip lies."""
+"""Results of a predictor: the prediction for a clip, and the position of the clip in a recording."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ser.models.embeddings import Embedding
 
 Probabilities = npt.NDArray[np.float64]
-"""`(emotions,)` of a clip or `(clips, emotions)`."""
+"""`(emotions,)` for one clip, or `(clips, emotions)`."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Prediction:
     emotion: str
     """The most probable label."""
     probabilities: dict[str, float]
-    """Of every label; they sum to 1 unless the checkpoint has a sigmoid for each label. Of checkpoints that vote, the
-    shares of the votes."""
+    """Probability of each label; they sum to 1 unless the checkpoint has a sigmoid for each label. With a vote of
+    several checkpoints, the share of the votes."""
     members: Sequence["Prediction"] = ()
-    """Of each checkpoint, where several predict together."""
+    """Predictions of the checkpoints of an ensemble; empty for a single checkpoint."""
     embedding: Embedding | None = field(default=None, repr=False, compare=False)
-    """`(width,)`, where the predictor embeds."""
+    """`(width,)`; None unless the predictor returns embeddings."""
 
     @classmethod
     def from_array(
@@ -35,13 +35,13 @@ class Prediction:
         members: Sequence["Prediction"] = (),
         embedding: Embedding | None = None,
     ) -> "Prediction":
-        """Name probabilities by their labels.
+        """Create a prediction from an array of probabilities.
 
         Args:
             labels: The emotions in the order of the array.
             probabilities: `(emotions,)`.
-            best: The index of the predicted emotion; None: that of the greatest probability.
-            members: The predictions of each checkpoint, where there are several.
+            best: The index of the predicted emotion; None: the one with the highest probability.
+            members: The predictions of the checkpoints of an ensemble.
             embedding: `(width,)`.
         """
         emotion = labels[int(probabilities.argmax() if best is None else best)]
@@ -57,7 +57,7 @@ class WindowPrediction:
     """The prediction for a recording or a window of it, or the reason why there is none."""
 
     name: str
-    """Of the recording."""
+    """Name of the recording."""
     start: float = 0.0
     """Seconds."""
     end: float = 0.0
@@ -69,7 +69,7 @@ class WindowPrediction:
 
 
 def average(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the mean over the windows of a recording, of the ensemble and of each checkpoint in it.
+    """Return the mean over the windows of a recording, for the ensemble and for each of its members.
 
     >>> average([Prediction("a", {"a": 1.0, "b": 0.0}), Prediction("b", {"a": 0.5, "b": 0.5})])
     Prediction(emotion='a', probabilities={'a': 0.75, 'b': 0.25}, members=())

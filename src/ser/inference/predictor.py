@@ -1,4 +1,4 @@
-"""Predict clips with one checkpoint or an ensemble; the batch does not change a prediction."""
+"""Prediction of clips with one checkpoint or an ensemble; a prediction does not depend on its batch."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -27,21 +27,21 @@ from ser.models.outputs import Outputs
 log = logging.getLogger("ser")
 
 MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
-"""Of a batch, padding included: attention over a few long clips needs more memory than over many short ones."""
+"""Most samples of a batch, including padding; attention needs more memory for few long clips than for many short."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A checkpoint that predicts."""
+    """A checkpoint of a predictor."""
 
     name: str
     classifier: PreTrainedModel
     collator: WaveformCollator | ExtractorCollator
     trim: bool
-    """Whether it was trained on clips without the silence at both ends; they are then cut off here as well."""
+    """Whether silence is cut off at both ends of a clip, as in its training."""
     outputs: Outputs
     stamp: dict[str, Any]
-    """What it was trained on; empty where `ser train` did not write it."""
+    """Description of its training; empty for a checkpoint that `ser train` did not write."""
 
     @classmethod
     def from_checkpoint(cls, given: str) -> "Member":
@@ -53,14 +53,14 @@ class Member:
 
     @property
     def labels(self) -> list[str]:
-        """Its emotions in its own order."""
+        """The emotions in the order of this checkpoint."""
         return self.outputs.labels
 
     def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
-        """Return probabilities `(clips, emotions)`, the emotions in the order of `labels`.
+        """Return probabilities `(clips, emotions)` with the emotions in the order of `labels`.
 
         Raises:
-            UserError: the logits are not finite.
+            UserError: The logits are not finite.
         """
         order, batches = self.make_batches(clips, batch_size)
         return restore_order(self.to_probabilities(compute_logits(self.classifier, batches)), order)
@@ -69,12 +69,12 @@ class Member:
         """Return the probabilities of `predict` and the embedding of each clip, from one forward pass.
 
         Args:
-            clips: of 16 kHz, each `(samples,)`.
-            batch_size: clips of a batch, at most.
-            frames: return embeddings `(frames, width)` rather than their means `(width,)`.
+            clips: 16 kHz clips, each `(samples,)`.
+            batch_size: Largest number of clips in a batch.
+            frames: Whether to return embeddings `(frames, width)` rather than their means `(width,)`.
 
         Raises:
-            UserError: the logits are not finite.
+            UserError: The logits are not finite.
         """
         order, batches = self.make_batches(clips, batch_size)
         computed, embeddings = compute_logits_and_embeddings(self.classifier, batches, frames)
@@ -82,18 +82,18 @@ class Member:
         return restore_order(self.to_probabilities(computed), order), [by_clip[index] for index in range(len(clips))]
 
     def make_batches(self, clips: Sequence[Int16], batch_size: int) -> tuple[list[list[int]], Iterator[Batch]]:
-        """Return the clips of each batch, and the batches; none is padded where padding would change a prediction."""
+        """Return the clip indices of each batch, and the batches; without padding where it would change predictions."""
         spoken = [clip[slice(*speech_span(clip))] for clip in clips] if self.trim else list(clips)
         lengths = [len(clip) for clip in spoken]
         order = list(split_batches(lengths, batch_size, depends_on_padding(self.classifier.config)))
-        examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # the collator reads the samples alone
+        examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # the collator uses only the samples
         return order, (self.collator([examples[index] for index in batch]) for batch in order)
 
     def to_probabilities(self, computed: Logits) -> Probabilities:
-        """Return the probabilities of logits, both `(clips, emotions)`.
+        """Convert logits to probabilities, both `(clips, emotions)`.
 
         Raises:
-            UserError: the logits are not finite.
+            UserError: The logits are not finite.
         """
         if not np.isfinite(computed).all():
             raise UserError(f"checkpoint={self.name}: its logits are not finite numbers, so its weights are broken")
@@ -101,7 +101,7 @@ class Member:
 
 
 def split_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> Iterator[list[int]]:
-    """Yield batches of indices from the shortest clips to the longest, smaller ones where the clips are long."""
+    """Yield batches of indices from the shortest to the longest clips; batches of long clips are smaller."""
     for batch in scoring_batches(lengths, batch_size, equal_lengths):
         few = max(1, MAX_BATCH_SAMPLES // max(lengths[batch[-1]], 1))
         yield from (batch[start : start + few] for start in range(0, len(batch), few))
@@ -109,13 +109,13 @@ def split_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool) 
 
 @dataclass(frozen=True)
 class Predictor:
-    """One checkpoint, or several that predict together."""
+    """A single checkpoint or an ensemble."""
 
     members: list[Member]
     ensemble: Ensemble
     batch_size: int
     embeds: bool = False
-    """Return an embedding with each prediction; for a single checkpoint."""
+    """Whether each prediction has an embedding; for a single checkpoint only."""
 
     @classmethod
     def from_checkpoints(
@@ -124,8 +124,8 @@ class Predictor:
         """Open checkpoints.
 
         Raises:
-            UserError: one of them is no checkpoint or is given twice, or its labels or its kind of head are not those
-                of the first.
+            UserError: One of them is not a checkpoint or is given twice, or its labels or its kind of head differ from
+                those of the first.
         """
         check_distinct(checkpoints)
         members = [Member.from_checkpoint(given) for given in checkpoints]
@@ -147,11 +147,11 @@ class Predictor:
 
     @cached_property
     def labels(self) -> list[str]:
-        """Emotions in the order of the probabilities."""
+        """The emotions in the order of the probabilities."""
         return self.members[0].labels
 
     def predict(self, clips: Sequence[Int16]) -> list[Prediction]:
-        """Predict clips of 16 kHz, each `(samples,)`; the prediction for one does not depend on the others."""
+        """Predict 16 kHz clips, each `(samples,)`; a prediction does not depend on the other clips."""
         if self.embeds:
             probabilities, embeddings = self.members[0].embed(clips, self.batch_size, frames=False)
             pairs = zip(probabilities, embeddings, strict=True)
@@ -167,8 +167,8 @@ class Predictor:
     def combine(self, each: Sequence[Probabilities]) -> tuple[Probabilities, npt.NDArray[np.intp]]:
         """Return the probabilities of the ensemble `(clips, emotions)` and the index of each predicted emotion.
 
-        They are the mean over the checkpoints; or with `vote` the share of the checkpoints that predict an emotion,
-        where the mean decides between equal shares.
+        The probabilities are the mean over the checkpoints. With `vote` they are the shares of the checkpoints that
+        predict an emotion, and the mean breaks ties.
         """
         mean: Probabilities = np.mean(each, axis=0)
         if self.ensemble is Ensemble.mean:
@@ -177,13 +177,13 @@ class Predictor:
         return votes, np.where(votes == votes.max(axis=1, keepdims=True), mean, -1.0).argmax(axis=1)
 
     def in_label_order(self, member: Member, probabilities: Probabilities) -> Probabilities:
-        """Return the columns of a member in the order of `labels`."""
+        """Return the probabilities of a member with the columns in the order of `labels`."""
         ordered: Probabilities = probabilities[:, [member.labels.index(label) for label in self.labels]]
         return ordered
 
 
 def check_distinct(checkpoints: Sequence[str]) -> None:
-    """Raise a UserError where two names, in whatever spelling, lead to the same checkpoint."""
+    """Raise a UserError where two names, in any spelling, resolve to the same checkpoint."""
     seen: dict[Path, str] = {}
     for given in checkpoints:
         folder = find_or_download_checkpoint(given).resolve()
@@ -193,7 +193,7 @@ def check_distinct(checkpoints: Sequence[str]) -> None:
 
 
 def describe(member: Member) -> str:
-    """Describe in one line how a checkpoint was trained."""
+    """Describe the training of a checkpoint in one line."""
     if not member.stamp:
         return f"{member.name}: not trained by ser; nothing is known of how well it does"
     protocol = member.stamp["identity"]["name"]

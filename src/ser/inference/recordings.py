@@ -1,4 +1,4 @@
-"""The recordings that a user names: one file, a folder, a pattern, or the rows of a list."""
+"""The recordings of `audio=`: one file, a folder, a pattern, or the rows of a CSV."""
 
 import glob
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger("ser")
 
 CONVERT = "`ffmpeg -i IN.m4a OUT.wav` converts one"
 NAMED = 3
-"""Files that a line names; of more it gives the number."""
+"""Largest number of files that a log line names."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,19 @@ class Recording:
     name: str
     path: Path
     error: str = ""
-    """Why there is no prediction for it, where that is known before it is opened."""
+    """Reason why it cannot be predicted, where it is known before the file is opened."""
 
 
 def resolve(audio: str, root: str | None) -> list[Recording]:
-    """Return the recordings that `audio=` names, in the order of their names or of the rows of the list.
+    """Return the recordings of `audio=`, sorted by name, or in the order of the rows of a CSV.
 
     Args:
-        audio: a file, a folder (searched to its depths for audio suffixes), a pattern (`*`, `?`, `**`), or a CSV with a
+        audio: A file, a folder (searched recursively for audio suffixes), a pattern (`*`, `?`, `**`), or a CSV with a
             column `path`.
-        root: the folder that the paths of a CSV start from; null: the CSV's own.
+        root: The folder that the paths of a CSV start from; None: the folder of the CSV.
 
     Raises:
-        UserError: there is no recording.
+        UserError: There is no recording.
     """
     place = Path(audio)
     if place.is_dir():
@@ -57,10 +57,10 @@ def resolve(audio: str, root: str | None) -> list[Recording]:
 
 
 def find_below(folder: Path) -> list[Recording]:
-    """Find the recordings below a folder; the log names other audio files, and unreadable folders become failures.
+    """Find the recordings below a folder; other audio files are logged, and unreadable folders become failures.
 
     Raises:
-        UserError: the folder itself cannot be read, or it holds only audio that libsndfile does not decode.
+        UserError: The folder itself cannot be read, or it contains only audio that libsndfile does not decode.
     """
     unreadable: dict[str, str] = {}
     names = files_below(folder, unreadable.__setitem__)
@@ -82,7 +82,7 @@ def find_below(folder: Path) -> list[Recording]:
 
 
 def is_of_macos(name: str) -> bool:
-    """Whether a file is one that macOS writes beside each file in archives and on foreign disks."""
+    """Return whether a file is a side file, which macOS writes for each file in archives and on foreign disks."""
     path = PurePosixPath(name)
     return path.name.startswith("._") or "__MACOSX" in path.parts
 
@@ -94,7 +94,7 @@ def log_skipped(what: str, names: Sequence[str]) -> None:
 
 
 def count_suffixes(names: Sequence[str]) -> str:
-    """Count the files of each suffix, and name the first ones.
+    """Count the files of each suffix, and name the first files.
 
     >>> count_suffixes(["a.m4a", "b.webm", "c.m4a", "d.m4a"])
     '3 .m4a, 1 .webm (a.m4a, b.webm, c.m4a ...)'
@@ -111,7 +111,7 @@ def match_pattern(place: Path) -> list[str]:
 
 
 def find_problem(path: Path) -> str:
-    """Return why a path cannot be a recording; empty where it can."""
+    """Return the reason why a path cannot be a recording; empty where it can."""
     if path.is_file():
         return ""
     return (
@@ -120,10 +120,10 @@ def find_problem(path: Path) -> str:
 
 
 def read_list(place: Path, root: Path) -> list[Recording]:
-    """Return one file, or the recordings that a CSV names.
+    """Return a single file, or the recordings in the rows of a CSV.
 
     Raises:
-        UserError: a CSV without the column `path`, or a row that names nothing or leads out of `root`.
+        UserError: A CSV has no column `path`, or a row is empty or leads out of `root`.
     """
     if place.suffix.lower() != ".csv":
         return [Recording(place.name, place)]
@@ -134,9 +134,9 @@ def read_list(place: Path, root: Path) -> list[Recording]:
 
 
 def resolve_row(root: Path, name: str, manifest: Path) -> Path:
-    """Return the path of a row. A list may come from anybody: a row that leads out of `root` is refused.
+    """Return the path of a row; a row that leads out of `root` is refused, because a CSV may come from a third party.
 
-    Links below `root` are the user's own and are followed.
+    Links below `root` belong to the user and are followed.
     """
     start = os.path.abspath(root)
     path = os.path.normpath(os.path.join(start, name))

@@ -1,4 +1,4 @@
-"""The predictions of a command as a table in the terminal, or as counts where there are many."""
+"""Summary of predictions in the terminal: a table, or counts where there are many."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ser.inference.output_format import OutputFormat, rounded
 from ser.inference.predictions import WindowPrediction
 
 MAX_ROWS = 50
-"""Of a table beside an output file; of more predictions only the counts are printed."""
+"""Largest table that is printed when there is an output file; for more predictions only the counts are printed."""
 
 
 @dataclass
@@ -21,13 +21,13 @@ class Summary:
     """The predictions of a command: the rows of its table, and the counts of all."""
 
     max_rows: int | None
-    """None: as many as there are."""
+    """None: no limit."""
     rows: list[WindowPrediction] = field(default_factory=list)
     emotions: Counter[str] = field(default_factory=Counter)
     failed: int = 0
 
     def add(self, window: WindowPrediction) -> None:
-        """Count a prediction; keep it while the table is short enough."""
+        """Count a prediction; keep it while the table does not exceed `max_rows`."""
         if window.prediction is None:
             self.failed += 1
         else:
@@ -41,7 +41,7 @@ class Summary:
 
 
 def print_summary(summary: Summary, output_format: OutputFormat, windowed: bool) -> None:
-    """Print the table, or how often each emotion is predicted."""
+    """Print the table, or the number of predictions of each emotion."""
     console = Console()
     if not summary.rows:
         return
@@ -54,7 +54,7 @@ def print_summary(summary: Summary, output_format: OutputFormat, windowed: bool)
 
 
 def make_table(windows: Sequence[WindowPrediction], output_format: OutputFormat, windowed: bool) -> Table:
-    """Return a table with the emotion, its probability, the second emotion and the emotion by each checkpoint."""
+    """Return a table with the emotion, its probability, the second emotion and the prediction of each checkpoint."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("recording", overflow="fold")
     if windowed:
@@ -70,7 +70,7 @@ def make_table(windows: Sequence[WindowPrediction], output_format: OutputFormat,
 
 
 def cells(window: WindowPrediction, windowed: bool) -> list[Text]:
-    """Return the texts of a row; nothing in them is read as markup."""
+    """Return the cells of a row; their text is not parsed as markup."""
     name, prediction = Text(printable(window.name)), window.prediction
     span = [Text(f"{window.start:.1f} - {window.end:.1f}" if prediction else "")] if windowed else []
     if prediction is None:

@@ -1,4 +1,4 @@
-"""The predictions over the length of a recording, as a figure."""
+"""A figure of the predictions over the length of a recording."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from ser.inference.predictions import WindowPrediction
 from ser.reports.figures import canvas, style
 
 ROW = 0.34
-"""Inches of height for an emotion."""
+"""Height of the row of an emotion, in inches."""
 
 
 def timeline_figure(windows: Sequence[WindowPrediction], labels: Sequence[str], title: str) -> Figure:
-    """Draw a row for each emotion over the seconds of the recording, darker where it is more probable.
+    """Draw a row for each emotion over the seconds of the recording, darker for higher probabilities.
 
-    Where windows overlap, the mean over the windows is drawn.
+    Overlapping windows are averaged.
     """
     edges = np.unique([edge for window in windows for edge in (window.start, window.end)])
     sums = np.zeros((len(labels), len(edges) - 1))

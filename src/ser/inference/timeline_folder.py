@@ -1,4 +1,4 @@
-"""The folder of timelines: a figure for each recording, under a name of its own."""
+"""The folder of timelines: a figure for each recording, with a unique name."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from ser.locks import locked
 
 SUFFIXES = (".png", ".pdf")
 MAX_NAME = 200
-"""Bytes of a name: what most file systems allow, less suffixes and what a temporary name adds."""
+"""Bytes of a name: the limit of most file systems, less suffixes and what a temporary name adds."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TimelineFolder:
 
     def draw(self, recording: Recording, windows: Sequence[WindowPrediction], labels: Sequence[str]) -> None:
         """Draw the timeline of a recording and save it."""
-        # A tenth of the start-up and of the memory, and few ask for pictures.
+        # Imported here because it takes a tenth of the start-up time and memory, and few commands draw figures.
         from ser.inference.timeline import timeline_figure
         from ser.reports import figures
 
@@ -38,10 +38,10 @@ class TimelineFolder:
 def reserve_timelines(
     timeline: str | None, recordings: Sequence[Recording], overwrite: bool
 ) -> Iterator[TimelineFolder | None]:
-    """Hold the lock of the folder for timelines; None where none are requested.
+    """Yield the folder for timelines and hold its lock; None where no timelines are requested.
 
     Raises:
-        UserError: a picture is there already, two recordings would share one, or the folder is not writable.
+        UserError: A figure exists already, two recordings would share one, or the folder is not writable.
     """
     if timeline is None:
         yield None
@@ -73,7 +73,7 @@ def check_names(folder: Path, recordings: Sequence[Recording], overwrite: bool) 
 
 
 def file_name(name: str) -> str:
-    """Return the name of a recording as that of one file: folders become part of it, and a long one is cut."""
+    """Return the file name for a recording: path separators become underscores, and a long name is cut."""
     flat = printable(name).replace("/", "_").replace("\\", "_")
     if len(flat.encode()) <= MAX_NAME:
         return flat

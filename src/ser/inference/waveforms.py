@@ -1,4 +1,4 @@
-"""Recordings from Python: files or arrays to 16 kHz mono int16, by the rules of `ser.data.audio`."""
+"""Conversion of files or arrays to 16 kHz mono int16 for the Python API, by the rules of `ser.data.audio`."""
 
 import os
 from pathlib import Path
@@ -19,12 +19,12 @@ def decode(clip: Clip, sample_rate: float | None, max_seconds: float) -> Int16:
     """Return the 16 kHz samples `(samples,)` of a file or an array.
 
     Args:
-        clip: a file or an array.
-        sample_rate: hertz, of an array; a file has its own.
-        max_seconds: seconds that it may have.
+        clip: A file or an array.
+        sample_rate: Sample rate of an array, in hertz; ignored for a file.
+        max_seconds: Longest clip, in seconds.
 
     Raises:
-        UserError: it cannot be used; names the file.
+        UserError: The clip cannot be used; the message names the file.
     """
     if isinstance(clip, (str, os.PathLike)):
         try:
@@ -45,7 +45,7 @@ def decode_array(samples: npt.NDArray[Any], sample_rate: float | None, max_secon
     """Return the 16 kHz samples of an array.
 
     Raises:
-        UnreadableAudio: its shape, type, scale, length or sample rate cannot be used.
+        UnreadableAudio: The shape, type, scale, length or sample rate cannot be used.
     """
     if sample_rate is None or not RATES[0] <= sample_rate <= RATES[1]:
         raise UnreadableAudio(f"sample_rate={sample_rate}: give its hertz, from {RATES[0]} to {RATES[1]}")

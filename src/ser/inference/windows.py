@@ -1,4 +1,4 @@
-"""Predictions for long recordings and live audio, window by window, in bounded memory."""
+"""Window-by-window prediction of long recordings and live audio, in bounded memory."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Window:
-    """Some seconds of a recording."""
+    """A window of a recording."""
 
     start: int
     """Samples at 16 kHz from the beginning of the recording."""
@@ -38,25 +38,25 @@ class Window:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """Where the window begins and ends."""
+        """Start and end of the window."""
         return self.start / SAMPLE_RATE, (self.start + len(self.samples)) / SAMPLE_RATE
 
 
 def read_file(source: Source) -> Iterator[Int16]:
-    """Yield the samples of a file at 16 kHz in blocks: those of `ser.data.audio.load`, never in memory as a whole.
+    """Yield the 16 kHz samples of `ser.data.audio.load` in blocks, without the whole file in memory.
 
     Raises:
-        UnreadableAudio: see `ser.data.audio.open_audio`.
+        UnreadableAudio: See `ser.data.audio.open_audio`.
     """
     with open_audio(source) as file:
         yield from resample_blocks(iterate_mono_blocks(file), int(file.samplerate))
 
 
 def read_stream(stream: BinaryIO, raw: WavFormat) -> Iterator[Int16]:
-    """Yield the samples of a WAV, or of raw PCM in the given format, at 16 kHz in blocks, as they arrive.
+    """Return an iterator over 16 kHz blocks of a WAV stream, or of raw PCM in the given format, as they arrive.
 
     Raises:
-        UnreadableAudio: see `ser.data.streams.mono_stream`.
+        UnreadableAudio: See `ser.data.streams.mono_stream`.
     """
     form, blocks = mono_stream(stream, raw)
     if form is not raw:
@@ -65,7 +65,7 @@ def read_stream(stream: BinaryIO, raw: WavFormat) -> Iterator[Int16]:
 
 
 def resample_blocks(blocks: Iterable[Int16], sample_rate: int) -> Iterator[Int16]:
-    """Resample successive blocks from `sample_rate` hertz to 16 kHz, without a seam between them."""
+    """Resample successive blocks from `sample_rate` hertz to 16 kHz, without discontinuities between them."""
     if sample_rate == SAMPLE_RATE:
         yield from blocks
         return
@@ -76,10 +76,10 @@ def resample_blocks(blocks: Iterable[Int16], sample_rate: int) -> Iterator[Int16
 
 
 def cut_windows(blocks: Iterable[Int16], window: float, hop: float) -> Iterator[Window]:
-    """Cut `window` seconds every `hop` seconds, each as soon as its last sample is read.
+    """Yield windows of `window` seconds every `hop` seconds, each as soon as its last sample is read.
 
-    An end that no window on the grid reaches gets a last window of the same length. A recording shorter than a window
-    is one window. One that is shorter than a frame of the encoder has none.
+    If no window on the grid reaches the end of the recording, a last window of the same length ends there. A recording
+    shorter than a window is one window. A recording shorter than a frame of the encoder has no window.
     """
     size, step = round(window * SAMPLE_RATE), round(hop * SAMPLE_RATE)
     held, first, begin, reached = np.empty(0, dtype=np.int16), 0, 0, 0
@@ -103,12 +103,12 @@ def predict_windows(
     """Predict the windows of a recording.
 
     Args:
-        name: of the recording, in the predictions.
-        blocks: its samples at 16 kHz, in pieces of any size.
-        window: seconds.
-        hop: seconds from the beginning of one window to that of the next.
-        predictor: predicts.
-        at_once: windows that are predicted together; 1 predicts each as soon as it is read.
+        name: Name of the recording in the predictions.
+        blocks: Its samples at 16 kHz, in blocks of any size.
+        window: Length of a window, in seconds.
+        hop: Seconds from the start of one window to the start of the next.
+        predictor: The predictor of the windows.
+        at_once: Number of windows that are predicted together; 1 predicts each as soon as it is read.
     """
     for some in chunks(cut_windows(blocks, window, hop), at_once):
         predictions = predictor.predict([one.samples for one in some])

@@ -1,4 +1,4 @@
-"""POST /predict: a recording in, JSON out.
+"""The API: POST /predict takes a recording and returns JSON.
 
 curl --data-binary @recording.wav 'http://127.0.0.1:7860/predict?window=4&hop=1'
 """
@@ -25,7 +25,7 @@ OPTIONS = ("window", "hop")
 
 
 class PredictEndpoint:
-    """Predictions for programs, as an ASGI application."""
+    """The ASGI application of the API."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class PredictEndpoint:
         self.output_format = OutputFormat.from_predictor(service.predictor)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Predict the file in the body; the response holds what `ser predict output=x.jsonl` writes."""
+        """Predict the file in the body; the response has the content that `ser predict output=x.jsonl` writes."""
         body = Body(Request(scope, receive), self.max_megabytes, self.timeout)
         with self.budget.holding(body.evict) as holding:
             try:
@@ -53,23 +53,23 @@ class PredictEndpoint:
             except (Refused, UnreadableAudio, UserError) as error:
                 holding.release()
                 response = refusal(error)
-            await body.discard()  # not above, where the error's traceback keeps what has been read
+            await body.discard()  # not in the handler, where the error's traceback keeps the received data alive
             await response(scope, receive, send)
 
     async def response(self, request: Request, body: Body, holding: Holding) -> Response:
-        """Read the body, then wait for the prediction; the response takes the place of the body in the budget."""
+        """Read the body, then wait for the prediction; the response replaces the body in the memory budget."""
         window_and_hop = parse_window(request.query_params)
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise Refused(415, "send the file itself as the body: curl --data-binary @recording.wav URL")
         work = partial(self.compute, await body.whole(holding), window_and_hop)
         with self.queue.slot():
             content = await self.queue.submit(work)
-        del work  # and the recording with it
+        del work  # which also releases the recording
         holding.resize(len(content))
         return Response(content, media_type="application/json")
 
     def compute(self, recording: Content, window_and_hop: tuple[float, float] | None) -> bytes:
-        """Predict and return the JSON; in the worker's thread, since the JSON of an hour of windows takes a while."""
+        """Predict and return the JSON; runs in the worker thread, because encoding an hour of windows is slow."""
         if window_and_hop is None:
             windows = [self.service.predict(recording)]
         else:
@@ -86,7 +86,7 @@ def parse_window(given: QueryParams) -> tuple[float, float] | None:
     """Return window and hop of a query; None where the recording is predicted as a whole.
 
     Raises:
-        UserError: another option, one that is given twice, or one that is no number.
+        UserError: An option is unknown, is given twice or is not a number.
     """
     if unknown := [name for name in given if name not in OPTIONS]:
         raise UserError(f"{printable(unknown[0])}: no such option; choices: {', '.join(OPTIONS)}")

@@ -1,4 +1,4 @@
-"""The server's address, and a temporary folder that ends with it."""
+"""The server's address, and a temporary folder that is removed when the server ends."""
 
 import os
 import socket
@@ -15,12 +15,12 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
     """Bind the listening socket before the model loads; no request is answered yet.
 
     Raises:
-        UserError: it is taken, or none of this machine's.
+        UserError: The address is in use, or does not belong to this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
-        if os.name == "posix":  # elsewhere it would share a port that is taken
+        if os.name == "posix":  # on Windows it would share a port that is in use
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
@@ -36,9 +36,9 @@ def address_of(listening: socket.socket) -> str:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder for the temporary files of libraries, for this user alone; it is removed at the end.
+    """Create a folder for the temporary files of libraries, readable by this user only; remove it at the end.
 
-    Gradio makes folders as soon as it is imported, so that is done inside. No recording is written there.
+    Gradio creates folders when it is imported, so import it inside this context. No recording is written there.
     """
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="ser-serve-", ignore_cleanup_errors=True) as name:

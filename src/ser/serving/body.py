@@ -1,4 +1,4 @@
-"""Read what a client sends, within the limits on its size, on its time and on the memory of the server."""
+"""Read a request body within limits on its size, its time and the memory of the server."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
@@ -11,14 +11,14 @@ from ser.serving.memory import RETRY, Holding, reserved, written
 from ser.serving.responses import Refused
 
 DISCARD_SECONDS = 5
-"""How long the rest of a refused body is read: many clients read no answer before they have sent everything."""
+"""Seconds to read the rest of a refused body: many clients read no response before they have sent everything."""
 
 Pieces = AsyncGenerator[bytes, None]
 Result = TypeVar("Result")
 
 
 class Body:
-    """The body of one request; the length that its header gives is not believed."""
+    """The body of one request; its Content-Length header is not trusted."""
 
     def __init__(self, request: Request, max_megabytes: float, timeout: float) -> None:
         self.stream = request.stream()
@@ -29,12 +29,12 @@ class Body:
         self.is_evicted = False
 
     def evict(self) -> None:
-        """Stop reading: others need the memory."""
+        """Stop reading, because other requests need the memory."""
         self.is_evicted = True
         self.scope.cancel()
 
     async def whole(self, holding: Holding) -> memoryview:
-        """Read all of it; see `read` for what it raises."""
+        """Read the whole body; see `read` for the exceptions."""
 
         async def collected(pieces: Pieces) -> memoryview:
             room = reserved(self.max_megabytes)
@@ -45,11 +45,11 @@ class Body:
         return await self.read(collected, holding)
 
     async def read(self, consume: Callable[[Pieces], Awaitable[Result]], holding: Holding) -> Result:
-        """Hand the pieces to a consumer as they arrive.
+        """Pass the pieces to a consumer as they arrive.
 
         Raises:
-            Refused: it is too large, too slow, or there is no memory for it.
-            ClientDisconnect: the client left.
+            Refused: The body is too large, arrives too slowly, or does not fit into memory.
+            ClientDisconnect: The client disconnected.
         """
         self.scope.deadline = anyio.current_time() + self.timeout
         with self.scope:
@@ -70,7 +70,7 @@ class Body:
             yield piece
 
     async def discard(self) -> None:
-        """Read on for a moment, without keeping anything."""
+        """Read the rest of the body for at most `DISCARD_SECONDS` and discard it."""
         with anyio.move_on_after(DISCARD_SECONDS), suppress(ClientDisconnect):
             async for _ in self.stream:
                 pass

@@ -1,4 +1,4 @@
-"""Connections with limits: clients that send nothing, read nothing or come in crowds do not lock others out."""
+"""Limits on connections: clients that send nothing, read nothing or open many connections do not block others."""
 
 import asyncio
 import json
@@ -8,21 +8,21 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_BYTES = 16_384
-"""Of the header of a request."""
+"""Largest header of a request."""
 
 
 class BoundedProtocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, which by itself waits forever for a header and for a reader."""
+    """Uvicorn's HTTP/1.1 protocol with timeouts; uvicorn itself waits forever for a header and for a reader."""
 
     HEADER_SECONDS = 10.0
-    """For the header of a request to arrive."""
+    """Time limit for the header of a request to arrive."""
     WRITE_SECONDS = 60.0
-    """For a client to read what waits for it."""
+    """Time limit for a client to read the data that is buffered for it."""
     CONNECTIONS = 200
-    """At a time. Each takes up to 0.3 MB for its buffers; an open page takes two or three."""
+    """Largest number of open connections. Each has buffers of up to 0.3 MB; an open page uses two or three."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock; beyond the limit, the connection that can best be missed is closed."""
+        """Start the header timeout; above the limit, close the connection of the lowest rank."""
         super().connection_made(transport)
         self.header_timer: asyncio.TimerHandle | None = None
         self.write_timer: asyncio.TimerHandle | None = None
@@ -37,15 +37,15 @@ class BoundedProtocol(H11Protocol):
         return not self.transport.is_closing()
 
     def rank(self) -> int | None:
-        """How well a connection can be missed, 0 the best; None where the server owes it an answer."""
+        """Return the priority of a connection, 0 to be closed first; None while it waits for a response."""
         if self.cycle is None or self.cycle.response_complete:
             return 0  # no request
         if self.cycle.response_started:
-            return 2  # a page's stream of events, or a slow reader
+            return 2  # the event stream of a page, or a slow reader
         return 1 if self.cycle.more_body else None  # still sending, or waiting
 
     def data_received(self, data: bytes) -> None:
-        """Let uvicorn take the data, and see whether a header is still awaited."""
+        """Pass the data to uvicorn, then update the header timeout."""
         self.last_data = self.loop.time()
         super().data_received(data)
         self.watch_header()
@@ -59,25 +59,25 @@ class BoundedProtocol(H11Protocol):
             self.header_timer = None
 
     def pause_writing(self) -> None:
-        """Give a client that does not read a last while."""
+        """Start the write timeout: the client does not read."""
         super().pause_writing()
         self.write_timer = self.loop.call_later(self.WRITE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Forget the clock: the client reads again."""
+        """Cancel the write timeout: the client reads again."""
         super().resume_writing()
         if self.write_timer is not None:
             self.write_timer.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clocks."""
+        """Cancel both timeouts."""
         super().connection_lost(exc)
         for timer in (self.header_timer, self.write_timer):
             if timer is not None:
                 timer.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, or has too large a header, in the form of every other error."""
+        """Respond to invalid HTTP and to headers that are too large, in the format of every other error."""
         content = json.dumps({"error": msg.rstrip(".").lower()}).encode()
         headers = [("content-type", "application/json"), ("connection", "close")]
         events: list[Any] = [h11.Response(status_code=400, headers=headers), h11.Data(data=content), h11.EndOfMessage()]

@@ -1,4 +1,4 @@
-"""Host names of this server, and the sites whose pages may send it requests."""
+"""Host names of this server, and the origins whose pages may send requests to it."""
 
 import re
 from collections.abc import Iterable
@@ -6,34 +6,34 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\\\[\]]+)(:\d*)?", re.IGNORECASE)
-"""A name or an address with a port, as a Host header and an Origin give it."""
+"""A name or an address with an optional port, as in a Host or an Origin header."""
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """Which Host and Origin headers pass."""
+    """The Host and Origin headers that are accepted."""
 
     names: frozenset[str]
-    """Names that the server answers to; none: any."""
+    """Accepted host names; empty: all names."""
     allowed: frozenset[str]
-    """Names at which a proxy answers the public: their pages may ask as well."""
+    """Public host names of a proxy in front of the server; their pages may send requests as well."""
 
     @classmethod
     def from_config(cls, host: str, allowed_hosts: Iterable[str]) -> "Hosts":
-        """Answer to the names of this machine and to `allowed_hosts`; on a network and without those, to any name."""
+        """Accept the names of this machine and `allowed_hosts`; on a network without `allowed_hosts`, any name."""
         allowed = frozenset(host_name(netloc(name)) for name in allowed_hosts)
         if not is_local(host) and not allowed:
             return cls(frozenset(), allowed)
         return cls(frozenset({"127.0.0.1", "::1", "localhost", host.lower()}) | allowed, allowed)
 
     def is_ours(self, host: str) -> bool:
-        """Whether a Host header names this server."""
+        """Return whether a Host header names this server."""
         return not self.names or host_name(host) in self.names
 
     def may_ask(self, origin: str, host: str) -> bool:
-        """Whether a page of this origin may ask: one of the server's own, or of an allowed host at any port.
+        """Return whether a page of this origin may send requests: the server itself, or an allowed host at any port.
 
-        The scheme is not compared: behind a proxy the server does not know its own.
+        The scheme is not compared, because behind a proxy the server does not know its public scheme.
         """
         scheme, _, place = origin.partition("://")
         if scheme not in ("http", "https"):
@@ -42,7 +42,7 @@ class Hosts:
 
 
 def host_name(netloc: str) -> str:
-    """The name without the port; empty where it is malformed.
+    """Return a host name without its port; empty where it is malformed.
 
     >>> host_name("Localhost:7860"), host_name("[::1]:7860"), host_name("ser.example."), host_name("[::1")
     ('localhost', '::1', 'ser.example', '')
@@ -52,7 +52,7 @@ def host_name(netloc: str) -> str:
 
 
 def netloc(name: str) -> str:
-    """A name as it stands in a URL: IPv6 in brackets.
+    """Return a name in URL syntax, with IPv6 addresses in brackets.
 
     >>> netloc("::1"), netloc("localhost")
     ('[::1]', 'localhost')
@@ -61,7 +61,7 @@ def netloc(name: str) -> str:
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Return whether an address can be reached from this machine only."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""The memory that recordings take: one budget for every body, upload and answer.
+"""The memory of recordings: one budget for all request bodies, uploads and responses.
 
-A body is read into pages of its own (`reserved`), outside the heap. There, a block that grows as it is read is moved
-again and again, and leaves holes that the system does not get back: half as much again as the recordings themselves.
+A body is read into memory pages of its own (`reserved`) instead of the heap. On the heap, a block that grows during
+reading is moved many times, and its holes, half the size of the recordings, are not returned to the system.
 """
 
 import math
@@ -13,14 +13,14 @@ from mmap import mmap
 from ser.serving.responses import Refused
 
 RETRY = 5
-"""Seconds after which a client may ask again."""
+"""Seconds after which a client may try again."""
 
 
 def reserved(megabytes: float) -> mmap:
-    """Room to write to. Only the pages that have been written take memory, and the system has them back at once.
+    """Reserve memory pages to write to; only written pages use memory, and they are returned to the system at once.
 
     Raises:
-        Refused: the system has no room.
+        Refused: The system has not enough memory.
     """
     try:
         return mmap(-1, math.ceil(megabytes * 1e6))
@@ -29,26 +29,26 @@ def reserved(megabytes: float) -> mmap:
 
 
 def written(room: mmap) -> memoryview:
-    """What was written to reserved room; it is not copied."""
+    """Return the bytes written to reserved pages, without a copy."""
     return memoryview(room)[: room.tell()].toreadonly()
 
 
 class MemoryBudget:
-    """Counts the bytes that clients keep in memory.
+    """Counts the bytes of clients in memory.
 
-    Where there is no room, whoever has been silent the longest gives way: a sender that stalls, or an upload that
-    nobody asks about. A recording that waits for its prediction never does.
+    When the budget is full, the holding without activity for the longest time is evicted: a stalled sender, or an
+    unused upload. A recording that waits for its prediction is never evicted.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
         self.evictable: OrderedDict[Holding, None] = OrderedDict()
-        """From the one that has been silent the longest to the latest."""
+        """Ordered by the last activity, oldest first."""
 
     @contextmanager
     def holding(self, evict: Callable[[], None]) -> Iterator["Holding"]:
-        """A part of the budget that is given back at the end."""
+        """Yield a holding of this budget, and release it at the end."""
         held = Holding(self, evict)
         try:
             yield held
@@ -59,7 +59,7 @@ class MemoryBudget:
         """Evict until `size` more bytes fit.
 
         Raises:
-            Refused: what is left may not be evicted.
+            Refused: The remaining holdings may not be evicted.
         """
         while self.used + size > self.limit:
             victim = next((held for held in self.evictable if held is not asking), None)
@@ -75,15 +75,15 @@ class Holding:
     def __init__(self, budget: MemoryBudget, evict: Callable[[], None]) -> None:
         self.budget = budget
         self.evict = evict
-        """Called where it gives way; its bytes no longer count then."""
+        """Called on eviction, when its bytes are no longer counted."""
         self.size = 0
         budget.evictable[self] = None
 
     def add(self, size: int) -> None:
-        """Count more bytes.
+        """Add bytes to the count.
 
         Raises:
-            Refused: there is no room for them.
+            Refused: They do not fit into the budget.
         """
         self.budget.make_room(size, self)
         self.size += size
@@ -92,24 +92,24 @@ class Holding:
             self.budget.evictable.move_to_end(self)
 
     def resize(self, size: int) -> None:
-        """Count this many bytes from now on.
+        """Set the count to `size` bytes.
 
         Raises:
-            Refused: there is no room for them.
+            Refused: They do not fit into the budget.
         """
         self.budget.used -= self.size
         self.size = 0
         self.add(size)
 
     def pin(self) -> None:
-        """Keep it: the server is at work on it."""
+        """Protect it from eviction while the server uses it."""
         self.budget.evictable.pop(self, None)
 
     def unpin(self) -> None:
         self.budget.evictable[self] = None
 
     def release(self) -> None:
-        """Give the bytes back."""
+        """Return the bytes to the budget."""
         self.pin()
         self.budget.used -= self.size
         self.size = 0

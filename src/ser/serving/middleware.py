@@ -1,9 +1,9 @@
-"""What is let in before any of it is read, and what a page may do: in front of both the page and the API.
+"""Security middleware in front of the page and the API: checks requests before reading them, and sets page policies.
 
-A server on 127.0.0.1 gets unwanted requests: any page in the user's browser can send some.
-They are kept out by two headers that a page cannot forge: `Origin` names another site, or, where a name of an
-attacker's leads to 127.0.0.1 (DNS rebinding), `Host` does. Of Gradio's addresses those are open that the page needs; it
-has many more, some of which fetch addresses or read files that the client names.
+A server on 127.0.0.1 gets unwanted requests, because any page in the user's browser can send requests to it.
+Two headers that a page cannot forge identify them: `Origin` names another site, or, where an attacker's host name
+resolves to 127.0.0.1 (DNS rebinding), `Host` does. Only the routes of Gradio that the page needs are open; some of the
+others fetch URLs or read files that the client names.
 """
 
 import json
@@ -27,17 +27,17 @@ READ = frozenset(
 )
 READ_BELOW = ("/assets/", "/static/", "/svelte/", "/gradio_api/heartbeat/", FILE)
 EVENTS = frozenset({EVENT, "/gradio_api/reset", "/gradio_api/cancel"})
-"""Small JSON from the page."""
+"""Routes that take small JSON bodies from the page."""
 SENT = frozenset({PREDICT, UPLOAD}) | EVENTS
 EVENT_MEGABYTES = 0.1
-"""Of an event, which is parsed while no other request is served."""
+"""Largest event; while one is parsed, no other request is served."""
 FORWARDED = ("x-forwarded-", "x-gradio-", "forwarded", "x-real-ip")
-"""Headers that anybody can send, and that Gradio would believe."""
+"""Headers that any client can send and that Gradio would trust."""
 
 POLICY = "; ".join(
     (
         "default-src 'none'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",  # Gradio makes functions of its own templates
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",  # Gradio compiles its templates to functions
         "worker-src 'self' blob:",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data:",
@@ -50,7 +50,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""The page's own server is the only one it may ask for anything."""
+"""The page may send requests to its own server only."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
@@ -60,7 +60,7 @@ HEADERS = {
 
 
 class SecurityMiddleware:
-    """An ASGI application around another."""
+    """ASGI middleware that checks requests and sets security headers."""
 
     def __init__(self, app: ASGIApp, hosts: Hosts, uploads: Uploads, budget: MemoryBudget) -> None:
         self.app = app
@@ -69,7 +69,7 @@ class SecurityMiddleware:
         self.budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it with why not."""
+        """Pass a request to the application, or respond with the reason for refusing it."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
@@ -94,7 +94,7 @@ class SecurityMiddleware:
         return await response(scope, receive, with_headers(send))
 
     def check(self, scope: Scope) -> None:
-        """Raise Refused unless the request is for this server, from its own page or a program, and for a path of it."""
+        """Raise Refused unless host, origin, path and method are allowed; programs send no Origin header."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self.hosts.is_ours(host):
@@ -108,13 +108,13 @@ class SecurityMiddleware:
             raise Refused(405, f"{scope['method']} is not allowed here; choices: {', '.join(methods)}")
 
     def event(self, content: bytes) -> bytes:
-        """What a page says has happened, reduced to what our page may say: that there is an upload, or none any more.
+        """Return a Gradio event reduced to the content that the page may send: an upload, or its removal.
 
-        Gradio opens what is named here, and fetches what has an address: it asks itself whether it should only where it
-        was started by its own `launch`.
+        Gradio opens the files that an event names and fetches its URLs; it checks them only in an application started
+        by its own `launch`.
 
         Raises:
-            Refused: it says something else.
+            Refused: The event has other content, or names an unknown upload.
         """
         try:
             event = json.loads(content)
@@ -130,14 +130,14 @@ class SecurityMiddleware:
 
 
 def methods_of(path: str) -> tuple[str, ...]:
-    """The methods that a path is asked with; none where there is nothing."""
+    """Return the methods that a path accepts; none for an unknown path."""
     if path in SENT:
         return ("POST",)
     return ("GET", "HEAD") if path in READ or path.startswith(READ_BELOW) else ()
 
 
 def replayed(content: bytes, receive: Receive) -> Receive:
-    """What is in memory, as if it arrived now."""
+    """Return an ASGI `receive` that delivers a body from memory first."""
     waiting = [content]
 
     async def next_message() -> Message:

@@ -1,4 +1,4 @@
-"""What stands behind a checkpoint: what its run measured and what that is worth, in the words of its own report."""
+"""Summary of a checkpoint on the page: the scores of its run and their limits, in the words of its report."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +15,17 @@ from ser.runs.folder import REPORT
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What a page says of one checkpoint."""
+    """The text of the page about one checkpoint."""
 
     title: str
     score: str | None
-    """None: nothing is known."""
+    """None: no score is known."""
     warnings: list[str]
     sentences: list[str]
 
 
 def summarise(member: Member) -> ModelSummary:
-    """Read what the checkpoint's run folder says of it, or else its stamp."""
+    """Summarise the report in the checkpoint's run folder, or else the stamp of the checkpoint."""
     if not member.stamp:
         return ModelSummary(describe(member), None, [], [])
     voices = [CORPORA[name].VOICES for name in [member.stamp["corpus"]] if name in CORPORA]
@@ -44,7 +44,7 @@ def summarise(member: Member) -> ModelSummary:
 
 
 def warnings(source: Provenance) -> list[str]:
-    """What makes the score look better than the answers to a stranger will be."""
+    """Return the reasons why the score overstates the accuracy for new speakers."""
     found = []
     if source.synthetic:
         found.append(f"Not human speech. {source.description}. The score shows that the chain works, and nothing else.")
@@ -56,7 +56,7 @@ def warnings(source: Provenance) -> list[str]:
 
 
 def report_of(member: Member) -> dict[str, Any] | None:
-    """The report of the run that wrote this very checkpoint; None where it is not beside it."""
+    """Return the report of the run that wrote this checkpoint; None where it is not beside the checkpoint."""
     run = find_or_download_checkpoint(member.name).resolve().parent
     if not (run / REPORT).is_file():
         return None
@@ -65,7 +65,7 @@ def report_of(member: Member) -> dict[str, Any] | None:
 
 
 def score(report: dict[str, Any], emotions: int) -> str:
-    """How often it was right in its test."""
+    """Describe the accuracy and the unweighted average recall on the scored split."""
     accuracy, recall = (
         f"{percent(report[name])} (95\u00a0% interval {reach(ConfidenceInterval(*report['intervals'][name]))})"
         for name in ("accuracy", "unweighted_average_recall")

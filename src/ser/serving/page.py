@@ -1,4 +1,4 @@
-"""The page: a recording in, probabilities out. Of Gradio it uses the recorder, and nothing that contacts a host."""
+"""The page shows the probabilities of a recording. It uses Gradio's recorder, but no feature that contacts a host."""
 
 import traceback
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ TEMPLATES = template_environment().overlay(loader=FileSystemLoader(HERE))
 TEMPLATES.filters.update(rate=rate)
 CSS = (HERE / "page.css").read_text(encoding="utf-8")
 FONTS = ("system-ui", "Segoe UI", "Roboto", "Liberation Sans", "Arial", "sans-serif")
-"""Of the machine: Gradio's own themes load theirs from Google."""
+"""Fonts of the user's machine; Gradio's own themes load fonts from Google."""
 MONO = ("ui-monospace", "Consolas", "Liberation Mono", "monospace")
 SOURCES: list[Literal["upload", "microphone"]] = ["upload", "microphone"]
 TITLE = "Which emotion is in this voice?"
 
 
 class Page:
-    """Shows the prediction for a recording that was uploaded."""
+    """Shows the prediction for an uploaded recording."""
 
     def __init__(
         self, service: PredictionService, queue: RequestQueue, uploads: Uploads, window: float, hop: float
@@ -42,7 +42,7 @@ class Page:
         self.hop = hop
 
     def build(self, models: Sequence[ModelSummary], address: str) -> gr.Blocks:
-        """Lay out the page."""
+        """Build the page as Gradio blocks."""
         emotions = self.service.predictor.labels
         window_and_hop = {"window": self.window, "hop": self.hop}
         blocks = gr.Blocks(title=TITLE, analytics_enabled=False)
@@ -51,7 +51,7 @@ class Page:
             audio = gr.Audio(label="Voice", sources=SOURCES, type="filepath", editable=False, buttons=[])
             panel = gr.HTML(NOTHING, elem_classes="ours")
             gr.HTML(render("model_summary.html", models=models, address=address, **window_and_hop), elem_classes="ours")
-            # No limit of Gradio's queue, which has no limit, and no entry in its API.
+            # `RequestQueue` limits requests, because Gradio's queue is unbounded. Gradio's API gets no entry.
             gr.on(
                 [audio.upload, audio.stop_recording],
                 self.predict,

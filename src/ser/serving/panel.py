@@ -1,4 +1,4 @@
-"""The content of the page's panel: the probabilities, and for a longer recording its timeline."""
+"""The content of the page's panel: the probabilities, and a timeline for a longer recording."""
 
 import base64
 import io
@@ -15,22 +15,22 @@ from ser.serving.service import PredictionService
 
 CLIPPED = "it is clipped"
 SPELLED_OUT = 6
-"""Changes of the emotion that the text lists; of more it gives the number."""
+"""Largest number of emotion changes that the text lists; above it, the text gives their number."""
 
 
 @dataclass(frozen=True)
 class PanelContent:
-    """What `panel.html` shows."""
+    """The content of `panel.html`."""
 
     ranked: list[tuple[str, float]]
     """Emotions with their probabilities, the most probable first."""
     about: str
     members: list[tuple[str, str, float]]
-    """Checkpoint, emotion and probability, where several predict together."""
+    """Checkpoint, emotion and probability of each member of an ensemble."""
     timeline: str | None
-    """A figure as a data URI; None for a recording that is no longer than a window."""
+    """A figure as a data URI; None for a recording of one window."""
     course: str
-    """The timeline in words."""
+    """A description of the timeline."""
     warning: str
     """Why the prediction may be unreliable; empty where it is not."""
     is_distribution: bool
@@ -41,7 +41,7 @@ def analyse(service: PredictionService, recording: Content, window: float, hop: 
     """Predict a recording as a whole where it is short enough, else by the mean over its windows.
 
     Raises:
-        UnreadableAudio: it cannot be predicted.
+        UnreadableAudio: The recording cannot be predicted.
     """
     windows = service.predict_windows(recording, window, hop)
     length = windows[-1].end
@@ -75,14 +75,14 @@ def common_warning(windows: Sequence[WindowPrediction]) -> str:
 
 
 def draw_timeline(windows: Sequence[WindowPrediction], labels: Sequence[str]) -> str:
-    """Return the timeline as a data URI: no file is written for it."""
+    """Return the timeline as a data URI, without writing a file."""
     content = io.BytesIO()
     timeline_figure(windows, labels, "").savefig(content, format="png", dpi=130)
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def describe_course(windows: Sequence[WindowPrediction]) -> str:
-    """Return the most probable emotion over time in a sentence."""
+    """Describe the most probable emotion over time in one sentence."""
     emotions = [(window.prediction.emotion, window.start) for window in windows if window.prediction is not None]
     changes = [next(run) for _, run in groupby(emotions, key=itemgetter(0))]
     if len(changes) > SPELLED_OUT:

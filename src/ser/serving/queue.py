@@ -1,4 +1,4 @@
-"""One prediction is computed at a time; a few requests wait for theirs, the others are refused."""
+"""Request queue: one prediction is computed at a time, a few requests wait, and further ones are refused."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -15,22 +15,22 @@ Result = TypeVar("Result")
 
 
 class RequestQueue:
-    """A queue of bounded length in front of one thread: torch spreads a single prediction over the cores by itself."""
+    """A bounded queue in front of one thread; PyTorch itself uses all cores for a single prediction."""
 
     def __init__(self, queue: int) -> None:
         self.slots = queue + 1
         self.taken = 0
         self.seconds = 1.0
-        """What the last prediction took."""
+        """Duration of the last prediction."""
         self.stopping = Event()
         self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predictions")
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Take a slot; a request takes it once its recording has arrived, so that a slow sender blocks no other.
+        """Take a slot, after the recording has arrived, so that a slow sender does not block other requests.
 
         Raises:
-            Refused: none is free.
+            Refused: No slot is free.
         """
         if self.taken >= self.slots:
             wait = max(1, ceil(self.taken * self.seconds))
@@ -42,7 +42,7 @@ class RequestQueue:
             self.taken -= 1
 
     async def submit(self, work: Callable[[], Result]) -> Result:
-        """Do the work when it is its turn; only a request that holds a slot may ask."""
+        """Run the work after the earlier work in the queue; the caller must hold a slot."""
 
         def timed() -> Result:
             begun = monotonic()
@@ -54,6 +54,6 @@ class RequestQueue:
         return await asyncio.get_running_loop().run_in_executor(self.worker, timed)
 
     def close(self) -> None:
-        """Drop what waits, and let what is computed stop after its current batch."""
+        """Cancel the waiting work, and stop the running work after its current batch."""
         self.stopping.set()
         self.worker.shutdown(wait=False, cancel_futures=True)

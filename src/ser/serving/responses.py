@@ -1,4 +1,4 @@
-"""Errors as the server answers them: one line of JSON, whatever went wrong."""
+"""Error responses of the server: one line of JSON for every error."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -13,7 +13,7 @@ from ser.errors import UserError
 
 
 class Refused(Exception):
-    """A request that is refused; the message gives the reason in one line."""
+    """A refused request; the message gives the reason in one line."""
 
     def __init__(self, status: int, reason: str, wait: int | None = None) -> None:
         super().__init__(reason)
@@ -22,26 +22,26 @@ class Refused(Exception):
 
 
 def refusal(error: Refused | UnreadableAudio | UserError) -> JSONResponse:
-    """Say why there is no answer."""
+    """Return the response for a refused request, unreadable audio or a user's error."""
     if isinstance(error, Refused):
         return JSONResponse({"error": str(error)}, error.status, error.headers)
     return JSONResponse({"error": str(error)}, 422 if isinstance(error, UnreadableAudio) else 400)
 
 
 async def http_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer what Starlette or Gradio refuses in the same form."""
+    """Return the errors of Starlette and Gradio in the same format."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": " ".join(str(error.detail).split())}, error.status_code, error.headers)
 
 
 async def form_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer what Gradio's models refuse, without the pages of reasons that FastAPI would give."""
+    """Return one line for a request that Gradio's models reject; FastAPI would return pages of reasons."""
     assert isinstance(error, RequestValidationError)
     return JSONResponse({"error": "this is no event of the page"}, 422)
 
 
 async def server_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request on which the server failed; Starlette raises the error again, so uvicorn logs its traceback."""
+    """Return an error for a failure of the server; Starlette re-raises it, so uvicorn logs its traceback."""
     return JSONResponse({"error": "the server failed on this request; its log says why"}, 500)
 
 
@@ -52,4 +52,4 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     RequestValidationError: form_error,
     Exception: server_error,
 }
-"""For an application of Starlette or FastAPI."""
+"""Exception handlers for a Starlette or FastAPI application."""

@@ -1,4 +1,4 @@
-"""The page and the API as one application, from its first answer to Ctrl-C."""
+"""The page and the API as one application, served until Ctrl-C."""
 
 import asyncio
 import logging
@@ -19,13 +19,13 @@ from ser.serving.responses import HANDLERS
 from ser.serving.uploads import FILE, Uploads
 
 GRACE = 2
-"""Seconds that open connections get at the end; a browser holds one for as long as it shows the page."""
+"""Seconds that open connections get at shutdown; a browser keeps one open while it shows the page."""
 SESSIONS = 100
-"""Pages for which Gradio keeps the latest panel, which may hold a figure; its default is 10 000."""
+"""Open pages whose latest panel Gradio keeps in memory, perhaps with a figure; Gradio's default is 10 000."""
 
 
 def application(predict: PredictEndpoint, uploads: Uploads, blocks: gr.Blocks) -> FastAPI:
-    """The API, and below it Gradio's own application with everything off that the page does not need."""
+    """Return the application: the API, and Gradio's application without the features that the page does not need."""
     app = FastAPI(openapi_url=None, exception_handlers=HANDLERS)
     app.router.routes.append(Route("/predict", predict))
     app.add_route("/health", predict.health, methods=["GET"])
@@ -49,33 +49,33 @@ def application(predict: PredictEndpoint, uploads: Uploads, blocks: gr.Blocks) -
         theme=gr.themes.Base(font=FONTS, font_mono=MONO),
         css=CSS,
     )
-    # The page asks the address that the browser shows, as in Colab, and not the one that a proxy asks.
+    # The page sends requests to the address in the browser, as in Colab, instead of the one behind a proxy.
     blocks.config["is_colab"] = True
     return app
 
 
 class Announced(uvicorn.Server):
-    """Prints its address once it answers there, and ends quietly."""
+    """A uvicorn server that prints its address once it accepts requests, and shuts down without tracebacks."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start; only a program that waits for this line knows that it may ask."""
+        """Start and print the address, so that a program can wait for this line before its first request."""
         await super().startup(sockets)
         assert sockets is not None
         print(address_of(sockets[0]), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop; uvicorn would log a traceback for each request that is cut off."""
+        """Stop without uvicorn's log, which would have a traceback for each aborted request."""
         logging.getLogger("uvicorn.error").disabled = True
         await super().shutdown(sockets)
 
 
 def run(app: ASGIApp, listening: socket.socket) -> None:
-    """Answer until Ctrl-C or SIGTERM."""
+    """Serve until Ctrl-C or SIGTERM."""
     settings = uvicorn.Config(
         app,
         http=BoundedProtocol,
         h11_max_incomplete_event_size=HEADER_BYTES,
-        proxy_headers=False,  # anybody can send them
+        proxy_headers=False,  # any client can send them
         log_level="error",
         access_log=False,
         server_header=False,

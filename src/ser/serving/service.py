@@ -1,4 +1,4 @@
-"""Predictions for recordings in memory: those of `ser predict`, within limits."""
+"""Predictions for recordings in memory: the same as those of `ser predict`, within limits."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,26 +17,26 @@ from ser.inference.windows import predict_windows, read_file
 from ser.serving.responses import Refused
 
 NAME = "-"
-"""Of every recording: the name that a client gives it is not read."""
+"""The name of every recording; file names from clients are not used."""
 
 
 @dataclass(frozen=True)
 class PredictionService:
-    """Predicts recordings that are in memory."""
+    """Predicts recordings in memory."""
 
     predictor: Predictor
     max_seconds: float
-    """Of a recording that gets one prediction."""
+    """Longest recording that gets one prediction."""
     max_minutes: float
-    """Of a recording that is predicted window by window."""
+    """Longest recording that is predicted window by window."""
     stopping: Event = field(default_factory=Event)
-    """Set where the server ends: a long recording is then left."""
+    """Set at shutdown: the prediction of a long recording is then aborted."""
 
     def predict(self, recording: Content) -> WindowPrediction:
         """Predict a recording as a whole.
 
         Raises:
-            UnreadableAudio: see `ser.data.audio.load_short`.
+            UnreadableAudio: See `ser.data.audio.load_short`.
         """
         samples = audio.load_short(recording, self.max_seconds)
         with model_errors():
@@ -50,8 +50,8 @@ class PredictionService:
         """Predict each window of a recording.
 
         Raises:
-            UnreadableAudio: see `ser.data.audio.open_audio`; or it is longer than the limit, or too short.
-            UserError: window or hop is out of range.
+            UnreadableAudio: See `ser.data.audio.open_audio`; or the recording is too long or too short.
+            UserError: Window or hop is out of range.
         """
         check_window(window, hop, self.max_seconds)
         predicted: list[WindowPrediction] = []
@@ -71,7 +71,7 @@ class PredictionService:
             yield from predict_windows(NAME, blocks, window, hop, self.predictor, self.predictor.batch_size)
 
     def limit(self, blocks: Iterable[Int16]) -> Iterator[Int16]:
-        """Yield the blocks of a recording until it is too long."""
+        """Yield the blocks of a recording; raise UnreadableAudio when it exceeds `max_minutes`."""
         samples = 0
         for block in blocks:
             samples += len(block)
@@ -82,7 +82,7 @@ class PredictionService:
 
 @contextmanager
 def model_errors() -> Iterator[None]:
-    """Raise an error of a checkpoint as one of the server: no client can mend it."""
+    """Convert a UserError of the checkpoint to an error of the server, because no client can correct it."""
     try:
         yield
     except UserError as error:
@@ -90,6 +90,6 @@ def model_errors() -> Iterator[None]:
 
 
 def check_finite(prediction: Prediction) -> None:
-    """Raise a FloatingPointError where a probability is not finite: the weights are broken."""
+    """Raise a FloatingPointError where a probability is not finite, that is, where the weights are broken."""
     if not all(np.isfinite(one.as_array()).all() for one in (prediction, *prediction.members)):
         raise FloatingPointError("a probability is not finite: the weights of the checkpoint are broken")

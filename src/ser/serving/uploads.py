@@ -1,7 +1,7 @@
-"""The recordings of the page, in memory: from their upload to the answer, and for the player a little longer.
+"""The page's uploads: kept in memory until the prediction is shown and, for the audio player, until `timeout`.
 
-Gradio's own upload writes to the disk, counts up for ever what it was sent, and takes a thousand files in one form. Its
-audio component only passes on the path that the upload has answered, so nothing needs to lie there.
+Gradio's own upload route writes to the disk, never stops accumulating its progress counts, and accepts a thousand files
+per form. Its audio component only forwards the path from the upload's response, so no file needs to exist there.
 """
 
 import asyncio
@@ -24,82 +24,82 @@ from ser.serving.memory import Holding, MemoryBudget, reserved, written
 from ser.serving.responses import Refused, refusal
 
 FILE = "/gradio_api/file="
-"""Where the page's player asks for what was uploaded."""
+"""Route at which the page's audio player requests an upload."""
 FORM = 0.1
-"""Megabytes that a form needs around a file."""
+"""Megabytes of a form besides its file."""
 PIECE = 65_536
-"""Bytes that the player is sent at a time."""
+"""Bytes per piece of a response to the audio player."""
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
 class InMemoryParser(MultiPartParser):
-    """Starlette's parser of forms; the content of the one file goes to memory that was reserved for it."""
+    """Starlette's form parser that writes the content of the single file to reserved memory."""
 
     def __init__(self, headers: Headers, pieces: Pieces, room: mmap) -> None:
         super().__init__(headers, pieces, max_files=1, max_fields=0)
         self.room = room
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """Take a piece of the file: without fields there is no other part."""
+        """Write a piece of the file; a form without fields has no other part."""
         self.room.write(memoryview(data)[start:end])
 
 
 @dataclass
 class Upload:
-    """A recording that was sent by the page."""
+    """A recording uploaded by the page."""
 
     content: memoryview
     holding: Holding = field(repr=False)
     users: int = 0
-    """Requests for a prediction that wait for it."""
+    """Number of pending prediction requests for it."""
 
 
 class Uploads:
-    """Recordings by the paths that the page knows them by; no file has such a path."""
+    """Uploads in memory by the path that the page uses for them; no file exists at such a path."""
 
     def __init__(self, folder: Path, budget: MemoryBudget, max_megabytes: float, timeout: float) -> None:
         self.folder = folder
-        """Gradio's: it passes on no path outside."""
+        """Gradio's temporary folder; Gradio rejects paths outside it."""
         self.budget = budget
         self.max_megabytes = max_megabytes
         self.timeout = timeout
-        """Seconds that a recording may take to arrive, and that it is then kept."""
+        """Time limit in seconds for the upload of a recording, and the time that it is kept afterwards."""
         self.kept: dict[str, Upload] = {}
 
     async def receive(self, request: Request) -> Response:
-        """Take the file of a form; the answer is the list of its path, as Gradio's page expects."""
+        """Receive the file of a form; the response is a list with its path, as Gradio's page expects."""
         body = Body(request, self.max_megabytes + FORM, self.timeout)
         try:
             return JSONResponse([await self.received(request, body)])
         except ClientDisconnect:
-            return Response(status_code=400)  # its sender is gone
+            return Response(status_code=400)  # the client disconnected
         except Refused as error:
             response = refusal(error)
-        await body.discard()  # not above, where the error's traceback keeps what has been read
+        await body.discard()  # not in the handler, where the error's traceback keeps the received data alive
         return response
 
     async def received(self, request: Request, body: Body) -> str:
-        """Read the file of a form, and keep it; returns its path."""
+        """Read the file of a form, keep it and return its path."""
         with self.budget.holding(body.evict) as holding:
             room = reserved(body.max_megabytes)
             name = await body.read(lambda pieces: name_of(request, pieces, room), holding)
         return self.keep(name, written(room))
 
     async def progress(self, request: Request) -> Response:
-        """Tell the page that there is no progress to wait for: Gradio would remember every upload it counts."""
+        """Return a finished progress; Gradio's own route would keep every upload in its counts."""
         return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
 
     def keep(self, name: str, content: memoryview) -> str:
-        """Keep a recording for a while.
+        """Keep a recording until `timeout`.
 
         Returns:
-            Its path, which no client can guess and no file has; of the name only the suffix is in it.
+            Its path, which no client can guess and at which no file exists; it has the suffix of the name only.
         """
         suffix = Path(name).suffix.lower()
         path = str(self.folder / secrets.token_hex(16) / f"voice{suffix if SUFFIX.fullmatch(suffix) else ''}")
         holding = Holding(self.budget, lambda: self.forget(path))
         try:
-            holding.add(len(content) + PIECE)  # a crowd of tiny ones counts too
+            holding.add(len(content) + PIECE)  # PIECE limits the number of tiny uploads
         except Refused:
             holding.release()
             raise
@@ -108,7 +108,7 @@ class Uploads:
         return path
 
     def expire(self, path: str) -> None:
-        """Forget a recording when its time is over, or the answer that it waits for is there."""
+        """Schedule the removal of a recording after `timeout`; it is postponed while a prediction is pending."""
 
         def expired() -> None:
             if path in self.kept and self.kept[path].users:
@@ -126,7 +126,7 @@ class Uploads:
         """Look up an upload.
 
         Raises:
-            Refused: there is none, or no longer: a client may name any path.
+            Refused: There is no upload at this path, or it has expired; a client may request any path.
         """
         if path not in self.kept:
             raise Refused(404, "the recording is no longer here: send it again")
@@ -134,7 +134,7 @@ class Uploads:
 
     @contextmanager
     def pinned(self, path: str) -> Iterator[memoryview]:
-        """The content of an upload, which does not give way to others before the end."""
+        """Yield the content of an upload, which is not evicted inside this context."""
         upload = self.find(path)
         upload.users += 1
         upload.holding.pin()
@@ -146,7 +146,7 @@ class Uploads:
                 upload.holding.unpin()
 
     async def play(self, request: Request) -> Response:
-        """Answer the player; only audio is named as what it is, so that nothing else is run or shown."""
+        """Send an upload to the audio player; only audio gets its media type, so that a browser runs nothing else."""
         path = request.path_params["path"]
         try:
             size = len(self.find(path).content)
@@ -160,19 +160,19 @@ class Uploads:
         )
 
     async def pieces(self, path: str, size: int) -> AsyncIterator[bytes]:
-        """Look the upload up for each piece: a slow reader does not keep it in memory."""
+        """Yield an upload in pieces; look it up for each, so that a slow reader does not keep it in memory."""
         for start in range(0, size, PIECE):
             yield bytes(self.find(path).content[start : start + PIECE])
 
 
 async def name_of(request: Request, pieces: Pieces, room: mmap) -> str:
-    """Write the content of the one file of a form to the room for it.
+    """Write the content of the single file of a form to reserved memory.
 
     Returns:
-        Its name.
+        The name of the file.
 
     Raises:
-        Refused: it is no form, or not of one file.
+        Refused: The body is not a form with a single file.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Refused(400, "an upload is a form")
