@@ -1,9 +1,9 @@
 """The plain way to fine-tune, which `benchmark.py` measures `ser` against; started by it, in a process of its own.
 
-What a tutorial has: `datasets.map` to lists of floats, the feature extractor as collator, the stock classifier with
-eager attention, batches of 4 in random order with 2 accumulation steps, and the stock Trainer, which waits for every
-checkpoint. Two things are mended, without which it would train something else: the loss is divided by the accumulation
-steps (transformers issue 47688), and the CNN is frozen as the paper's is.
+What a tutorial has: torchaudio's resampling, `datasets.map` to lists of floats, the feature extractor as collator, the
+stock classifier with eager attention, batches of 4 in random order with 2 accumulation steps, and the stock Trainer,
+which waits for every checkpoint. Two things are mended, without which it would train something else: the loss is
+divided by the accumulation steps (transformers issue 47688), and the CNN is frozen as the paper's is.
 """
 
 import argparse
@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import soundfile
-import soxr
 import torch
+import torchaudio
 from datasets import Dataset
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, Trainer, TrainingArguments, set_seed
 
@@ -77,7 +76,8 @@ def decoded(root: Path, path: Path, labels: dict[str, int]) -> Dataset:
 
     def decode(row: dict[str, Any]) -> dict[str, Any]:
         samples, rate = soundfile.read(root / row["path"], dtype="float32", always_2d=True)
-        return {"samples": soxr.resample(samples.mean(axis=1), rate, RATE).astype(np.float32)}
+        waveform = torch.from_numpy(samples.mean(axis=1))
+        return {"samples": torchaudio.functional.resample(waveform, rate, RATE).numpy()}
 
     return Dataset.from_list(rows).map(decode)
 

@@ -24,7 +24,9 @@ run() {  # TREE OUT: the same commands with the code of that tree
         ser train experiment=quickstart "${short[@]}" output_dir=runs/quickstart
         ser train corpus=synthetic model=tiny protocol=paper "${short[@]}" trainer.precision=fp32 output_dir=runs/paper
         ser train corpus=synthetic model=tiny protocol=paper trainer=fast "${short[@]}" audio.trim=true output_dir=runs/fast
-        ser train corpus=synthetic model=tiny protocol=luna_jimenez "${short[@]}" trainer.max_steps=6 output_dir=runs/folds
+        # fp32: in bf16 a CPU draws dropout by another generator since the key for it went (CHANGELOG.md).
+        ser train corpus=synthetic model=tiny protocol=luna_jimenez "${short[@]}" trainer.precision=fp32 trainer.max_steps=6 \
+            output_dir=runs/folds
         cp "$(find data -name Actor_01 | head -n 1)" recordings -r
         ser evaluate checkpoint=runs/paper split=train output_dir=runs/evaluation
         ser predict checkpoint=runs/paper audio=recordings output=runs/answers.csv
