@@ -43,7 +43,8 @@ def draw_server(page: Page, run: Path, recording: Path) -> None:
         assert server.stdout is not None
         page.goto(server.stdout.readline().strip())
         page.set_input_files("input[type=file]", recording)
-        page.get_by_role("table").first.wait_for()
+        page.locator(".bars").wait_for()
+        page.wait_for_timeout(1000)  # it fades in
         page.screenshot(path=FOLDER / "page.png")
         server.terminate()
 

@@ -19,6 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 from traces import Trace, read
 
 from ser import console
+from ser.errors import UserError
 
 NUMBER = {True: 4, False: 20}
 """Steps that are timed, by --small."""
@@ -89,6 +90,9 @@ def main() -> None:
         try:
             with limited(left):
                 found = steps([*words, *switch.words], number)
+        except UserError as error:  # what this version of transformers or this device has not
+            document.row(switch.name, f"refused: {error}", "", "", "", "")
+            continue
         except Exception as error:  # a row that fails is said in its place, and the others go on
             failed.append(switch.name)
             document.row(switch.name, f"**failed**: {type(error).__name__}: {error}", "", "", "", "")

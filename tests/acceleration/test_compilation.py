@@ -1,12 +1,16 @@
 import numpy as np
 import pytest
 import torch
+import transformers
 from conftest import composed
 from helpers.tiny_trainers import SHAPE
+from packaging.version import Version
 from torch._dynamo.testing import CompileCounterWithBackend
 from transformers import HubertConfig, Wav2Vec2BertConfig, Wav2Vec2Config, WavLMConfig, set_seed
 
+from ser.acceleration import compilation
 from ser.acceleration.compilation import (
+    ONE_GRAPH_SINCE,
     SHAPES,
     STEP,
     check_compilable,
@@ -21,6 +25,9 @@ from ser.models import classifiers
 from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
+pytestmark = pytest.mark.skipif(
+    Version(transformers.__version__) < Version(ONE_GRAPH_SINCE), reason=f"needs transformers {ONE_GRAPH_SINCE}"
+)
 MASKING = dict(mask_time_prob=0.3, mask_time_length=2)
 
 
@@ -154,3 +161,10 @@ def test_encoders_with_a_layer_norm_are_one_graph(model):
     with compile_encoder(model, 2, counter):
         assert torch.allclose(model(clips, mask).logits, plain, atol=1e-6)
     assert counter.frame_count == 1
+
+
+def test_a_transformers_whose_layers_form_no_graph_is_refused(monkeypatch):
+    check_compilable(wav2vec2(feat_extract_norm="layer", layerdrop=0.0))
+    monkeypatch.setattr(compilation, "installed", "5.23.0")
+    with pytest.raises(UserError, match=r"transformers 5\.23\.0 form no graph; install transformers 5\.24 or later"):
+        check_compilable(wav2vec2(feat_extract_norm="layer", layerdrop=0.0))

@@ -3,9 +3,11 @@ import copy
 import numpy as np
 import pytest
 import torch
+import transformers
 from conftest import NeverWaits
 from helpers.published import PUBLISHED, publish
 from helpers.tiny_models import built, examples
+from packaging.version import Version
 
 from ser.acceleration.attention import MASKED_SDPA
 from ser.acceleration.spec_augment import accept_masks, draw_masks, true_frame_mask, uses_spec_augment
@@ -93,6 +95,10 @@ def test_a_mask_follows_from_its_seed_and_leaves_the_other_random_numbers_alone(
     assert not torch.equal(first, other)
 
 
+@pytest.mark.skipif(
+    Version(transformers.__version__) < Version("5.24"),
+    reason="transformers before 5.24 reads a random tensor of the host in each layer, which looks like a wait here",
+)
 @pytest.mark.parametrize("name", MASKED_LINE)
 def test_nothing_waits_for_the_device_from_the_batch_to_the_gradients(name, published):
     classifier, batch = classifier_and_batch(published[name])

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 import torch
+from packaging.version import Version
 from torch.nn.functional import pad
 from transformers import PreTrainedModel
+from transformers import __version__ as installed
 
 from ser.data.audio import SAMPLE_RATE
 from ser.data.dataset import MINIMUM
@@ -24,6 +26,8 @@ log = logging.getLogger("ser")
 
 Batch = dict[str, torch.Tensor]
 
+ONE_GRAPH_SINCE = "5.24"
+"""Version of transformers; in earlier ones each layer branches on a random tensor, which no graph holds."""
 STEP = SAMPLE_RATE // 4
 SHAPES = 8
 """Largest number of lengths, `torch._dynamo.config.recompile_limit`: PyTorch keeps so many graphs of a function."""
@@ -44,6 +48,11 @@ def check_compilable(classifier: PreTrainedModel) -> None:
         raise UserError(
             f"trainer.compile=true: model.encoder_config.layerdrop={config.layerdrop} leaves out other layers in every "
             "step; give model.encoder_config.layerdrop=0"
+        )
+    if Version(installed) < Version(ONE_GRAPH_SINCE):
+        raise UserError(
+            f"trainer.compile=true: the encoders of transformers {installed} form no graph; install "
+            f"transformers {ONE_GRAPH_SINCE} or later, or leave trainer.compile=false"
         )
 
 
