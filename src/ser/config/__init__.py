@@ -1,7 +1,7 @@
-"""Types, meanings and rules of every value a config may hold; the values themselves live in configs/.
+"""Types, meanings and rules of all config values; the values themselves are in configs/.
 
-A config is composed by Hydra, checked against these classes at one gate (`ser.apps.checked`), and from there on is a
-plain dataclass: what the YAML says is what the code reads, with no default in between.
+Hydra composes a config, `ser.apps.checked` checks it against these classes, and from then on it is a plain dataclass.
+The code reads the values of the YAML files; the dataclasses add no defaults of their own.
 """
 
 from ser.config.enums import (

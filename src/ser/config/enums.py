@@ -1,4 +1,4 @@
-"""Choices of config keys."""
+"""Enums for the choices of config keys."""
 
 from enum import Enum
 
@@ -37,21 +37,21 @@ class ClassWeights(Enum):
 
 
 class Interval(Enum):
-    """When training is interrupted to evaluate, save and log."""
+    """The interval at which training evaluates, saves and logs."""
 
     steps = "steps"
     epoch = "epoch"
 
 
 class Ensemble(Enum):
-    """Combination of several checkpoints."""
+    """Method that combines the predictions of several checkpoints."""
 
     mean = "mean"
     vote = "vote"
 
 
 class Tracker(Enum):
-    """Where training is followed besides the run folder."""
+    """Service that logs training besides the run folder."""
 
     wandb = "wandb"
     tensorboard = "tensorboard"

@@ -1,4 +1,4 @@
-"""Which keys decide what a run computes: two runs that agree in them are repetitions of each other."""
+"""The keys that determine the result of a run; two runs with the same values of them are repetitions."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 INCIDENTAL: Mapping[str, Any] = MappingProxyType({"incidental": True})
-"""Metadata of a field that does not change the result of a run: where data and run lie, what is saved, who is told."""
+"""Metadata of a field that does not change the result of a run: locations, saved files, trackers."""
 
 
 def incidental_keys(schema: type[Any], prefix: str = "") -> set[str]:
-    """Return the dotted keys of a dataclass that are incidental; one of a group stands for all keys inside it.
+    """Return the dotted incidental keys of a dataclass; the key of a group includes all keys inside it.
 
     >>> from ser.config import Protocol
     >>> incidental_keys(Protocol)

@@ -1,7 +1,7 @@
-"""Keys of earlier releases: the names that they have today, and why some are gone.
+"""Keys of earlier releases: their current names, and the reasons why some were removed.
 
-The command line and the config.yaml of earlier runs are both read through these two tables. An entry goes when a
-release has passed.
+Both the command line and the config.yaml of earlier runs are read through these two tables. An entry is kept for one
+release.
 """
 
 import re
@@ -20,7 +20,7 @@ RENAMED = {
     "trainer.hf": "trainer.extra_training_args",
     "trainer.resident": "trainer.dataset_on_gpu",
 }
-"""Dotted key of an earlier release -> its name today. A mapping is renamed together with the keys inside it."""
+"""Dotted key of an earlier release -> its current name. A mapping is renamed together with the keys inside it."""
 
 REMOVED: dict[str, str] = {
     "format": "ONNX is the only format of `ser export`",
@@ -28,24 +28,24 @@ REMOVED: dict[str, str] = {
     "trainer.quick_dropout": "on a CPU, training in bf16 draws its dropout masks by a fast generator",
     "trainer.save_optimizer_every": "every checkpoint can be resumed from",
 }
-"""Dotted key of an earlier release -> why it is gone, in a few words."""
+"""Dotted key of an earlier release -> the reason for its removal, in a few words."""
 
 WORD = re.compile(r"(?P<sign>--|\+{1,2}|~|)(?P<key>[\w.-]+)(?P<rest>=.*|)", re.DOTALL)
 
 
 def current_word(word: str, schema: type[Any]) -> str:
-    """Return a word of the command line with the key's name of today.
+    """Return a word of the command line with the current name of its key.
 
     >>> from ser.config import Train
     >>> current_word("+trainer.hf.tf32=true", Train)
     '+trainer.extra_training_args.tf32=true'
 
     Args:
-        word: An override such as `key=value`, `+key=value`, `~key` or `--key`. Other words come back as they are.
-        schema: The dataclass of the command: a key that it never had is not renamed.
+        word: An override such as `key=value`, `+key=value`, `~key` or `--key`. Other words are returned unchanged.
+        schema: The dataclass of the command; a key that it never had is not renamed.
 
     Raises:
-        UserError: The key is gone; the message says why.
+        UserError: The key was removed; the message gives the reason.
     """
     match = WORD.fullmatch(word)
     if match is None or not (match["sign"] or match["rest"]):
@@ -61,7 +61,7 @@ def current_word(word: str, schema: type[Any]) -> str:
 
 
 def current_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of an earlier run under today's keys, without the keys that are gone.
+    """Return the settings of an earlier run under the current keys, without removed keys.
 
     >>> current_settings({"trainer": {"hf": {"tf32": True}, "optim": "sgd"}})
     {'trainer': {'optim': 'sgd', 'extra_training_args': {'tf32': True}}}
@@ -78,12 +78,12 @@ def current_settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_within(key: str, group: str) -> bool:
-    """Whether a dotted key is `group`, or stands inside it."""
+    """Return whether a dotted key is `group` or a key inside it."""
     return key == group or key.startswith(f"{group}.")
 
 
 def has_key(schema: type[Any], key: str) -> bool:
-    """Whether a dataclass, or one inside it, has a field at a dotted key; every one has the empty key."""
+    """Return whether a dataclass, or one inside it, has a field at a dotted key; True for the empty key."""
     for name in filter(None, key.split(".")):
         if not is_dataclass(schema) or name not in {field.name for field in fields(schema)}:
             return False
@@ -92,7 +92,7 @@ def has_key(schema: type[Any], key: str) -> bool:
 
 
 def parent_of(settings: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """Return the mapping in which a dotted key stands, and its name there; an empty mapping where there is none."""
+    """Return the mapping that contains a dotted key, and its name there; an empty mapping where there is none."""
     *groups, leaf = key.split(".")
     for group in groups:
         inner = settings.get(group)

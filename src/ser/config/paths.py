@@ -1,4 +1,4 @@
-"""Which values of a config are paths: the command line takes them as they stand, whatever is in their names."""
+"""The config values that are paths; the command line takes them literally, whatever characters they contain."""
 
 import os
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 PATH: Mapping[str, Any] = MappingProxyType({"paths": 1})
-"""Metadata of a field that is the path of a file or a folder; some may be names on the hub as well."""
+"""Metadata of a field that is the path of a file or a folder; some fields also accept hub names."""
 PATHS: Mapping[str, Any] = MappingProxyType({"paths": 2})
 """Metadata of a field that is a path or a list of paths."""
 
 
 def path_keys(schema: type[Any], prefix: str = "") -> dict[str, bool]:
-    """Return the dotted keys of a dataclass that are paths; true where a list of them may stand.
+    """Return the dotted keys of a dataclass that are paths; True where a list of paths is allowed.
 
     >>> from ser.config import Predict
     >>> path_keys(Predict)
@@ -29,7 +29,7 @@ def path_keys(schema: type[Any], prefix: str = "") -> dict[str, bool]:
 
 
 def expand_home(values: Any) -> None:
-    """Write the home folder for the `~` at the begin of each path: some shells leave it as it is after a `=`."""
+    """Replace the `~` at the start of each path by the home folder; some shells do not expand it after a `=`."""
     for field in fields(values):
         value = getattr(values, field.name)
         if is_dataclass(value):
@@ -56,5 +56,5 @@ def listed(value: str | list[str]) -> list[str]:
 
 
 def home_for_tilde(path: str) -> str:
-    """Return the path as a shell would write it; what is called `~name` may lie in the current folder as well."""
+    """Return the path with `~` expanded, unless an entry such as `~name` exists in the current folder."""
     return path if not path.startswith("~/") and os.path.lexists(path) else os.path.expanduser(path)

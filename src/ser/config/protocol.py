@@ -1,4 +1,4 @@
-"""The corpus, and the protocol that divides it."""
+"""Config of the corpus, and of the protocol that divides it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from ser.errors import UserError
 @dataclass
 class Corpus:
     name: str = MISSING
-    """A file of `ser.corpora`."""
+    """Name of a module of `ser.corpora`."""
 
 
 @dataclass
@@ -22,32 +22,34 @@ class Protocol:
     """The division of a corpus: clips at random (`test_fraction`), whole speakers (`test_speakers`) or a table."""
 
     name: str = MISSING
-    """The name of the protocol, which stands in the names of folders and beside every number."""
+    """The name of the protocol, which is part of the names of folders and is printed with every score."""
     seed: int = number(least=0, most=2**32 - 1)
-    """Draws the clips (`test_fraction`) or the validation speakers; independent of the seed of training."""
+    """Seed of the draw of clips (`test_fraction`) or of validation speakers; independent of the training seed."""
     fold: int | None = None
     """One of the folds; null: all of them, one after the other."""
     test_fraction: float | None = number(None, above=0, below=1)
-    """Share of clips that are tested, drawn at random with the emotions in proportion."""
+    """Share of clips in the test split, drawn at random and stratified by emotion."""
     test_speakers: dict[int, list[Any]] = field(default_factory=dict)
-    """For each fold the speakers that are tested; nobody else's recordings of them are trained on."""
+    """For each fold the speakers of the test split; none of their recordings is in the training split."""
     test_statements: dict[int, str] = field(default_factory=dict)
-    """For each fold the one sentence that is tested; it is not trained on. Empty: every sentence is on both sides."""
+    """For each fold the one sentence of the test split; it is not in the training split. Empty: all sentences are in
+    both splits."""
     folds_csv: str | None = field(default=None, metadata={**PATH, **INCIDENTAL})
-    """A CSV with the columns `path` and `fold`: a recording is tested in its fold and trained on in the others; an
-    empty fold leaves it out."""
+    """A CSV with the columns `path` and `fold`: a recording is in the test split of its fold and in the training splits
+    of the others; a recording with an empty fold is not used."""
     validation_speakers: int = number(least=0)
-    """Number of whole training speakers, drawn at random, that select the checkpoint; 0: the test split selects it."""
+    """Number of training speakers, drawn at random, that form the validation split, which selects the checkpoint; 0:
+    the test split selects it."""
     named_validation_speakers: dict[int, list[Any]] = field(default_factory=dict)
-    """For each fold the speakers that select the checkpoint, instead of drawn ones."""
+    """For each fold the speakers of the validation split, instead of drawn ones."""
     reference: str = MISSING
-    """Where the protocol is published."""
+    """Publication of the protocol."""
 
     def __post_init__(self) -> None:
-        """Refuse a protocol that is not one of the three kinds, and a fold that it does not have."""
+        """Raise a UserError for a protocol that is not one of the three kinds, and for an unknown fold."""
         check_ranges(self, "protocol.")
         for key in ("test_speakers", "named_validation_speakers"):
-            # Speakers are texts, also where YAML reads a number.
+            # Speakers are strings, also where YAML reads a number.
             setattr(self, key, {fold: [str(speaker) for speaker in row] for fold, row in getattr(self, key).items()})
         kinds = {"test_fraction": self.test_fraction, "test_speakers": self.test_speakers, "folds_csv": self.folds_csv}
         if len(given := [key for key, value in kinds.items() if value]) != 1:

@@ -1,4 +1,4 @@
-"""The range of every number of a config stands beside its field; one check reads them all."""
+"""Ranges of the numbers of a config, declared with their fields and checked by one function."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ RANGE = "range"
 
 @dataclass(frozen=True)
 class Range:
-    """The finite numbers between two bounds, and a few more."""
+    """The finite numbers between two bounds, and the additional values in `also`."""
 
     least: float | None = None
     above: float | None = None
@@ -35,7 +35,7 @@ class Range:
         )
 
     def __str__(self) -> str:
-        """Describe it for the message that refuses a value.
+        """Describe the range for the error message.
 
         >>> print(Range(least=0, below=1)), print(Range(least=1, also=(-1,)))
         at least 0 and below 1
@@ -74,11 +74,11 @@ def check_ranges(values: Any, prefix: str) -> None:
     """Check every number of a config dataclass against the range that its field declares; call it in `__post_init__`.
 
     Args:
-        values: the dataclass.
-        prefix: what stands before the name of a field on the command line, such as `trainer.`.
+        values: The dataclass.
+        prefix: Prefix of the field names on the command line, such as `trainer.`.
 
     Raises:
-        UserError: a number is outside of its range; it names the key, the value and the range.
+        UserError: A number is out of range; the message names the key, the value and the range.
     """
     for one in fields(values):
         if RANGE in one.metadata:
@@ -86,13 +86,13 @@ def check_ranges(values: Any, prefix: str) -> None:
 
 
 def check_number(key: str, value: Any, allowed: Range) -> None:
-    """Raise a UserError where a number, or one in a list of them, is not in a range; other values pass."""
+    """Raise a UserError where a number, or a number in a list, is out of range; other values are ignored."""
     if any(not allowed.holds(entry) for entry in numbers_in(value)):
         raise UserError(f"{key}={value}: it must be {allowed}")
 
 
 def numbers_in(value: Any) -> Iterator[float]:
-    """Yield a number, or those in a list or mapping, at any depth."""
+    """Yield a number, or the numbers in a list or mapping, at any depth."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield value
     elif isinstance(value, list | tuple):

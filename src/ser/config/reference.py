@@ -1,4 +1,4 @@
-"""Every key of a command with its type, choices and meaning, read from the dataclasses of `ser.config`."""
+"""The keys of a command with type, choices and meaning, read from the dataclasses of `ser.config`."""
 
 import ast
 import inspect
@@ -18,13 +18,13 @@ class Key:
     name: str
     """Dotted, as on the command line."""
     type: str
-    """As a user would write it: `number`, `true | false`, the choices of an enum."""
+    """The type in a user's terms: `number`, `true | false`, or the choices of an enum."""
     meaning: str
     """The docstring of the field, in one line."""
 
 
 def keys(schema: type[Any], prefix: str = "") -> Iterator[Key]:
-    """Yield the keys of a dataclass and of those inside it, in their order.
+    """Yield the keys of a dataclass and of the dataclasses inside it, in their order.
 
     >>> from ser.config import Audio
     >>> [(key.name, key.type) for key in keys(Audio, "audio.")]
@@ -39,7 +39,7 @@ def keys(schema: type[Any], prefix: str = "") -> Iterator[Key]:
 
 
 def docstrings(schema: type[Any]) -> dict[str, str]:
-    """Return the text under each field of a dataclass, where Python itself keeps none."""
+    """Return the docstring of each field of a dataclass, read from the source because Python does not keep it."""
     tree = ast.parse(inspect.getsource(sys.modules[schema.__module__]))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == schema.__name__)
     return {
@@ -57,7 +57,7 @@ NAMES = {bool: "true | false", int: "whole number", float: "number", str: "text"
 
 
 def type_name(annotation: Any) -> str:
-    """Return a type in the words of a user.
+    """Return the name of a type in a user's terms.
 
     >>> type_name(float | None), type_name(list[int]), type_name(dict[int, str])
     ('number | null', 'list', 'mapping')

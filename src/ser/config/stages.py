@@ -1,4 +1,4 @@
-"""The commands from recordings to a report."""
+"""Config of the commands from recordings to a report."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from ser.config.use import Hub
 from ser.errors import UserError
 
 SEED = {RANGE: Range(least=0, most=2**32 - 1)}
-"""What NumPy and PyTorch take."""
+"""Range of seeds that both NumPy and PyTorch accept."""
 
 
 @dataclass
@@ -26,11 +26,11 @@ class PrepareData:
     corpus: Corpus = MISSING
     protocol: Protocol = MISSING
     root: str | None = field(default=None, metadata=PATH)
-    """The folder of the corpus; a corpus that the package makes itself needs none."""
+    """The folder of the corpus; not needed for a synthetic corpus, which the package generates."""
     data_dir: str = field(default=MISSING, metadata=PATH)
-    """Where the manifest, the splits, the audit and the 16 kHz cache are written."""
+    """The folder for the manifest, the splits, the audit and the 16 kHz cache."""
     on_leak: Audit = MISSING
-    """`warn`: name what stands on both sides of the split; `strict`: refuse it."""
+    """`warn`: report speakers and duplicates that training shares with another split; `strict`: stop with an error."""
 
 
 @dataclass
@@ -47,22 +47,22 @@ class Train:
     root: str | None = field(default=None, metadata={**PATH, **INCIDENTAL})
     """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str = field(default=MISSING, metadata={**PATH, **INCIDENTAL})
-    """What `prepare-data` wrote."""
+    """The folder that `prepare-data` wrote."""
     on_leak: Audit = field(default=MISSING, metadata=INCIDENTAL)
-    """`warn`: name what stands on both sides of the split; `strict`: refuse it."""
+    """`warn`: report speakers and duplicates that training shares with another split; `strict`: stop with an error."""
     seed: int = field(default=MISSING, metadata=SEED)
-    """Decides the initial head, the order of clips, dropout and masks."""
+    """Seed of the initial head, the order of clips, dropout and masks."""
     seeds: list[int] = field(default=MISSING, metadata={**SEED, **INCIDENTAL})
-    """Everything is run with each of these seeds; `seed` alone by default."""
+    """Seeds; the whole command runs once with each of them. By default `seed` alone."""
     output_dir: str = field(default=MISSING, metadata={**PATH, **INCIDENTAL})
-    """The run folder; where there are folds or several seeds, each run has its own below it."""
+    """The run folder; with folds or several seeds, each run has a folder of its own below it."""
     overwrite: bool = field(default=MISSING, metadata=INCIDENTAL)
-    """Replace the run in `output_dir`, when the new one is finished."""
+    """Replace the run in `output_dir` when the new one is finished."""
     resume: bool = field(default=MISSING, metadata=INCIDENTAL)
     """Continue the run in `output_dir` from its newest checkpoint."""
 
     def __post_init__(self) -> None:
-        """Refuse two orders that contradict each other."""
+        """Raise a UserError for contradictory values."""
         check_ranges(self, "")
         if self.overwrite and self.resume:
             raise UserError("overwrite=true and resume=true contradict each other: give one of them")
@@ -75,14 +75,14 @@ class Compare:
     """Values of `ser compare`."""
 
     runs: Any = field(default=MISSING, metadata=PATHS)
-    """Folders or patterns: one, or a list of them."""
+    """A run folder or a pattern, or a list of them."""
     output_dir: str = field(default=MISSING, metadata=PATH)
-    """Where the comparison is written."""
+    """The folder for the comparison."""
     published: bool = MISSING
-    """Show the paper's numbers beside those of the same protocol."""
+    """Show the published results of the paper beside runs under the same protocol."""
 
     def __post_init__(self) -> None:
-        """One is a list of one; refuse none."""
+        """Turn a single run into a list; raise a UserError where there is none."""
         self.runs = [str(entry) for entry in (self.runs if isinstance(self.runs, list) else [self.runs])]
         if not self.runs:
             raise UserError("runs=[]: give at least one run")
@@ -97,14 +97,14 @@ class Evaluate:
     split: Split = MISSING
     """The split that is scored."""
     batch_size: int = number(least=1)
-    """Clips of one forward pass; it does not change a prediction."""
+    """Clips in one forward pass; it does not change predictions."""
     root: str | None = field(default=None, metadata=PATH)
     """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str | None = field(default=None, metadata=PATH)
-    """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
+    """The folder that `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
     output_dir: str | None = field(default=None, metadata=PATH)
-    """Where the reports go; null: a folder beside the checkpoint, named by the split."""
+    """The folder for the reports; null: a folder beside the checkpoint, named after the split."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are out of range."""
+        """Raise a UserError for numbers that are out of range."""
         check_ranges(self, "")

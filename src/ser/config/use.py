@@ -1,4 +1,4 @@
-"""The commands that use a fine-tuned checkpoint."""
+"""Config of the commands that use a fine-tuned checkpoint."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ OUTPUTS = (".csv", ".jsonl")
 EMBEDDINGS = (".parquet",)
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 MOST_OVERLAP = 4
-"""Windows of a server that overlap at any moment."""
+"""Largest number of a server's windows that overlap at any moment."""
 
 
 @dataclass
@@ -25,38 +25,38 @@ class Predict:
     """Values of `ser predict`."""
 
     checkpoint: Any = field(default=MISSING, metadata=PATHS)
-    """A run folder, a checkpoint folder or a repository of the hub; or a list of them, which predict together."""
+    """A run folder, a checkpoint folder or a repository of the hub; a list of them is an ensemble."""
     audio: str = field(default=MISSING, metadata=PATH)
     """A file, a folder, a pattern, a CSV with a column `path`, or `-`: WAV or raw 16-bit PCM from standard input."""
     root: str | None = field(default=None, metadata=PATH)
-    """The folder that the paths of a CSV start from; null: the CSV's own."""
+    """The folder that the paths of a CSV start from; null: the folder of the CSV."""
     output: str | None = field(default=None, metadata=PATH)
-    """A file for the predictions, `.csv` or `.jsonl`. With `audio=-` they are printed as well, each at once."""
+    """A file for the predictions, `.csv` or `.jsonl`. With `audio=-` each prediction is also printed at once."""
     embeddings: str | None = field(default=None, metadata=PATH)
-    """A `.parquet` file for the embedding of each recording, or of each window: the mean over its frames of what the
-    head pools. The columns are path, start, end, emotion and embedding. For a single checkpoint."""
+    """A `.parquet` file for the embedding of each recording or window: the mean over its frames of the input of the
+    head's pooling. The columns are path, start, end, emotion and embedding. For a single checkpoint."""
     window: float | None = number(None, least=0.1)
-    """Seconds: slide over each recording and predict each window of this length; null: one prediction a recording."""
+    """Length in seconds of sliding windows, each of which is predicted; null: one prediction for each recording."""
     hop: float | None = number(None, least=0.01)
-    """Seconds from the beginning of one window to that of the next; null: a whole window."""
+    """Seconds from the start of one window to the start of the next; null: the length of a window."""
     timeline: str | None = field(default=None, metadata=PATH)
     """A folder for a figure of the predictions over each recording."""
     max_seconds: float = number(above=0)
-    """Longest recording, in seconds, that gets one prediction. Models trained on sentences are not made for minutes,
-    and the memory of attention grows with the square of the length."""
+    """Longest recording, in seconds, that gets one prediction. Models trained on sentences are not suited to minutes of
+    speech, and the memory of attention grows with the square of the length."""
     ensemble: Ensemble = MISSING
-    """How several checkpoints predict together: the mean of their probabilities, or the share of their votes."""
+    """Combination of several checkpoints: the mean of their probabilities, or the share of their votes."""
     batch_size: int = number(least=1)
-    """Clips of one forward pass; it does not change a prediction."""
+    """Clips in one forward pass; it does not change predictions."""
     sample_rate: int = number(least=1000, most=1_000_000)
-    """Hertz, of raw samples from `audio=-`; a WAV has its own in its header."""
+    """Sample rate in hertz of raw samples from `audio=-`; the header of a WAV overrides it."""
     channels: int = number(least=1, most=1024)
-    """Of raw samples from `audio=-`."""
+    """Number of channels of raw samples from `audio=-`."""
     overwrite: bool = MISSING
-    """Replace predictions, embeddings and timelines that are there already."""
+    """Replace existing predictions, embeddings and timelines."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be predicted or written."""
+        """Raise a UserError for values that cannot be used together or are out of range."""
         self.checkpoint = as_list(self.checkpoint)
         check_suffix("output", self.output, OUTPUTS)
         check_suffix("embeddings", self.embeddings, EMBEDDINGS)
@@ -74,38 +74,38 @@ class Predict:
 
 @dataclass
 class Push:
-    """Values of `ser push`. The login is that of `hf auth login` or HF_TOKEN: a token has no key here."""
+    """Values of `ser push`. It logs in with `hf auth login` or HF_TOKEN; there is no key for a token."""
 
     checkpoint: str = field(default=MISSING, metadata=PATH)
     """A finished run folder, or a checkpoint folder inside one."""
     repo: str = MISSING
     """`USER/NAME` on the hub."""
     private: bool = MISSING
-    """Of a repository that is created; one that everybody can read is then refused."""
+    """Create a private repository; an existing public repository is then an error."""
     dry_run: bool = MISSING
-    """Write the files of the repository into a folder, and push nothing."""
+    """Write the files of the repository to a folder, and push nothing."""
     output_dir: str | None = field(default=None, metadata=PATH)
     """The folder of a dry run; null: `push` beside the checkpoint."""
 
     def __post_init__(self) -> None:
-        """Refuse an output folder without a dry run."""
+        """Raise a UserError for an output folder without a dry run."""
         if self.output_dir is not None and not self.dry_run:
             raise UserError(f"output_dir={self.output_dir}: only dry_run=true writes there")
 
 
 @dataclass
 class Hub:
-    """Whether `ser train` pushes its checkpoint to the hub at the end, as `ser push` does."""
+    """Values of the push to the hub at the end of `ser train`."""
 
     push: bool = MISSING
-    """Push the checkpoint to the hub when training is finished; the login is checked first."""
+    """Push the checkpoint to the hub after training, as `ser push` does; the login is checked before training."""
     repo: str | None = None
     """`USER/NAME` on the hub."""
     private: bool = MISSING
-    """Of a repository that is created."""
+    """Create a private repository."""
 
     def __post_init__(self) -> None:
-        """Refuse to push to nowhere."""
+        """Raise a UserError for a push without a repository."""
         if self.push and self.repo is None:
             raise UserError("hub.push=true: give hub.repo=USER/NAME")
 
@@ -117,20 +117,20 @@ class Export:
     checkpoint: str = field(default=MISSING, metadata=PATH)
     """A run folder, a checkpoint folder or a repository of the hub."""
     quantize: Quantize | None = None
-    """A second model with matrix products in this type; null: none."""
+    """Type of the matrix products of a second, quantized model; null: no second model."""
     score: bool = MISSING
-    """Score the checkpoint and the exported models on the test split, where the data are here."""
+    """Score the checkpoint and the exported models on the test split, where the data are available."""
     batch_size: int = number(least=1)
-    """Clips of one forward pass while the test split is scored."""
+    """Clips in one forward pass while the test split is scored."""
     root: str | None = field(default=None, metadata=PATH)
     """Prepare the data from this folder first, if `data_dir` holds none."""
     data_dir: str | None = field(default=None, metadata=PATH)
-    """What `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
+    """The folder that `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
     output_dir: str | None = field(default=None, metadata=PATH)
-    """Where the model goes; null: a folder beside the checkpoint, named by the format."""
+    """The folder for the model; null: a folder beside the checkpoint, named after the format."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are out of range."""
+        """Raise a UserError for numbers that are out of range."""
         check_ranges(self, "")
 
 
@@ -139,35 +139,36 @@ class Serve:
     """Values of `ser serve`."""
 
     checkpoint: Any = field(default=MISSING, metadata=PATHS)
-    """As that of `ser predict`."""
+    """Same as `checkpoint` of `ser predict`."""
     host: str = MISSING
-    """The address to listen on. 127.0.0.1 is this machine alone; 0.0.0.0 lets in every network that reaches it."""
+    """The address to listen on. 127.0.0.1: only this machine; 0.0.0.0: all networks that reach it."""
     port: int = number(least=0, most=65535)
-    """0: any that is free."""
+    """The port to listen on; 0: any free port."""
     allowed_hosts: Any = field(default_factory=list)
-    """Host names without a port at which a proxy in front of the server answers; none: those of this machine alone."""
+    """Host names, without a port, of a proxy in front of the server. If it is empty, the server accepts the names of
+    this machine, and on a network any name."""
     max_megabytes: float = number(above=0)
-    """Of a file. All recordings in memory together take at most `queue` + 1 times as much; the buffers
-    of connections take at most 60 MB beside them, and a prediction what it needs."""
+    """Largest file, in megabytes. All recordings in memory together take at most `queue` + 1 times this size; the
+    buffers of connections take at most 60 MB more, in addition to the memory of a prediction."""
     max_seconds: float = number(above=0)
     """Longest recording, in seconds, that gets one prediction; see `ser predict`."""
     max_minutes: float = number(above=0)
     """Longest recording, in minutes, that is predicted window by window."""
     window: float = number(least=0.1)
-    """Seconds; a longer recording gets a timeline on the page."""
+    """Length of a window in seconds; a longer recording gets a timeline on the page."""
     hop: float = number(above=0)
-    """Seconds from window to window of that timeline."""
+    """Seconds from the start of one window of that timeline to the start of the next."""
     queue: int = number(least=1)
-    """Requests that may wait while one is computed; more get status 503."""
+    """Number of requests that may wait while one is computed; further requests get status 503."""
     timeout: float = number(above=0)
-    """Seconds that an upload may take, and that the page keeps its recording afterwards."""
+    """Time limit in seconds for an upload, and the time that the page keeps its recording afterwards."""
     ensemble: Ensemble = MISSING
-    """As that of `ser predict`."""
+    """Same as `ensemble` of `ser predict`."""
     batch_size: int = number(least=1)
-    """Clips of one forward pass; it does not change a prediction."""
+    """Clips in one forward pass; it does not change predictions."""
 
     def __post_init__(self) -> None:
-        """Turn values into lists; refuse windows that are out of range."""
+        """Turn values into lists; raise a UserError for values that are out of range."""
         self.checkpoint = as_list(self.checkpoint)
         check_ranges(self, "")
         self.allowed_hosts = host_names(self.allowed_hosts)
@@ -178,7 +179,7 @@ def host_names(given: Any) -> list[str]:
     """Return host names as a list.
 
     Raises:
-        UserError: one is a URL or a pattern, or has a port.
+        UserError: A name is a URL or a pattern, or has a port.
     """
     names = [str(name) for name in (given if isinstance(given, list) else [given])]
     for name in names:
@@ -188,7 +189,7 @@ def host_names(given: Any) -> list[str]:
 
 
 def check_suffix(key: str, path: str | None, suffixes: tuple[str, ...]) -> None:
-    """Raise a UserError where the name of a file ends in none of the suffixes."""
+    """Raise a UserError where a file name has none of the suffixes."""
     if path is not None and splitext(path)[1] not in suffixes:
         raise UserError(f"{key}={path}: its name must end in {' or '.join(suffixes)}")
 
@@ -205,7 +206,7 @@ def as_list(checkpoint: Any) -> list[str]:
     """Return the checkpoints as a list of at least one, without repetitions.
 
     Raises:
-        UserError: there is none, or one is given twice.
+        UserError: There is no checkpoint, or one is given twice.
     """
     given = [str(entry) for entry in (checkpoint if isinstance(checkpoint, list) else [checkpoint])]
     if not given or len(set(given)) < len(given):
@@ -214,7 +215,7 @@ def as_list(checkpoint: Any) -> list[str]:
 
 
 def check_window(window: float, hop: float, max_seconds: float) -> None:
-    """Raise a UserError where window or hop is out of range: a small hop makes hours of work out of minutes."""
+    """Raise a UserError where window or hop is out of range; a small hop turns minutes of audio into hours of work."""
     if not 0.1 <= window <= max_seconds:
         raise UserError(f"window={window:g}: it must lie between 0.1 and max_seconds={max_seconds:g} seconds")
     if not window / MOST_OVERLAP <= hop <= window:
