@@ -1,4 +1,4 @@
-"""Detect failing runs while they train, with advice."""
+"""Detection of failing runs during training, with advice."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ from ser.errors import UserError
 log = logging.getLogger("ser")
 
 PATIENCE = 3
-"""Number of evaluations in a row that predict one class for all clips, after which there is a warning."""
+"""Number of successive evaluations with one predicted class for all clips before a warning is logged."""
 ADVICE = "try trainer.warmup_steps=0.1, a lower trainer.learning_rate (now {rate}) or trainer.precision=fp32"
 
 
@@ -32,10 +32,10 @@ class LossAlarm(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Stop before the weights of this step are saved; an evaluation is logged as well.
+        """Stop before the weights of this step are saved; evaluations are logged before the save as well.
 
-        The scaler of fp16 leaves out a step that overflows and goes on with a smaller scale: there the loss of training
-        may be infinite once, and the evaluation decides.
+        With fp16, the gradient scaler skips a step that overflows and continues with a smaller scale. A training loss
+        may then be infinite once, so only the evaluation loss is checked.
         """
         for name, value in (logs or {}).items():
             is_loss = name == "eval_loss" or (name == "loss" and not args.fp16)
@@ -48,7 +48,7 @@ class LossAlarm(TrainerCallback):
 
 
 class EvaluationAtEnd(TrainerCallback):
-    """Evaluates and saves the last step whatever `eval_steps` is; transformers does so only since 5.1."""
+    """Evaluates and saves at the last step for any `eval_steps`; transformers itself does so only since 5.1."""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step >= state.max_steps and args.eval_strategy == "steps":
@@ -56,14 +56,14 @@ class EvaluationAtEnd(TrainerCallback):
 
 
 class OneClassAlarm:
-    """Warns once where several evaluations in a row predict one class for all clips."""
+    """Warns once where several successive evaluations predict one class for all clips."""
 
     def __init__(self, labels: Mapping[int, str]) -> None:
         self.labels = labels
         self.count = 0
 
     def look(self, logits: npt.NDArray[Any], rate: float) -> None:
-        """Look at the logits `(clips, classes)` of an evaluation."""
+        """Check the logits `(clips, classes)` of an evaluation."""
         classes = np.unique(logits.argmax(axis=-1))
         self.count = self.count + 1 if len(classes) == 1 and len(logits) > 1 else 0
         if self.count == PATIENCE:
@@ -76,7 +76,7 @@ class OneClassAlarm:
 
 
 def warn_of_missing_classes(splits: Splits, labels: Sequence[str]) -> None:
-    """Warn of emotions without a clip in a split: they are not learned, or bound the UAR."""
+    """Warn of emotions without a clip in a split: they are not learned, or limit the UAR."""
     present = {clip.emotion for clip in splits.train}
     if missing := [label for label in labels if label not in present]:
         log.warning("warning: the train split has no clip of %s, which is not learned", ", ".join(missing))

@@ -1,4 +1,4 @@
-"""Build and check the TrainingArguments before any data or weights are read."""
+"""Construction and check of the TrainingArguments, before any data or weights are read."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -20,11 +20,11 @@ NOTHING_TRAINED = 1000
 
 
 def build_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
-    """Translate a run's config.
+    """Convert the config of a run to TrainingArguments.
 
     Raises:
-        UserError: TrainingArguments or the optimizer refuses a value, or `trainer.extra_training_args` has a key that
-            does not exist or that a key of ours decides.
+        UserError: TrainingArguments or the optimizer rejects a value, or `trainer.extra_training_args` has a key that
+            does not exist or that another key of `ser` sets.
     """
     trainer = cfg.trainer
     if cfg.tracking.name is Tracker.trackio:
@@ -40,13 +40,13 @@ def build_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
         try_optimizer(arguments)
     except (ImportError, TypeError, ValueError) as error:
         raise UserError(f"trainer: {explain(error)}") from error
-    # More than one would be wrapped in DataParallel: batches of another size than the config says.
+    # With several GPUs the Trainer would use DataParallel, and batches would be larger than in the config.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
 
 def fields_by_key(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the fields of TrainingArguments that we set, by the key of ours that decides them."""
+    """Return the fields of TrainingArguments that `ser` sets, grouped by the config key that determines them."""
     trainer = cfg.trainer
     known = {field.name for field in fields(TrainingArguments)}
     strategy = trainer.eval_strategy.value
@@ -64,7 +64,7 @@ def fields_by_key(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
         "trainer.compile": {"torch_compile": False},
         "trainer.per_device_train_batch_size": {
             "per_device_train_batch_size": trainer.per_device_train_batch_size,
-            "auto_find_batch_size": False,  # would train with another batch size than the config says
+            "auto_find_batch_size": False,  # would change the batch size of the config
         },
         "model.gradient_checkpointing": {"gradient_checkpointing": False, "activation_checkpointing": False},
         "output_dir": {"output_dir": str(folder)},
@@ -78,11 +78,11 @@ def fields_by_key(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def tracker_fields(cfg: config.Train) -> dict[str, Any]:
-    """Return the fields that name the tracker, its project and its run; `ser.training.tracking` opens wandb itself."""
+    """Return the fields for the tracker, its project and its run; `ser.training.tracking` opens wandb itself."""
     tracker = cfg.tracking.name
     if tracker is not Tracker.trackio:
         return {"report_to": [] if tracker is Tracker.none else [tracker.value]}
-    # On this machine alone: no Space is created, neither for the run nor with a push.
+    # Only on this machine: no Space is created, neither for the run nor with a push.
     local = {"trackio_space_id": None, "trackio_static_space_id": False}
     return {
         "report_to": [tracker.value],
@@ -93,28 +93,28 @@ def tracker_fields(cfg: config.Train) -> dict[str, Any]:
 
 
 def fixed_fields() -> dict[str, Any]:
-    """Return the fields of TrainingArguments without which our code would not work; no key decides them."""
+    """Return the fields of TrainingArguments that the code of `ser` depends on; no config key sets them."""
     return {
-        "load_best_model_at_end": False,  # ours is read back, and checked, by `ser.training.best`
+        "load_best_model_at_end": False,  # `ser.training.best` loads and checks the best checkpoint
         "label_names": ["labels"],
         "remove_unused_columns": False,
         "prediction_loss_only": False,
         "batch_eval_metrics": False,
-        "use_cpu": default_device().type == "cpu",  # the Trainer refuses bf16 on a CPU that it was not told of
-        "disable_tqdm": True,  # our own bar
+        "use_cpu": default_device().type == "cpu",  # without it the Trainer rejects bf16 on a CPU
+        "disable_tqdm": True,  # `ser` shows its own progress bar
         "logging_nan_inf_filter": False,  # two host syncs for each micro-batch
-        # Batches lie in pinned memory where there is a GPU: to copy one there need not be waited for.
+        # With a GPU, batches are in pinned memory and are copied asynchronously.
         "accelerator_config": {"non_blocking": default_device().type == "cuda"},
     }
 
 
 def check_extra_args(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> None:
-    """Raise a UserError for an extra training argument that contradicts another key, or that does not exist."""
+    """Raise a UserError for an extra training argument that another key sets, or that does not exist."""
     keys = {name: key for key, of_key in ours.items() for name in of_key}
     known = {field.name for field in fields(TrainingArguments)}
     for name in given:
         if name.startswith("hub_") or name == "push_to_hub":
-            # A token among them would be written to config.yaml.
+            # One of these fields is a token, which would be written to config.yaml.
             raise UserError(f"trainer.extra_training_args.{name}: give hub.push=true and hub.repo=USER/NAME instead")
         if keys.get(name):
             raise UserError(f"trainer.extra_training_args.{name}: give {keys[name]} instead")
@@ -129,9 +129,9 @@ def check_extra_args(given: dict[str, Any], ours: dict[str, dict[str, Any]]) -> 
 
 
 def try_optimizer(arguments: TrainingArguments) -> None:
-    """Build the optimizer and its schedule for one parameter: their errors come before any data are read."""
-    kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)  # some need a package of their own
-    if kind.__module__.startswith("torch.optim"):  # others may ask for a GPU, or for the layers of a model
+    """Build the optimizer and its schedule for one parameter, to raise their errors before any data are read."""
+    kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)  # some need an extra package
+    if kind.__module__.startswith("torch.optim"):  # others may need a GPU, or the layers of a model
         optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **settings)
         options = arguments.lr_scheduler_kwargs or {}
         get_scheduler(arguments.lr_scheduler_type, optimizer, 0, NOTHING_TRAINED, scheduler_specific_kwargs=options)
@@ -149,7 +149,7 @@ def mixed_precision(precision: Precision) -> dict[str, bool]:
     """Return the fields of TrainingArguments for a precision.
 
     Raises:
-        UserError: the device lacks what was asked for.
+        UserError: The device does not support the precision.
     """
     best = best_precision()
     if precision is Precision.auto:
@@ -162,9 +162,9 @@ def mixed_precision(precision: Precision) -> dict[str, bool]:
 
 
 def best_precision() -> Precision:
-    """bf16 where the device computes in it (Ampere and later, AVX512-BF16, AMX), fp16 on an older GPU, else fp32."""
+    """Return bf16 where the device supports it (Ampere or later, AVX512-BF16, AMX), fp16 on older GPUs, else fp32."""
     if torch.cuda.is_available():
-        # The first T4s and V100s emulate bf16, slowly: ask for the hardware.
+        # T4 and V100 only emulate bf16, slowly, so the hardware generation is checked.
         return Precision.bf16 if torch.cuda.get_device_capability() >= (8, 0) else Precision.fp16
     cpu = torch.backends.cpu.get_cpu_capability()
     flags = read_cpu_flags()
@@ -172,6 +172,6 @@ def best_precision() -> Precision:
 
 
 def read_cpu_flags() -> str:
-    """Return the flags of the processor; empty where the system does not list them (only Linux does)."""
+    """Return the flags of the processor; empty on systems other than Linux, which do not list them."""
     listing = Path("/proc/cpuinfo")
     return listing.read_text(encoding="utf-8") if listing.is_file() else ""

@@ -1,4 +1,4 @@
-"""Write checkpoints in a thread while training continues."""
+"""A thread that writes checkpoints while training continues."""
 
 import logging
 from collections.abc import Callable
@@ -14,24 +14,24 @@ log = logging.getLogger("ser")
 class AsyncWriter:
     """Runs one job at a time in a thread; `wait` re-raises the exception of a job.
 
-    As a context manager it is left only when the job is done, also by an exception or Ctrl-C. A killed process leaves
-    its job unfinished.
+    The exit of its context waits for the job, also after an exception or Ctrl-C. A killed process leaves its job
+    unfinished.
     """
 
     def __init__(self) -> None:
-        # Threads of a pool, unlike daemons, are waited for even by an interpreter that ends otherwise.
+        # The interpreter waits for threads of a pool at exit, unlike daemon threads.
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints")
         self._running: Future[None] | None = None
 
     def start(self, work: Callable[[], None]) -> None:
-        """Start a job when the previous one is done."""
+        """Start a job after the previous one is done."""
         self.wait()
         self._running = self._pool.submit(work)
 
     def wait(self) -> None:
-        """Wait for the job; raise its exception, once."""
+        """Wait for the job; raise its exception once."""
         if self._running is not None:
-            wait([self._running])  # Ctrl-C may strike here: it is still to be waited for
+            wait([self._running])  # after a Ctrl-C here the job can still be waited for
             running, self._running = self._running, None
             running.result()
 
@@ -42,7 +42,7 @@ class AsyncWriter:
         if error is None:
             self.wait()
         elif self._running is not None and (failure := self._running.exception()):
-            # What ended training is raised already; this one would hide it.
+            # The exception that ended training is being raised; this one would hide it.
             log.error("the last checkpoint was not written: %s", failure)
 
 

@@ -1,4 +1,4 @@
-"""Find the checkpoint to resume from, and load the weights of the selected checkpoint."""
+"""Search for the checkpoint to resume from, and loading of the weights of the selected checkpoint."""
 
 import logging
 import pickle
@@ -17,19 +17,19 @@ log = logging.getLogger("ser")
 
 
 def find_resume_point(folder: Path) -> Path | None:
-    """Find the newest checkpoint from which the run ends as it would have without the interruption.
+    """Find the newest checkpoint from which the resumed run ends with the same result as an uninterrupted run.
 
-    One that is damaged, or whose best checkpoint so far is gone or damaged, is passed over with a line. A run that
-    never had a whole checkpoint starts again.
+    A checkpoint is skipped, with a log line, if it or the best checkpoint so far is damaged or missing. A run without
+    a complete checkpoint starts again.
 
     Raises:
-        UserError: there are checkpoints, and none that can be used.
+        UserError: There are checkpoints, but none can be used.
     """
     faults: list[str] = []
     for checkpoint in reversed(checkpoint_folders.list_checkpoints(folder)):
         state = checkpoint_folders.read_state(checkpoint)
         if state is None or not (checkpoint / checkpoint_folders.SCHEDULER).is_file():
-            continue  # its writing was interrupted, or it holds weights alone
+            continue  # its writing was interrupted, or it has only weights
         found = checkpoint_folders.find_fault(checkpoint) or find_fault_of_best(folder, state)
         if found is None:
             for line in faults:
@@ -42,7 +42,7 @@ def find_resume_point(folder: Path) -> Path | None:
 
 
 def find_fault_of_best(folder: Path, state: dict[str, Any]) -> str | None:
-    """Describe the fault of the best checkpoint so far, which a resumed run may end with; None where it has none."""
+    """Describe the fault of the best checkpoint so far, which may remain the best after resuming; None without one."""
     step = state.get("best_global_step")
     if not step or step == state.get("global_step"):
         return None
@@ -52,10 +52,10 @@ def find_fault_of_best(folder: Path, state: dict[str, Any]) -> str | None:
 
 @contextmanager
 def refuse_pickles(checkpoint: str | None) -> Iterator[None]:
-    """Refuse a checkpoint that holds more than tensors: nothing is unpickled.
+    """Turn the error of a checkpoint with more than tensors into one line; nothing is unpickled.
 
     Raises:
-        UserError: a file of the checkpoint that a run goes on from is damaged, or not one of ours.
+        UserError: A file of the checkpoint to resume from is damaged, or was not written by `ser`.
     """
     try:
         yield
@@ -75,7 +75,7 @@ def load_best(model: PreTrainedModel, folder: Path, state: TrainerState) -> int:
         The step.
 
     Raises:
-        UserError: they are gone or damaged. The last weights are never used instead.
+        UserError: The weights are missing or damaged. The last weights are never used instead.
     """
     if not state.best_global_step:
         metric = "the evaluations gave no finite figure" if state.log_history else "there was no evaluation"
@@ -96,10 +96,10 @@ def load_best(model: PreTrainedModel, folder: Path, state: TrainerState) -> int:
 
 
 def load_weights(model: PreTrainedModel, checkpoint: Path) -> str | None:
-    """Load the weights of a `checkpoint-N`; LoRA checkpoints hold what is trained, and the rest is in the model.
+    """Load the weights of a `checkpoint-N`; a LoRA checkpoint has only trained weights, the model has the others.
 
     Returns:
-        What is wrong with them; None where all fits.
+        A description of their fault; None where all weights match.
     """
     weights: dict[str, Any] = {}
     for path in sorted(checkpoint.glob("model*.safetensors")):

@@ -1,4 +1,4 @@
-"""Build the trainer of a run and fit it: what `ser train` and the benchmarks have in common."""
+"""Construction and training of the trainer of a run, shared by `ser train` and the benchmarks."""
 
 import logging
 import time
@@ -33,14 +33,14 @@ def build_trainer(
     """Build the datasets and the trainer of a run; training is accelerated inside the context.
 
     Args:
-        cfg: the config of one run.
-        model: what `build_model` returned.
-        prepared: the corpus.
-        splits: the splits of the run's fold.
-        folder: where checkpoints are written.
+        cfg: The config of one run.
+        model: The result of `build_model`.
+        prepared: The corpus.
+        splits: The splits of the run's fold.
+        folder: The folder for checkpoints.
 
     Yields:
-        The trainer, and the cost of the run, whose timer follows the trainer.
+        The trainer, and the cost of the run; its timer is a callback of the trainer.
     """
     arguments, timer = build_arguments(cfg, folder), PhaseTimer()
     started = time.monotonic()
@@ -66,11 +66,11 @@ def build_trainer(
 
 
 def fit(trainer: EmotionTrainer, resume: bool) -> None:
-    """Train; the weights of the selected checkpoint are in the model afterwards.
+    """Train the model; afterwards it has the weights of the selected checkpoint.
 
     Args:
-        trainer: what `build_trainer` yields, with its callbacks.
-        resume: continue from the newest usable checkpoint, where there is one.
+        trainer: The trainer of `build_trainer`, with its callbacks.
+        resume: Whether to continue from the newest usable checkpoint, if there is one.
     """
     guard_trackers(trainer)
     folder = Path(trainer.args.output_dir)
@@ -88,7 +88,7 @@ def fit(trainer: EmotionTrainer, resume: bool) -> None:
 def finish(trainer: EmotionTrainer, model: Model) -> PreTrainedModel:
     """Return the trained classifier in float32, with its LoRA weights merged.
 
-    The Trainer leaves its autocast around the model; whoever loads the checkpoint computes in float32.
+    The Trainer leaves the model wrapped in autocast, but a loaded checkpoint computes in float32.
     """
     classifier = trainer.accelerator.unwrap_model(model.classifier, keep_fp32_wrapper=False)
     merged: PreTrainedModel = freezing.merge_lora(classifier, model.adaptation)

@@ -1,4 +1,4 @@
-"""The callbacks of a run, and the progress on the terminal."""
+"""The callbacks of a run, and its progress in the terminal."""
 
 import logging
 import time
@@ -15,10 +15,10 @@ log = logging.getLogger("ser")
 
 
 class TerminalCallback(TrainerCallback):
-    """Shows a bar over the optimizer steps with the throughput of this process, and a line for each evaluation."""
+    """Shows a progress bar of the optimizer steps with the throughput of this process, and logs each evaluation."""
 
     def __init__(self, bar: Progress, clips: int, seconds: float) -> None:
-        """Take the number of clips of an epoch and their total seconds."""
+        """Store the number of clips of an epoch and their total seconds."""
         self.bar = bar
         self.clips, self.seconds_of_audio = clips, seconds
         self.loss = ""
@@ -26,7 +26,7 @@ class TerminalCallback(TrainerCallback):
         self.training: dict[str, float] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Start the bar at the first step, which is not zero for a resumed run."""
+        """Start the bar at the first step, which is above zero for a resumed run."""
         if state.is_world_process_zero:
             self.task = self.bar.add_task("Training", total=state.max_steps, completed=state.global_step, note="")
             self.started, self.first_epoch = time.monotonic(), state.epoch or 0.0
@@ -49,7 +49,7 @@ class TerminalCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Keep the training figures; the line comes with the evaluation that follows them."""
+        """Store the training metrics; they are logged with the next evaluation."""
         if self.task is not None and logs and "loss" in logs:
             self.training = dict(logs)
             self.loss = f"loss {logs['loss']:.3f}, "
@@ -80,7 +80,7 @@ class TerminalCallback(TrainerCallback):
 
 
 def add_callbacks(trainer: EmotionTrainer, cost: RunCost, bar: Progress) -> None:
-    """Add the callbacks that follow and stop training; the check of the loss comes first."""
+    """Add the callbacks that show and stop training; the check of the loss comes first."""
     trainer.add_callback(LossAlarm())
     trainer.add_callback(EvaluationAtEnd())
     trainer.add_callback(TerminalCallback(bar, cost.clips, cost.audio_seconds))

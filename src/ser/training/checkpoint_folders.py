@@ -1,4 +1,4 @@
-"""The `checkpoint-N` folders of a run: which are complete, which can be resumed from, which may be deleted."""
+"""The `checkpoint-N` folders of a run: complete ones, resumable ones, and those that may be deleted."""
 
 import errno
 import json
@@ -20,10 +20,10 @@ from ser.models.hub import is_truncated
 STATE = "trainer_state.json"
 OPTIMIZER = "optimizer.pt"
 SCHEDULER = "scheduler.pt"
-"""The Trainer's names. A scheduler's state stands beside every state of an optimizer, however that one is sharded."""
+"""File names of the Trainer. Each optimizer state, sharded or not, has a scheduler state beside it."""
 NAME = re.compile(r"checkpoint-\d+", re.ASCII)
 WRITING = "being_written"
-"""A file in a checkpoint folder until its last byte is written."""
+"""Name of a marker file that exists in a checkpoint folder until the checkpoint is complete."""
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -41,20 +41,20 @@ def step_of(checkpoint: Path) -> int:
 
 
 def begin(checkpoint: Path) -> None:
-    """Create the folder and mark it as incomplete: the Trainer writes its state before the weights."""
+    """Create the folder and mark it as incomplete, because the Trainer writes its state before the weights."""
     checkpoint.mkdir(parents=True, exist_ok=True)
     (checkpoint / WRITING).touch()
 
 
 def complete(checkpoint: Path, limit: int, best: str | None) -> None:
-    """Write the checksums, remove the mark, and delete checkpoints above the limit."""
-    checksums.write(checkpoint, "*.*")  # all but the mark
+    """Write the checksums, remove the marker file, and delete checkpoints above the limit."""
+    checksums.write(checkpoint, "*.*")  # all files except the marker
     (checkpoint / WRITING).unlink()
     rotate(checkpoint.parent, limit, best)
 
 
 def read_state(checkpoint: Path) -> dict[str, Any] | None:
-    """Read the Trainer's state of a complete checkpoint; None of an incomplete one."""
+    """Read the Trainer's state of a complete checkpoint; return None for an incomplete one."""
     if (checkpoint / WRITING).exists():
         return None
     try:
@@ -64,7 +64,7 @@ def read_state(checkpoint: Path) -> dict[str, Any] | None:
 
 
 def has_ended(checkpoint: Path) -> bool:
-    """Return whether training had come to its end, by itself or by early stopping, when a checkpoint was written."""
+    """Return whether training had ended, normally or by early stopping, when a checkpoint was written."""
     callbacks = (read_state(checkpoint) or {}).get("stateful_callbacks", {})
     return bool(callbacks.get("TrainerControl", {}).get("args", {}).get("should_training_stop", False))
 
@@ -79,7 +79,7 @@ def find_fault(checkpoint: Path) -> str | None:
 
 
 def is_torn(path: Path) -> bool:
-    """Return whether a file of a checkpoint without checksums, which an earlier version wrote, lacks its end."""
+    """Return whether a file is truncated; for checkpoints without checksums, from earlier versions."""
     if path.suffix == ".safetensors":
         try:
             with safe_open(path, framework="pt"):
@@ -96,22 +96,22 @@ def newest_resumable(folder: Path) -> Path | None:
 
 
 def delete_after(folder: Path, checkpoint: Path | None) -> None:
-    """Delete the checkpoints after `checkpoint`, or all of them: the resumed run writes them again."""
+    """Delete the checkpoints after `checkpoint`, or all of them; the resumed run writes them again."""
     for path in list_checkpoints(folder):
         if checkpoint is None or step_of(path) > step_of(checkpoint):
             remove(path)
 
 
 def delete_checkpoints(folder: Path) -> None:
-    """Delete all checkpoints: those of the folds of a large encoder would fill a disk."""
+    """Delete all checkpoints, because those of all folds of a large encoder would fill a disk."""
     delete_after(folder, None)
 
 
 def rotate(folder: Path, limit: int, best: str | None) -> None:
     """Delete the oldest checkpoints above the limit, except those that are needed.
 
-    Needed are the newest, the best, the one to resume from, and the best one at that step: a resumed run that does not
-    improve ends with it.
+    These are the newest, the best, the one to resume from, and the best at the step of the latter, which a resumed run
+    without improvement selects.
     """
     there, resumable = list_checkpoints(folder), newest_resumable(folder)
     needed = {there[-1].name} | folder_names(best)
@@ -123,23 +123,23 @@ def rotate(folder: Path, limit: int, best: str | None) -> None:
 
 
 def folder_names(best: str | None) -> set[str]:
-    """Return the name of a checkpoint's folder without its parents: the run folder may have been moved."""
+    """Return the name of a checkpoint's folder without its parents, because the run folder may have been moved."""
     return set() if best is None else {Path(best).name}
 
 
 def check_space(folder: Path, parameters: dict[str, int], trainer: config.Trainer, lora: bool = False) -> None:
-    """Refuse a run whose checkpoints would not fit on the disk.
+    """Raise a UserError where the checkpoints of a run would not fit on the disk.
 
     Args:
-        folder: where they will lie.
-        parameters: `all` and `trained`.
-        trainer: how many are kept.
-        lora: whether they hold only the weights that are trained.
+        folder: The folder for the checkpoints.
+        parameters: The numbers of parameters, `all` and `trained`.
+        trainer: The config with the number of checkpoints to keep.
+        lora: Whether the checkpoints have only the trained weights.
 
     Raises:
-        UserError: less is free than float32 weights and the two moments of Adam need, once for each checkpoint that
-            may be kept (see `rotate`) and the one that is written before the oldest is removed, and the final weights
-            once.
+        UserError: The disk has not enough space for the final weights and for all checkpoints: those to keep (see
+            `rotate`) and one more, which is written before the oldest is removed. Each checkpoint has float32 weights
+            and the two moments of Adam.
     """
     count = max(trainer.save_total_limit, 2)
     whole, trained = 4 * parameters["all"], 4 * parameters["trained"]
@@ -153,15 +153,15 @@ def check_space(folder: Path, parameters: dict[str, int], trainer: config.Traine
 
 
 FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
-"""What the system says of a full disk; a file that does not fit may leave megabytes free."""
+"""Messages of the system for a full disk; a file that does not fit may leave megabytes free."""
 
 
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
-    """Say in one line that the disk is full: the writers of texts, weights and optimizer states each say it otherwise.
+    """Turn the errors of a full disk into one line; text, weights and optimizer states each raise a different error.
 
     Raises:
-        UserError: there was no room.
+        UserError: The disk is full.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Write the Trainer's checkpoints, in the foreground or in a thread."""
+"""Writing of the Trainer's checkpoints, in the foreground or in a thread."""
 
 import logging
 from collections.abc import Callable
@@ -21,20 +21,20 @@ log = logging.getLogger("ser")
 
 
 class CheckpointingTrainer(Trainer):
-    """Writes its checkpoints in the background where that is asked for, and keeps those that are needed."""
+    """A Trainer that can write its checkpoints in the background, and keeps the needed ones."""
 
     def __init__(self, *args: Any, options: config.Trainer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.options = options
         self.writer = AsyncWriter()
         self._later: list[Callable[[], None]] | None = None
-        """The jobs of the thread for the checkpoint that is being taken; None in the foreground."""
+        """The jobs of the thread for the current checkpoint; None in the foreground."""
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
-        """Train; afterwards all checkpoints are on the disk and the best weights in the model."""
+        """Train; afterwards all checkpoints are on the disk and the model has the best weights."""
         output = None
         if resume_from_checkpoint is not None and checkpoint_folders.has_ended(Path(resume_from_checkpoint)):
-            # The Trainer would train one step more.
+            # The Trainer would train for one more step.
             self.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / checkpoint_folders.STATE))
         else:
             with self.writer, best.refuse_pickles(resume_from_checkpoint):
@@ -43,16 +43,16 @@ class CheckpointingTrainer(Trainer):
         return output
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Take a checkpoint: the small files are written now, the large ones may be copied for the thread.
+        """Save a checkpoint: write the small files now; write the large ones now or copy them for the thread.
 
-        Older checkpoints are deleted when it is complete. The Trainer would not wait for that, so its own limit is off.
+        Older checkpoints are deleted when it is complete. The Trainer's own limit is off, because it would not wait.
         """
-        self.writer.wait()  # one snapshot in memory at a time: a disk slower than training holds it up, memory is safe
+        self.writer.wait()  # one snapshot at a time: a slow disk delays training, but memory stays bounded
         checkpoint = checkpoint_folders.checkpoint_path(Path(self.args.output_dir), self.state.global_step)
         checkpoint_folders.begin(checkpoint)
         if stamp := getattr(self.model.config, STAMP, None):
             stamp["step"] = self.state.global_step
-        # While the last one is written there is nothing else to do.
+        # The last checkpoint is written in the foreground, since no training is left to continue.
         self._later = [] if self.in_background and not self.control.should_training_stop else None
         try:
             super()._save_checkpoint(model, trial)
@@ -66,7 +66,7 @@ class CheckpointingTrainer(Trainer):
             self.writer.start(partial(write, later, checkpoint, limit, best_one))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Save the weights; of a LoRA run only the trained ones."""
+        """Save the weights; for a LoRA run only the trained ones."""
         weights = trained_state(self.model) if state_dict is None else state_dict
         if self._later is None:
             super()._save(output_dir, weights)
@@ -85,7 +85,7 @@ class CheckpointingTrainer(Trainer):
 
     @cached_property
     def in_background(self) -> bool:
-        """Whether the thread writes, decided at the first checkpoint: the optimizer has no state earlier."""
+        """Whether the thread writes; decided at the first checkpoint, when the optimizer has a state."""
         if not self.options.background_checkpoints:
             return False
         if reason := self.why_not():
@@ -93,13 +93,13 @@ class CheckpointingTrainer(Trainer):
         return reason is None
 
     def why_not(self) -> str | None:
-        """Return why checkpoints stay in the foreground; None where the thread can write them."""
+        """Return the reason for writing in the foreground; None where the thread can write."""
         if self.is_deepspeed_enabled:
             return "DeepSpeed writes them itself"
         state = [value for values in self.optimizer.state.values() for value in values.values()]
         moments = [value for value in state if isinstance(value, torch.Tensor)]
         if self.args.device.type == "cpu" and any(type(tensor) is not torch.Tensor for tensor in moments):
-            # Those of torchao 0.18 give themselves back when a copy on the device they are on is asked for.
+            # In torchao 0.18, a copy of a state to the same device returns the state itself.
             return f"a CPU cannot copy the states of trainer.optim={self.args.optim.value}"
         weights, free = self.model.get_memory_footprint(), psutil.virtual_memory().available
         needed = weights + sum(tensor.nbytes for tensor in moments)
@@ -113,6 +113,6 @@ def write(later: list[Callable[[], None]], checkpoint: Path, limit: int, best_on
     with checkpoint_folders.explain_full_disk(checkpoint.parent):
         while later:
             later.pop(0)()  # what is written frees its memory
-        # Nobody waits here, so it may wait for the disk itself: no power cut takes the new one after older ones went.
+        # Training does not wait here, so the disk is synced before older checkpoints are deleted, against power cuts.
         sync(checkpoint)
         checkpoint_folders.complete(checkpoint, limit, best_one)

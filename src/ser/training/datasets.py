@@ -22,14 +22,14 @@ log = logging.getLogger("ser")
 def build_datasets(cfg: config.Train, model: Model, prepared: PreparedCorpus, splits: Splits, bf16: bool) -> Inputs:
     """Return the datasets of a run: waveforms, or with `trainer.cache_features` the output of the frozen part.
 
-    That output is computed for the whole corpus: every fold and seed reads the same file.
+    The output is computed for the whole corpus, and all folds and seeds read the same file.
 
     Args:
-        cfg: the config of the run.
-        model: what `ser.training.model.build_model` returned; its frozen part is taken off where it is cached.
-        prepared: the corpus.
-        splits: the splits of the run's fold.
-        bf16: whether training computes in bfloat16.
+        cfg: The config of the run.
+        model: The result of `ser.training.model.build_model`; its frozen part is removed where it is cached.
+        prepared: The corpus.
+        splits: The splits of the run's fold.
+        bf16: Whether training computes in bfloat16.
     """
     classifier, trim = model.classifier, cfg.audio.trim
     train, selection = (
@@ -51,14 +51,14 @@ def build_datasets(cfg: config.Train, model: Model, prepared: PreparedCorpus, sp
 
 
 def not_cached(classifier: PreTrainedModel) -> str:
-    """Return why the output of the CNN cannot be cached; empty where it can."""
+    """Return the reason why the output of the CNN cannot be cached; empty where it can."""
     if not can_cache(classifier.config):
         return f"{classifier.config.model_type} has no CNN that takes the waveform"
     return "" if is_frozen(classifier) else "model.freeze lets the CNN be trained"
 
 
 def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.FrozenPart:
-    """Return the part whose output is cached: the CNN, with the frozen layers above it where there are any."""
+    """Return the part to cache: the CNN, or the CNN with the frozen layers above it."""
     depth = frozen_layers.count_frozen_layers(classifier)
     if depth == 0:
         return FrozenCnn()

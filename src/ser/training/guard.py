@@ -1,4 +1,4 @@
-"""Keep a failing tracker from ending the run."""
+"""A guard for trackers: a failing tracker does not end the run."""
 
 import logging
 from collections.abc import Callable
@@ -14,20 +14,20 @@ INTEGRATIONS = "transformers.integrations"
 
 
 class GuardedCallback:
-    """Passes each event to the callback of a tracker until the tracker fails."""
+    """Passes each event to the callback of a tracker, until that callback fails."""
 
     def __init__(self, callback: TrainerCallback) -> None:
         self._callback, self._failed = callback, False
 
     def __getattr__(self, event: str) -> Callable[..., None]:
-        """Look an event up in the tracker, whatever events there are."""
+        """Return a guarded handler for any event of the tracker."""
         handle = getattr(self._callback, event)
 
         def guarded(*args: Any, **kwargs: Any) -> None:
             if self._failed:
                 return
             try:
-                with redirect_stdout(StringIO()):  # standard output carries results alone
+                with redirect_stdout(StringIO()):  # standard output carries only results
                     handle(*args, **kwargs)
             except Exception as error:  # any: errors of the tracker, the network and the disk
                 self._failed = True
@@ -38,6 +38,6 @@ class GuardedCallback:
 
 
 def guard_trackers(trainer: Trainer) -> None:
-    """Put a guard around each tracker of a Trainer."""
+    """Wrap each tracker callback of a Trainer in a guard."""
     callbacks = trainer.callback_handler.callbacks
     callbacks[:] = [GuardedCallback(one) if type(one).__module__.startswith(INTEGRATIONS) else one for one in callbacks]

@@ -1,4 +1,4 @@
-"""The model of a run before it is trained."""
+"""The model of a run before training."""
 
 import logging
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ log = logging.getLogger("ser")
 
 @dataclass(frozen=True)
 class Model:
-    """A classifier before its run."""
+    """An untrained classifier, its feature extractor and its LoRA adaptation."""
 
     classifier: PreTrainedModel
     extractor: SequenceFeatureExtractor
@@ -29,7 +29,7 @@ class Model:
         return {"all": self.classifier.num_parameters(), "trained": trained}
 
     def stamp(self, stamp: dict[str, Any]) -> None:
-        """Name the run in the config of every checkpoint that is written; saving fills in the step."""
+        """Write the description of the run into the config of all checkpoints; saving fills in the step."""
         setattr(self.classifier.config, checkpoint.STAMP, {**stamp, checkpoint.INTERMEDIATE: True})
 
 

@@ -1,4 +1,4 @@
-"""The clips of an epoch and their order: balanced by emotion, bucketed by length."""
+"""Sampling of the clips of an epoch: balanced by emotion, bucketed by length."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 from torch.utils.data import Sampler
 
 POOLED = 100
-"""Batches of a pool, the clips among which those of like length are looked for. More of them pad less but leave a clip
-fewer to share its batch with. On the training list of RAVDESS (1152 clips, 72 lengths), the share of samples that is
-padding, mean of 20 epochs:
+"""Number of batches in a pool of clips that is sorted by length. A larger pool needs less padding but gives a clip
+fewer possible neighbours in a batch. Share of padding among the samples on the training split of RAVDESS (1152 clips,
+72 lengths), mean of 20 epochs:
 
     batch   random   25 batches   50      100      100, silence trimmed (random: 20, 28, 34 %)
     4       8.9 %    0.8 %        0.4 %   0.2 %    0.6 %
@@ -20,12 +20,12 @@ padding, mean of 20 epochs:
 def draw_balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
     """Draw the clips of an epoch with replacement, all emotions equally likely.
 
-    A clip has the probability `1 / (C n_c)`: `C` emotions occur, its own `n_c` times.
+    A clip has the probability `1 / (C n_c)`, where `C` emotions occur and the emotion of the clip occurs `n_c` times.
 
     Args:
         labels: `(clips,)` class indices.
-        seed: that of the run.
-        epoch: from 0. Both seed the draw, so that no epoch of one run is an epoch of another.
+        seed: The seed of the run.
+        epoch: The epoch, from 0. Seed and epoch both seed the draw, so that runs with other seeds share no epoch.
 
     Returns:
         `(clips,)` indices into `labels`.
@@ -39,19 +39,19 @@ def draw_balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
 def draw_bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[int]:
     """Draw an order in which the clips of a batch are of similar length.
 
-    The clips are dealt at random into pools of about `POOLED` batches; each pool is sorted by length, equal lengths
-    staying in random order, and cut into batches; the batches of all pools are shuffled.
+    The clips are divided at random into pools of about `POOLED` batches. Each pool is sorted by length, with equal
+    lengths in random order, and cut into batches. The batches of all pools are shuffled.
 
     Args:
-        lengths: `(clips,)` samples of each clip.
-        batch_size: clips that are computed at the same time.
-        seed: that of the run.
-        epoch: from 0; see `balanced_draw`.
+        lengths: `(clips,)` number of samples of each clip.
+        batch_size: Number of clips in a forward pass.
+        seed: The seed of the run.
+        epoch: The epoch, from 0; see `draw_balanced`.
 
     Returns:
-        `(clips,)` every index into `lengths` once.
+        `(clips,)` a permutation of the indices into `lengths`.
     """
-    # The third number keeps these random bits apart from those of a balanced draw of the same epoch.
+    # The third number separates this random stream from that of a balanced draw of the same epoch.
     generator = np.random.default_rng((seed, epoch, 1))
     samples, order = np.asarray(lengths), generator.permutation(len(lengths))
     pools = max(1, round(len(order) / (POOLED * batch_size)))
@@ -60,20 +60,20 @@ def draw_bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     for start in range(0, len(order), pool_size):
         pool = order[start : start + pool_size]
         whole, rest = divmod(len(pool), batch_size)
-        # A batch that cannot be filled may be of any length: it is not always the longest clips that miss one.
+        # The incomplete batch has a random position, so that it does not always have the longest clips.
         sizes = generator.permutation([batch_size] * whole + [rest] * (rest > 0))
         batches += np.split(pool[np.argsort(samples[pool], kind="stable")], np.cumsum(sizes)[:-1])
     shuffled = [batches[place] for place in generator.permutation(len(batches))]
-    shuffled.sort(key=len, reverse=True)  # that batch comes last: elsewhere it would shift the cuts of all that follow
+    shuffled.sort(key=len, reverse=True)  # the incomplete batch comes last: elsewhere it would shift all later batches
     return [int(clip) for batch in shuffled for clip in batch]
 
 
 def draw_epoch(
     labels: Sequence[int] | None, lengths: Sequence[int] | None, batch_size: int, seed: int, epoch: int
 ) -> list[int]:
-    """Draw the clips of an epoch: balanced where `labels` are given, put together by `lengths` where those are.
+    """Draw the clips of an epoch: balanced if `labels` are given, bucketed if `lengths` are given.
 
-    At least one of the two must be given. `batch_size`, `seed` and `epoch` are those of the draws themselves.
+    At least one of the two must be given. `batch_size`, `seed` and `epoch` are passed to the draws.
 
     Returns:
         `(clips,)` indices of clips.
@@ -88,15 +88,15 @@ def draw_epoch(
 
 
 class EpochSampler(Sampler[int]):
-    """A draw of its own for each epoch, the same in every process.
+    """A sampler with a new draw for each epoch, the same in every process.
 
-    The epoch is asked for at its beginning rather than counted here or set from outside: a resumed run begins with a
-    later one, and accelerate's `set_epoch` does not reach a sampler behind the batches that such a run skips where
-    there are several processes.
+    It reads the epoch at its start, and neither counts epochs nor relies on `set_epoch`: a resumed run starts with a
+    later epoch, and accelerate's `set_epoch` does not reach the sampler of a resumed run with several processes, which
+    skips batches.
     """
 
     def __init__(self, clips: int, draw: Callable[[int], list[int]], epoch: Callable[[], int]) -> None:
-        """Take the length of an epoch, the function that draws one, and one that returns its number, from 0."""
+        """Store the length of an epoch, a function that draws one, and a function that returns its number from 0."""
         self.clips, self.draw, self.epoch = clips, draw, epoch
 
     def __len__(self) -> int:

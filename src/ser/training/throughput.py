@@ -1,4 +1,4 @@
-"""What a run costs: time by phase, throughput, memory, parameters."""
+"""The cost of a run: time by phase, throughput, memory, parameters."""
 
 import logging
 import sys
@@ -20,13 +20,13 @@ PHASES = ("data", "training", "evaluation", "checkpoints")
 
 
 class PhaseTimer(TrainerCallback):
-    """Writes `seconds` into every entry of the Trainer's log, and adds up the time of each phase.
+    """Writes `seconds` into every entry of the Trainer's log, and sums the time of each phase.
 
-    `seconds` is training time including evaluation and saving. The log is stored with each checkpoint, so a resumed run
-    counts on from there. `phases` covers this process alone.
+    `seconds` is the training time including evaluation and saving. The log is stored with each checkpoint, so a resumed
+    run continues from its value. `phases` covers only this process.
 
-    The Trainer calls back at the end of each phase: the time since the previous call belongs to it. On a GPU, which
-    computes asynchronously, a phase may include work that the one before it has queued.
+    The Trainer calls back at the end of each phase, and the time since the previous call is added to that phase. A GPU
+    computes asynchronously, so a phase may include work that the previous phase queued.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class PhaseTimer(TrainerCallback):
         self.last = now
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """End the phase in which the Trainer fetches the batches of a step."""
+        """End the phase that fetches the batches of a step."""
         self.add("data")
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -71,22 +71,22 @@ class RunCost:
     """The quantities from which the cost of a run is computed."""
 
     clips: int
-    """Of an epoch."""
+    """Number of clips of an epoch."""
     audio_seconds: float
-    """Of an epoch."""
+    """Total length of the clips of an epoch."""
     timer: PhaseTimer
     parameters: dict[str, int]
-    """`all` and `trained`."""
+    """Numbers of parameters, `all` and `trained`."""
     flops_per_clip: float | None
-    """Of training; None where the peak of the device is unknown."""
+    """Operations of training for each clip; None where the peak of the device is unknown."""
 
     def summary(self, history: Sequence[dict[str, Any]], step: int, folder: Path) -> dict[str, Any]:
-        """Log the cost of a run and return it as environment.json holds it.
+        """Log the cost of a run, and return it in the format of environment.json.
 
         Args:
-            history: the rows of `ser.reports.history`.
-            step: of the selected checkpoint.
-            folder: of the run, with its checkpoint.
+            history: The rows of `ser.reports.history`.
+            step: The step of the selected checkpoint.
+            folder: The run folder, with its checkpoint.
         """
         last, peak = history[-1], peak_memory()
         training = {
@@ -118,13 +118,13 @@ class RunCost:
 
 
 def reset_peak_memory() -> None:
-    """Forget the GPU memory of earlier runs of this process."""
+    """Reset the peak GPU memory, which includes earlier runs of this process."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
 
 
 def peak_memory() -> int:
-    """Return the peak in bytes: of the run on the GPU; where there is none, of the process."""
+    """Return the peak memory in bytes: that of the run on the GPU, or of the process without a GPU."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     try:

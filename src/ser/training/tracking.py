@@ -1,4 +1,4 @@
-"""Where a run is followed while it trains; the run folder is complete without any of it."""
+"""Experiment trackers for a run; the run folder is complete without them."""
 
 import logging
 import netrc
@@ -17,12 +17,12 @@ log = logging.getLogger("ser")
 WANDB_HOST = "api.wandb.ai"
 WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 PATIENCE = 600.0
-"""Seconds that wandb has to send the rest of a finished run."""
+"""Time limit in seconds for wandb to send the rest of a finished run."""
 
 
 @contextmanager
 def track(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Iterator[None]:
-    """Open and close the tracker; the Trainer's own callback finds it open and writes to it."""
+    """Open and close the tracker; the Trainer's own callback writes to the open tracker."""
     if tracking.name is Tracker.tensorboard:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     if tracking.name is Tracker.trackio:
@@ -32,7 +32,7 @@ def track(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Iterato
         return
     import wandb
 
-    final = Path(settings["output_dir"])  # `folder` lies inside it while an older run stands there
+    final = Path(settings["output_dir"])  # `folder` is inside it while an older run exists there
     mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     if mode not in WANDB_MODES:
         raise UserError(f"WANDB_MODE={mode}: choices: {', '.join(WANDB_MODES[:3])}")
@@ -46,7 +46,7 @@ def track(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Iterato
             mode=mode,  # type: ignore[arg-type]
             settings=wandb.Settings(silent=True, console="off"),
         )
-    except (wandb.errors.Error, ValueError) as error:  # the latter of a setting in the environment
+    except (wandb.errors.Error, ValueError) as error:  # ValueError: an invalid setting in the environment
         said = " ".join(str(error).split())
         raise UserError(
             f"tracking=wandb: {said}; choices: tracking=none, tracking=tensorboard, or WANDB_MODE=offline"
@@ -60,22 +60,22 @@ def track(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Iterato
 
 
 def run_name(output_dir: str | Path) -> str:
-    """Return the name of a run in a tracker: a fold is called fold3 in the folder of its run."""
+    """Return the name of a run in a tracker: the last two parts of its folder, since a fold is only called `fold3`."""
     return "/".join(Path(output_dir).parts[-2:])
 
 
 def finish(run: Any, exit_code: int) -> None:
-    """Close a run of wandb; one that fails or hangs is left, and the run folder is written all the same."""
+    """Close a run of wandb; if wandb fails or hangs, log a warning and continue, so that results are written."""
 
     def close() -> None:
         try:
             run.finish(exit_code=exit_code)
-        except Exception as error:  # whatever wandb raises, training is over and its results are at stake
+        except Exception as error:  # any error of wandb: the results of the training must still be written
             log.warning(
                 "wandb did not take the end of the run (%s): %s", type(error).__name__, " ".join(str(error).split())
             )
 
-    thread = threading.Thread(target=close, daemon=True)  # the process may end without it
+    thread = threading.Thread(target=close, daemon=True)  # the process does not wait for it
     thread.start()
     thread.join(PATIENCE)
     if thread.is_alive():
@@ -83,9 +83,9 @@ def finish(run: Any, exit_code: int) -> None:
 
 
 def logged_in() -> bool:
-    """Whether wandb has a key, in the environment or where `wandb login` writes it.
+    """Return whether wandb has a key, in the environment or in the file of `wandb login`.
 
-    The client's own look-up, `wandb.api.api_key`, is deprecated, and `wandb.login` may ask for a key.
+    wandb's own look-up, `wandb.api.api_key`, is deprecated, and `wandb.login` may prompt for a key.
     """
     if os.environ.get("WANDB_API_KEY"):
         return True

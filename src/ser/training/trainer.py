@@ -1,4 +1,4 @@
-"""The Trainer of transformers with an objective, an order of clips and metrics for emotions."""
+"""The Trainer of transformers with losses, samplers and metrics for emotion recognition."""
 
 import logging
 from functools import partial
@@ -27,7 +27,7 @@ log = logging.getLogger("ser")
 
 
 class EmotionTrainer(CheckpointingTrainer):
-    """Adds a rate for the head, an objective for rare emotions, an order of clips, accuracy, unpadded scoring."""
+    """Adds a learning rate for the head, losses for rare emotions, samplers, training accuracy, unpadded scoring."""
 
     data_collator: Any
 
@@ -50,7 +50,7 @@ class EmotionTrainer(CheckpointingTrainer):
         self._seen = 0
 
     def create_optimizer(self, *args: Any) -> torch.optim.Optimizer:
-        """Give the head its own learning rate; which parameters decay is left to the Trainer."""
+        """Create the optimizer with a separate learning rate for the head; weight decay is left to the Trainer."""
         optimizer = super().create_optimizer(*args)
         if self.options.head_learning_rate is not None:
             names = {id(parameter): name for name, parameter in self.model.named_parameters()}
@@ -65,7 +65,7 @@ class EmotionTrainer(CheckpointingTrainer):
         return [self.train_dataset[index]["label"] for index in range(len(self.train_dataset))]
 
     def _get_train_sampler(self, *args: Any) -> Sampler[int] | None:
-        """Return our sampler where balancing or bucketing is asked for, else that of the Trainer."""
+        """Return an EpochSampler for balanced sampling or bucketing, else the sampler of the Trainer."""
         options = self.options
         if not (options.balanced_sampling or options.bucket_by_length):
             return super()._get_train_sampler(*args)
@@ -73,19 +73,19 @@ class EmotionTrainer(CheckpointingTrainer):
             draw_epoch,
             self.training_labels() if options.balanced_sampling else None,
             self.train_dataset.lengths() if options.bucket_by_length else None,
-            # The batches that one step accumulates follow one another and gain nothing from being alike: a step of
-            # 2 x 4 clips of RAVDESS has 5.0 emotions so, 4.8 were all of it alike, and 5.2 at random.
+            # Only the clips of one forward pass have similar lengths, not those of an optimizer step: 2 x 4 clips of
+            # RAVDESS then have 5.0 emotions on average, against 4.8 with all 8 similar, and 5.2 at random.
             self.args.train_batch_size,
             self.args.seed if self.args.data_seed is None else self.args.data_seed,
         )
-        # The state counts epochs in fractions, and is read back before a resumed run begins.
+        # `state.epoch` is fractional, and is restored before a resumed run begins.
         return EpochSampler(len(self.train_dataset), draw_order, lambda: int(self.state.epoch or 0))
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
-        """Count right answers beside the loss, on the device: nothing waits for them.
+        """Compute the loss, and count correct predictions on the device, without a synchronisation.
 
-        Only training minimises an objective of its own. Evaluation keeps the model's cross-entropy, so that
-        `eval_loss` means the same in every run.
+        Only training uses the objective of the config. Evaluation uses the model's cross-entropy, so that `eval_loss`
+        is comparable between runs.
         """
         if model.training and self.has_objective():
             loss, outputs = self.objective(model, inputs)
@@ -99,7 +99,7 @@ class EmotionTrainer(CheckpointingTrainer):
     def training_batch(self, examples: list[Any]) -> dict[str, torch.Tensor]:
         """Collate a training batch: with a fixed length for compiled graphs, and with SpecAugment's masks.
 
-        The masks follow from the seed, the epoch and the clips alone: a resumed run draws the same.
+        The masks depend only on the seed, the epoch and the clips, so that a resumed run draws the same masks.
         """
         batch = self._collator(examples)
         if self.options.compile:
@@ -107,20 +107,20 @@ class EmotionTrainer(CheckpointingTrainer):
         if not uses_spec_augment(self.model):
             return batch
         mask = batch["attention_mask"]
-        # On a GPU it would be waited for; what lies there are waveforms or what the CNN made of them.
+        # A sum on the GPU would be synchronised; there, inputs are waveforms or CNN outputs, with known lengths.
         lengths = mask.sum(dim=-1) if mask.is_cpu else torch.tensor([example["samples"] for example in examples])
         seed = [self.args.seed, int(self.state.epoch or 0), *(example["clip"] for example in examples)]
         masks = draw_masks(self.model, lengths, mask.shape[1], seed)
         return {**batch, **{name: drawn.to(mask.device, non_blocking=True) for name, drawn in masks.items()}}
 
     def has_objective(self) -> bool:
-        """Whether training minimises anything but the model's own loss."""
+        """Return whether training minimises another loss than the model's own."""
         options = self.options
         return self._class_weights is not None or options.focal_gamma > 0 or options.label_smoothing > 0
 
     def objective(self, model: Any, inputs: Any) -> tuple[torch.Tensor, Any]:
-        """The loss that is minimised, a mean over the clips of the batch, and the outputs of the model."""
-        # Without labels the model computes no loss beside this one.
+        """Return the training loss, a mean over the clips of the batch, and the outputs of the model."""
+        # Without labels the model does not compute its own loss.
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
         options = self.options
         loss = classification_loss(
@@ -129,7 +129,7 @@ class EmotionTrainer(CheckpointingTrainer):
         return loss, outputs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the accuracy on the training clips since the last line."""
+        """Log the values, with the accuracy on the training clips since the last entry."""
         if "loss" in logs and self._seen:
             logs["accuracy"] = float(self._right) / self._seen
             self._right.zero_()
@@ -137,9 +137,9 @@ class EmotionTrainer(CheckpointingTrainer):
         super().log(logs, start_time)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
-        """Make the evaluation loss a mean over clips; the library's is one over batches, whatever their size.
+        """Evaluate, with the loss as a mean over clips; the loss of transformers is a mean over batches of any size.
 
-        Batches of equally long clips are often small, and each would count as much as a full one.
+        Batches of clips of equal length are often small, and each would count as much as a full batch.
         """
         output = super().evaluation_loop(*args, **kwargs)
         logits = np.asarray(output.predictions)
@@ -149,9 +149,9 @@ class EmotionTrainer(CheckpointingTrainer):
         return output
 
     def get_eval_dataloader(self, eval_dataset: WaveformDataset | None = None) -> DataLoader[Any]:
-        """Return clips in order of length; of one length where the logits depend on padding.
+        """Return batches in order of clip length; all clips of a batch have one length if logits depend on padding.
 
-        For one process: their sizes differ, and accelerate shards and gathers only batches of one size.
+        Only for one process: batch sizes differ, and accelerate shards and gathers only batches of one size.
         """
         clips = self.eval_dataset if eval_dataset is None else eval_dataset
         batches = scoring_batches(
