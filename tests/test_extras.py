@@ -9,5 +9,5 @@ def test_what_is_missing_is_named_with_the_command_that_brings_it():
         check_installed("export", "numpy", "nosuchpackage")
 
 
-def test_nothing_is_said_where_nothing_is_missing():
+def test_no_error_is_raised_where_no_package_is_missing():
     check_installed("export", "numpy")

@@ -141,7 +141,7 @@ def test_a_link_is_followed_and_a_device_is_written_as_it_is(tmp_path):
         ("new/folders/x", None),
     ],
 )
-def test_a_name_that_cannot_be_written_is_told_in_a_line(tmp_path, target, told):
+def test_a_name_that_cannot_be_written_is_reported_in_one_line(tmp_path, target, told):
     (tmp_path / "file").touch()
     if told is None:
         write_text(tmp_path / target, "x")
@@ -153,7 +153,7 @@ def test_a_name_that_cannot_be_written_is_told_in_a_line(tmp_path, target, told)
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_told_and_leaves_nothing_not_even_folders(tmp_path, error):
+def test_a_full_disk_is_reported_and_leaves_nothing_not_even_folders(tmp_path, error):
     with pytest.raises(UserError, match="no space left on the disk for"):
         write_half(tmp_path / "a" / "b", OSError(error, os.strerror(error)))
     assert names(tmp_path) == []

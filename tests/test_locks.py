@@ -48,7 +48,7 @@ def refused(target):
     return str(error.value)
 
 
-def test_a_second_command_is_refused_and_told_by_whom(tmp_path, holding):
+def test_a_second_command_is_refused_and_the_message_names_the_process(tmp_path, holding):
     process = holding(tmp_path / "run")
     said = refused(tmp_path / "run")
     assert f"process {process.pid} on " in said

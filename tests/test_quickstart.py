@@ -3,7 +3,7 @@ import json
 from helpers.commands import ser
 
 
-def test_the_tiny_model_recognises_emotions_of_synthetic_speakers_it_has_not_heard(tmp_path):
+def test_the_tiny_model_recognises_emotions_of_new_synthetic_speakers(tmp_path):
     # Fold 2 took no part in shaping the corpus or the model; the quickstart's own fold 1 did.
     for arguments in (("prepare-data", "corpus=synthetic"), ("train", "experiment=quickstart", "protocol.fold=2")):
         result = ser(*arguments, cwd=tmp_path)

@@ -243,7 +243,7 @@ def test_an_interrupted_build_leaves_nothing(error, told, prepared, tmp_path, mo
     assert not list(tmp_path.iterdir())
 
 
-def test_a_disk_that_is_too_small_is_told_before_the_work(prepared, tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_refused_before_the_work(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     monkeypatch.setattr(FrozenCnn, "run", lambda *_: pytest.fail("it began"))
     with pytest.raises(UserError, match=r"needs 0.00 GB .* trainer.cache_features=false"):
@@ -251,7 +251,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_work(prepared, tmp_path, mo
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_of_data_that_cannot_be_written_is_told_with_the_key_that_needs_it(prepared, tmp_path):
+def test_a_data_folder_that_is_not_writable_is_reported_with_the_key_that_needs_it(prepared, tmp_path):
     (tmp_path / "data").write_text("a file in the place of a folder")
     with pytest.raises(UserError, match=r"data.features: it cannot be written .*trainer.cache_features=false"):
         built(some(prepared), tmp_path / "data" / "features")

@@ -80,12 +80,12 @@ def test_layers_that_normalise_what_they_answer_train_as_from_the_waveform(name,
 
 @pytest.mark.parametrize("freeze", ["layers:2", "encoder"])
 @pytest.mark.parametrize("name", BATCH_DEPENDENT)
-def test_where_padding_would_be_heard_clips_of_equal_length_train_as_from_the_waveform(name, freeze, published):
+def test_where_padding_changes_logits_clips_of_equal_length_train_as_from_the_waveform(name, freeze, published):
     assert_trains_alike(*frozen(published[name], freeze), examples([9000, 9000]))
 
 
 @pytest.mark.parametrize("name", ["data2vec", "moonshine"])
-def test_where_only_the_prefix_hears_padding_each_clip_has_the_answer_that_it_has_alone(name, published):
+def test_where_padding_changes_only_the_frozen_part_each_clip_has_the_logits_that_it_has_alone(name, published):
     classifier, part, collator = frozen(published[name])
     rows = examples([6000, 9000])
     classifier.eval()

@@ -51,9 +51,7 @@ def test_every_form_of_the_model_is_scored_on_the_test_list_of_the_checkpoint(fi
     assert out.rstrip().endswith(str(folder))
 
 
-def test_where_the_data_are_not_here_the_accuracy_is_said_to_be_unmeasured(
-    alone, tmp_path, monkeypatch, caplog, capsys
-):
+def test_without_the_data_the_accuracy_is_reported_as_unmeasured(alone, tmp_path, monkeypatch, caplog, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("ser.console.start_logging", lambda: None)  # which would keep the lines from caplog
     make(alone)

@@ -219,7 +219,7 @@ def test_many_answers_in_a_file_are_counted_on_the_terminal(toy, tmp_path, capsy
         (["checkpoint=nowhere"], "no such folder"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_heard(overrides, message, toy, tmp_path):
+def test_a_mistake_is_reported_before_anything_is_predicted(overrides, message, toy, tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(0.3), 16000)
     with pytest.raises(UserError, match=message):
         predict(composed("predict", f"checkpoint={toy}", f"audio={tmp_path / 'a.wav'}", *overrides))
@@ -289,7 +289,7 @@ def test_a_folder_or_the_list_itself_is_never_replaced_by_the_answers(overwrite,
     assert (folder / "list.csv").read_text() == "path\na.wav\n"
 
 
-def test_a_place_that_cannot_be_written_is_told_before_the_checkpoint_is_opened(toy, folder, tmp_path):
+def test_an_output_that_is_not_writable_is_refused_before_the_checkpoint_is_opened(toy, folder, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
         answers(tmp_path / "no checkpoint", folder, tmp_path / "file" / "a.csv")
@@ -303,7 +303,7 @@ def test_a_name_that_is_no_text_is_escaped_and_answered(toy, folder, tmp_path):
         assert rows[r"caf\udce9.wav"]["emotion"] == rows["a.wav"]["emotion"]
 
 
-def test_silence_is_said_wherever_there_is_an_answer(toy, tmp_path, monkeypatch, caplog):
+def test_silence_is_reported_with_every_prediction(toy, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("ser.console.start_logging", lambda: None)  # which would keep the lines from caplog
     (tmp_path / "in").mkdir()
     soundfile.write(tmp_path / "in" / "silent.wav", np.zeros(16000), 16000)

@@ -28,7 +28,7 @@ def run(tmp_path_factory):
     return folder
 
 
-def test_a_missing_checkpoint_is_told_in_a_line_and_nothing_is_left(tmp_path):
+def test_a_missing_checkpoint_is_reported_in_one_line_and_nothing_is_left(tmp_path):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     environment = {**os.environ, "TMPDIR": str(temporary)}
@@ -38,7 +38,7 @@ def test_a_missing_checkpoint_is_told_in_a_line_and_nothing_is_left(tmp_path):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_missing_gradio_is_told_with_what_to_install(run):
+def test_a_missing_gradio_is_reported_with_what_to_install(run):
     # Stands in front of the installed one and hides it.
     hidden = "import sys; sys.modules['gradio'] = None; sys.argv[0] = 'ser'; from ser.cli import main; main()"
     command = [sys.executable, "-c", hidden, "serve", f"checkpoint={run}", "port=0"]
@@ -129,7 +129,7 @@ def test_an_interruption_while_it_answers_closes_the_port_and_says_nothing_more(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_server_on_the_port_is_told_so(run, tmp_path):
+def test_a_second_server_on_the_port_is_refused(run, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = ser("serve", f"checkpoint={run}", f"port={port}", env={**os.environ, "TMPDIR": str(tmp_path)})
@@ -159,5 +159,5 @@ def test_limits_that_let_nothing_through_are_refused(override):
         composed("serve", "checkpoint=run", override)
 
 
-def test_only_this_machine_is_answered_unless_told():
+def test_the_server_listens_on_this_machine_only_by_default():
     assert composed("serve", "checkpoint=run").host == "127.0.0.1"

@@ -179,7 +179,7 @@ def test_a_thread_that_writes_the_checkpoints_changes_nothing_in_the_run(finishe
 
 
 @pytest.mark.parametrize("background", ["true", "false"])
-def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
+def test_a_full_disk_is_reported_in_one_line_and_the_run_resumes_when_there_is_room(
     background, finished, data_dir, tmp_path, monkeypatch
 ):
     folder, given, complete = (

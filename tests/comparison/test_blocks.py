@@ -108,7 +108,7 @@ def test_the_published_numbers_do_not_stand_beside_other_lists(tmp_path):
     assert "published" not in tables.markdown(comparison.group_runs([run]), published=True)
 
 
-def test_runs_of_one_model_and_seed_are_told_apart_by_what_differs(tmp_path):
+def test_runs_of_one_model_and_seed_are_distinguished_by_what_differs(tmp_path):
     runs = [toy_run(tmp_path / name, learning_rate=rate) for name, rate in (("a", 0.1), ("b", 0.2), ("c", 0.2))]
     (block,) = comparison.group_runs([*runs, toy_run(tmp_path / "d", seed=1)])
     assert set(block.names.values()) == {

@@ -44,7 +44,7 @@ def test_no_clip_is_silent_or_clipped_or_long():
             assert 0.5 < len(clip) / synthetic.SAMPLE_RATE < 2.0
 
 
-def test_emotions_are_told_apart_by_tempo_and_tilt():
+def test_emotions_differ_in_tempo_and_tilt():
     def seconds(emotion):
         return np.mean([len(synthetic.waveform(emotion, "01", "01", "01", f"{actor:02d}")) for actor in range(1, 9)])
 

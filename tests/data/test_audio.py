@@ -188,7 +188,7 @@ def test_a_loud_peak_of_float_samples_is_clipped_and_said(tmp_path):
     assert audio.describe_oddity(audio.load_short(tmp_path / "a.wav", 30)) == "it is clipped"
 
 
-def test_silence_is_said_as_the_audit_says_it():
+def test_silence_is_described_as_in_the_audit():
     assert "silent" in audio.describe_oddity(np.full(8000, 32, np.int16))
     assert "silent" in audio.describe_oddity(np.empty(0, np.int16))
     assert audio.describe_oddity(np.full(8000, -33, np.int16)) == ""

@@ -49,7 +49,7 @@ def test_rows_of_nothing_but_delimiters_are_no_rows(tmp_path):
         (b"path\n" + b"a" * 200_000, "it is no CSV"),
     ],
 )
-def test_what_is_wrong_with_a_list_is_told_in_one_line(content, message, tmp_path):
+def test_the_fault_of_a_list_is_reported_in_one_line(content, message, tmp_path):
     with pytest.raises(UserError, match=message) as error:
         read(tmp_path, content)
     assert "\n" not in str(error.value)

@@ -50,7 +50,7 @@ def batches(extractor, *lengths):
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_the_model_answers_like_its_checkpoint_at_any_length_alone_and_padded(name, exported):
+def test_the_model_predicts_as_its_checkpoint_at_any_length_alone_and_padded(name, exported):
     model, folder = exported(name)
     given = batches(model.extractor, MINIMUM - 100, 11111, 35200)
     expected = parity.logits_on_cpu(model.classifier, given)
@@ -85,7 +85,7 @@ def test_an_export_leaves_the_classifier_as_it_was(tmp_path):
     assert classifier.config._attn_implementation == before == "sdpa"
 
 
-def test_a_family_that_torch_cannot_follow_is_told_in_one_line(monkeypatch, tmp_path):
+def test_a_family_that_torch_cannot_export_is_reported_in_one_line(monkeypatch, tmp_path):
     def fail(*arguments, **options):
         raise torch.onnx.OnnxExporterError("a page\nof advice")
 
@@ -171,7 +171,7 @@ def test_the_example_of_a_multi_label_head_gives_the_sigmoid_of_each_logit(tmp_p
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-group", "moonshine", "w2v-bert", "whisper"])
-def test_the_example_makes_of_a_clip_what_the_library_makes(name, exported, monkeypatch):
+def test_the_example_computes_the_same_input_as_transformers(name, exported, monkeypatch):
     model, folder = exported(name)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.delitem(sys.modules, "trim", raising=False)

@@ -59,7 +59,7 @@ def test_a_manifest_does_not_lead_out_of_its_root(row, folder):
         ("rows.csv", "has no rows"),
     ],
 )
-def test_what_is_not_there_is_told_in_one_line(name, reason, folder):
+def test_missing_recordings_are_reported_in_one_line(name, reason, folder):
     (folder / "empty").mkdir()
     (folder / "list.csv").write_text("file\na.wav\n")
     (folder / "rows.csv").write_text("path\n")

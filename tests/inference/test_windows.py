@@ -76,7 +76,7 @@ def test_live_stereo_is_averaged_and_half_a_frame_waits_for_its_other_half():
     assert np.array_equal(decoded, np.rint(left / 2).astype(np.int16))
 
 
-def test_a_file_that_breaks_off_is_heard_up_to_there_and_then_refused(tmp_path):
+def test_a_truncated_file_is_decoded_up_to_the_cut_and_then_refused(tmp_path):
     soundfile.write(tmp_path / "a.flac", noise(20), SAMPLE_RATE)
     whole = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(whole[: len(whole) // 2])

@@ -223,7 +223,7 @@ def test_an_unknown_architecture_is_refused_with_the_choices(tmp_path):
         checkpoint.build(model_config(tmp_path), EMOTIONS)
 
 
-def test_a_path_that_is_not_there_is_told_from_a_hub_name():
+def test_a_missing_path_is_distinguished_from_a_hub_name():
     with pytest.raises(UserError, match="there is no such folder"):
         checkpoint.build(model_config("./nowhere"), EMOTIONS)
 

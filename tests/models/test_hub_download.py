@@ -351,7 +351,7 @@ def test_a_broken_file_of_a_folder_is_one_line_that_names_the_folder_and_not_the
     assert "\n" not in str(error.value)
 
 
-def test_a_request_that_the_token_breaks_is_told_without_the_token():
+def test_a_request_that_the_token_breaks_is_reported_without_the_token():
     error = LocalEntryNotFoundError("nothing in the cache")
     error.__cause__ = ValueError(f"Illegal header value b'Bearer {TOKEN}'")
     assert sources.explain_hub_error(error, "checkpoint")[0] == "cannot be reached (LocalEntryNotFoundError)"
@@ -371,7 +371,7 @@ def test_a_misspelt_folder_is_never_asked_of_the_hub(given, tmp_path, monkeypatc
         sources.load_pretrained(None, given)
 
 
-def test_a_misspelt_folder_is_told_with_the_one_it_may_be(tmp_path):
+def test_a_misspelt_folder_is_reported_with_a_suggestion(tmp_path):
     (tmp_path / "hubert-seed0").mkdir()
     with pytest.raises(UserError, match=rf"there is no such folder; is it {tmp_path}/hubert-seed0\?$"):
         sources.find_checkpoint(f"{tmp_path}/huber-seed0")
@@ -423,7 +423,7 @@ def nearby(hub, ctc, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("misdeed", ["hangs", "breaks off", b"<html>log in here</html>", b'[{"sha": 7}, null]'])
 @pytest.mark.parametrize("where", ["/revision/main", "/tree/"])
-def test_a_hub_that_fails_in_the_midst_of_a_download_is_told_in_a_line_and_asked_again(where, misdeed, nearby):
+def test_a_hub_that_fails_during_a_download_is_reported_in_one_line_and_asked_again(where, misdeed, nearby):
     nearby.misdeeds[where] = misdeed
     with pytest.raises(UserError, match=r"^org/ctc: not in the local cache, and the hub ") as error:
         built("org/ctc")

@@ -119,7 +119,7 @@ def test_remote_code_is_trusted_only_where_there_is_some(carries_code, run, stam
     assert ("trust_remote_code=True" in render_card(run, stamp, "anna/model", carries_code)) == carries_code
 
 
-def test_silence_that_was_cut_off_is_told(run, stamp):
+def test_the_card_reports_that_silence_was_cut_off(run, stamp):
     trimmed = render_card(run, {**stamp, "audio": {"trim": True}}, "anna/model", carries_code=False)
     assert "The silence before and after the speech was cut off" in trimmed
     assert "silence before" not in render_card(run, stamp, "anna/model", carries_code=False)

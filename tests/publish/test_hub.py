@@ -140,7 +140,7 @@ def test_the_token_is_in_no_file_and_no_output(delivered):
     assert not [run for run in delivered["runs"] if TOKEN in run.stdout + run.stderr]
 
 
-def test_a_wrong_token_is_told_in_one_line(hub, finished_run, tmp_path):
+def test_a_wrong_token_is_reported_in_one_line(hub, finished_run, tmp_path):
     result = ser_anew(
         "push", f"checkpoint='{finished_run}'", "repo=anna/model", env=environment(hub, tmp_path, token="hf_wrong")
     )
@@ -272,7 +272,7 @@ def test_a_hub_that_never_answers_is_given_up_in_a_line(silent_at, ask, nearby, 
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"user": "anna"}, "welcome", None])
-def test_a_hub_that_answers_nonsense_is_told_in_a_line(answer, nearby):
+def test_an_invalid_response_of_the_hub_is_reported_in_one_line(answer, nearby):
     nearby.user = answer
     with pytest.raises(UserError, match=r"^repo=anna/speech: the response of the hub cannot be read"):
         hub_module.check_login("anna/speech")

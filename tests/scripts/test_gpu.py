@@ -51,7 +51,7 @@ def test_claims_about_the_device_are_named_with_what_was_measured(document):
     assert "0 do not." in document
 
 
-def test_a_part_that_fails_is_said_in_the_document_and_the_next_one_runs(tmp_path):
+def test_a_part_that_fails_is_reported_in_the_document_and_the_next_one_runs(tmp_path):
     broken = tmp_path / "scripts"
     for path in [*SCRIPTS.glob("gpu/*.py"), SCRIPTS / "gpu.sh"]:
         (broken / path.relative_to(SCRIPTS)).parent.mkdir(parents=True, exist_ok=True)

@@ -112,7 +112,7 @@ def test_options_out_of_reach_are_refused_before_anything_is_heard(server, query
     assert why in answer["error"]
 
 
-def test_a_form_is_told_how_to_send_a_file(server):
+def test_the_response_to_a_form_explains_how_to_send_a_file(server):
     status, answer = server.predict(b"--x--", headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert status == 415
     assert "--data-binary" in answer["error"]
@@ -139,7 +139,7 @@ def test_a_lie_about_the_length_harms_nobody_else(server, length):
     assert server.predict(speech())[0] == 200
 
 
-def test_of_200_at_once_each_is_answered_rightly_or_told_to_wait(server, predictor):
+def test_of_200_requests_at_once_each_gets_the_right_prediction_or_a_time_to_wait(server, predictor):
     clips = [speech(0.4 + 0.1 * index, frequency=200 + 90 * index) for index in range(4)]
     rights = [expected(predictor, clip) for clip in clips]
 

@@ -9,7 +9,7 @@ from ser.errors import UserError
 from ser.serving.binding import address_of, bound, private_folder
 
 
-def test_a_port_that_is_taken_is_told_with_what_to_do():
+def test_a_port_in_use_is_reported_with_what_to_do():
     with bound("127.0.0.1", 0) as first:
         first.listen()
         port = first.getsockname()[1]
@@ -18,7 +18,7 @@ def test_a_port_that_is_taken_is_told_with_what_to_do():
             pass
 
 
-def test_an_address_of_another_machine_is_told():
+def test_an_address_of_another_machine_is_refused():
     with pytest.raises(UserError, match=r"host=192\.0\.2\.1 port=0"), bound("192.0.2.1", 0):
         pass
 

@@ -34,7 +34,7 @@ def shown(error, queue=None, path=None):
 
 
 @pytest.mark.parametrize("error", [FloatingPointError("not finite"), RuntimeError("out of memory"), MemoryError()])
-def test_a_model_that_fails_is_told_of_and_the_log_says_why(error, capsys):
+def test_a_failure_of_the_model_is_shown_and_its_traceback_is_logged(error, capsys):
     assert "<strong>No prediction:</strong> the server failed on this recording; its log says why." in shown(error)
     assert f"{type(error).__name__}" in capsys.readouterr().err
 
@@ -44,7 +44,7 @@ def test_a_defect_is_none_of_the_model_and_is_raised():
         shown(KeyError("a defect"))
 
 
-def test_a_full_queue_and_an_upload_that_is_gone_are_told_of():
+def test_a_full_queue_and_an_expired_upload_are_shown():
     queue = RequestQueue(1)
     with queue.slot(), queue.slot():
         assert "2 requests are waiting: ask again in" in shown(KeyError, queue)
@@ -53,7 +53,7 @@ def test_a_full_queue_and_an_upload_that_is_gone_are_told_of():
 
 
 @pytest.mark.parametrize(("is_distribution", "sentence"), [(True, "The bars add up to"), (False, "Each bar stands")])
-def test_only_bars_that_add_up_are_said_to_and_a_warning_stands_above_them(is_distribution, sentence):
+def test_the_text_states_whether_the_bars_add_up_and_a_warning_stands_above_them(is_distribution, sentence):
     bars = [("sad", 0.9), ("calm", 0.8)]
     content = PanelContent(bars, "About.", [], None, "", warning="it is clipped", is_distribution=is_distribution)
     panel = render("panel.html", content=content, error=None)

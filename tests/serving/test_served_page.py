@@ -104,7 +104,7 @@ def test_what_is_longer_than_one_answer_is_the_mean_over_windows(opened):
     tab.get_by_text("The mean over 29 windows of 4 s, of a recording of 32.0 s.").wait_for()
 
 
-def test_a_file_that_is_no_audio_is_told_of_and_the_next_one_answered(opened):
+def test_a_file_that_is_no_audio_is_reported_and_the_next_one_is_predicted(opened):
     tab = opened()
     drop(tab, BAD["text"][0], HOSTILE)
     told = tab.get_by_role("alert").inner_text()
@@ -115,7 +115,7 @@ def test_a_file_that_is_no_audio_is_told_of_and_the_next_one_answered(opened):
     assert len(shares(tab)) == 8
 
 
-def test_a_file_that_is_too_large_is_told_of(opened):
+def test_a_file_that_is_too_large_is_reported(opened):
     tab = opened()
     drop(tab, b"\0" * 3_000_000)
     tab.get_by_text("maximum allowed size").first.wait_for()
@@ -169,7 +169,7 @@ def test_everything_can_be_reached_and_used_from_the_keyboard(opened):
     assert len(shares(tab)) == 8
 
 
-def test_what_stands_behind_the_answers_is_said_before_anybody_asks(opened):
+def test_the_checkpoint_is_described_before_the_first_prediction(opened):
     tab = opened()
     text = tab.locator(".evidence").inner_text()
     assert "tiny, trained on ravdess under protocol 'emobox'" in text

@@ -39,7 +39,7 @@ def look(alarm, *evaluations):
         alarm.look(np.eye(3)[list(classes)], 1e-4)
 
 
-def test_one_class_for_all_clips_in_several_evaluations_is_said_once(caplog):
+def test_one_class_for_all_clips_in_several_evaluations_is_logged_once(caplog):
     with caplog.at_level(logging.WARNING, "ser"):
         look(OneClassAlarm(LABELS), (1, 1), (1, 1), (2, 2), (2, 2), (0, 0))
     assert [record.getMessage().split(";")[0] for record in caplog.records] == [

@@ -121,7 +121,7 @@ def test_of_two_visible_gpus_one_trains_with_the_batch_size_of_the_config(tmp_pa
     assert found.train_batch_size == 4
 
 
-def test_an_optimizer_whose_package_is_not_installed_is_told_before_anything_is_loaded(tmp_path):
+def test_an_optimizer_with_a_missing_package_is_refused_before_anything_is_loaded(tmp_path):
     if importlib.util.find_spec("torchao"):
         pytest.skip("torchao is installed here")
     with pytest.raises(UserError, match="pip install torchao"):

@@ -50,7 +50,7 @@ def test_what_stops_the_thread_is_raised_once_where_somebody_waits():
         left(None, fails)
 
 
-def test_what_stops_the_thread_is_told_beside_what_ended_training(caplog):
+def test_an_error_of_the_thread_is_logged_beside_the_exception_that_ended_training(caplog):
     with caplog.at_level(logging.ERROR, "ser"), pytest.raises(KeyboardInterrupt):
         left(KeyboardInterrupt, fails)
     assert "the last checkpoint was not written: no disk" in caplog.text

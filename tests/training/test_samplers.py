@@ -38,7 +38,7 @@ def test_another_epoch_and_another_seed_draw_other_clips():
     assert len(drawn) == 9
 
 
-def test_the_sampler_draws_the_epoch_that_it_is_told_when_it_begins():
+def test_the_sampler_reads_the_epoch_at_its_start():
     now = iter([0, 5])
     sampler = EpochSampler(3, lambda epoch: [epoch, 1, 2], lambda: next(now))
     assert len(sampler) == 3

@@ -68,7 +68,7 @@ def test_the_speed_of_a_run_counts_evaluations_and_saving(tmp_path, caplog):
     assert "trained at 10.0 clips/s, 37x real time: training 75 %, evaluation 25 %" in caplog.text
 
 
-def test_the_share_of_the_peak_is_said_of_a_gpu_whose_peak_is_known(tmp_path, caplog, monkeypatch):
+def test_the_share_of_the_peak_is_logged_for_a_gpu_with_a_known_peak(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100 80GB HBM3")
     with caplog.at_level(logging.INFO, "ser"):
         # 10 clips/s of 24.725 TFLOP each: a quarter of 989 TFLOP/s.
