@@ -44,7 +44,8 @@ from helpers.commands import ser
         (["push", "checkpoint=x", "repo=a/b", "+token=hf_x"], "Key 'token' not in 'Push'; choices: checkpoint, repo"),
         (["push", "checkpoint=x", "repo=a/b", "output_dir=y"], "output_dir=y: only dry_run=true writes there"),
         (["export"], "checkpoint"),
-        (["export", "checkpoint=x", "format=tflite"], "expected one of [onnx]"),
+        (["export", "checkpoint=x", "quantize=int4"], "expected one of [int8]"),
+        (["export", "checkpoint=x", "format=tflite"], "ONNX is the only format"),
     ],
 )
 def test_a_mistake_ends_the_run_and_is_named(arguments, message, tmp_path):

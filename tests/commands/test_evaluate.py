@@ -99,7 +99,7 @@ def test_the_answers_do_not_depend_on_the_batch(batch_size, finished, data_dir, 
 @pytest.mark.parametrize(("side", "clips"), [("test", 64), ("validation", 32), ("train", 288)])
 def test_the_split_is_printed_and_reported(side, clips, finished, data_dir, capsys):
     score(finished, data_dir, f"split={side}")
-    assert f"scored on the {side} list ({clips} clips" in capsys.readouterr().out
+    assert f"scored on the {side} split ({clips} clips" in capsys.readouterr().out
     report = json.loads((finished / f"evaluation-{side}" / "classification_report.json").read_text())
     assert report["scored_on"] == side
     assert report["protocol"]["name"] == "emobox"

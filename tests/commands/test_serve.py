@@ -141,7 +141,7 @@ def test_a_second_server_on_the_port_is_refused(run, tmp_path):
     "name", ["https://ser.example", "ser.example:443", "*.example", "a b", "''", "ser.example/ser"]
 )
 def test_what_is_no_host_name_is_refused(name):
-    with pytest.raises(UserError, match="it is no host name; give it alone"):
+    with pytest.raises(UserError, match="it is not a host name; give it alone"):
         composed("serve", "checkpoint=run", f'allowed_hosts=["{name}"]')
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from conftest import composed
-from helpers.commands import ser
+from helpers.commands import ser_anew
 from helpers.tiny_runs import QUICK, run
 from safetensors.torch import load_file
 
@@ -316,7 +316,7 @@ def test_tensorboard_is_followed_in_the_run_folder(data_dir, tmp_path):
 
 def test_wandb_without_a_login_is_offline_and_asks_nothing(data_dir, tmp_path):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
-    result = ser(
+    result = ser_anew(
         "train", *QUICK, "tracking=wandb", f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'run'}'",
         cwd=tmp_path, stdin=None, env={**environment, "NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)},
     )  # fmt: skip
