@@ -84,7 +84,7 @@ def test_leaks_stand_beside_the_number(run, stamp):
         run, report={**run.report, "leaks": ["Leak: a.wav (train) and b.wav (test) are the same recording."]}
     )
     text = html(render_card(leaky, stamp, "anna/model", carries_code=False))
-    assert "Warning: the training list and the scored list share more than they should." in text
+    assert "Warning: the training split and the scored split share more than they should." in text
     assert "<li>Leak: a.wav (train) and b.wav (test) are the same recording.</li>" in text
 
 

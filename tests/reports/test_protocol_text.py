@@ -63,4 +63,4 @@ def test_an_emotion_without_a_clip_bounds_the_recall():
     assert describe_missing_emotions([splits], Split.test, emotions) == []
     without = replace(splits, test=[row for row in splits.test if row.emotion != "sad"])
     (sentence,) = describe_missing_emotions([without], Split.test, emotions)
-    assert sentence == "The test list has no clip of sad: its unweighted average recall is at most 7/8."
+    assert sentence == "The test split has no clip of sad: its unweighted average recall is at most 7/8."

@@ -33,13 +33,13 @@ def test_the_score_stands_with_its_interval_its_protocol_and_what_guessing_gives
     found = summarise(member(tmp_path))
     assert found.title == "tiny on ravdess, protocol emobox fold 2, seed 0, step 300, test split"
     assert found.score.replace("\u00a0", " ") == (
-        "On the test list of 96 recordings it was right in 50.0 % (95 % interval 41.0 to 59.0 %). With every emotion "
+        "On the test split of 96 recordings it was right in 50.0 % (95 % interval 41.0 to 59.0 %). With every emotion "
         "counting the same (unweighted average recall): 40.0 % (95 % interval 30.0 to 50.0 %); guessing would give "
         "25.0 %."
     )
     assert found.warnings == []
     assert found.sentences == [
-        f"It learned from {ravdess.VOICES}.",
+        f"It was trained on {ravdess.VOICES}.",
         INDEPENDENT,
     ]
 

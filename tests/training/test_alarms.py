@@ -70,7 +70,7 @@ def test_a_split_without_an_emotion_is_named_with_the_highest_uar(prepared, capl
     with caplog.at_level(logging.WARNING, "ser"):
         warn_of_missing_classes(Splits(rows, [], without), prepared.emotions)
     assert caplog.messages == [
-        "warning: The test list has no clip of calm: its unweighted average recall is at most 7/8."
+        "warning: The test split has no clip of calm: its unweighted average recall is at most 7/8."
     ]
     caplog.clear()
     with caplog.at_level(logging.WARNING, "ser"):

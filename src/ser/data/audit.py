@@ -134,7 +134,7 @@ def describe_missing_emotions(folds: Sequence[Splits], scored: Split, emotions: 
     if not missing:
         return []
     highest = f"{len(emotions) - len(missing)}/{len(emotions)}"
-    lacks = f"The {scored.value} list has no clip of {', '.join(missing)}"
+    lacks = f"The {scored.value} split has no clip of {', '.join(missing)}"
     return [f"{lacks}: its unweighted average recall is at most {highest}."]
 
 
@@ -142,7 +142,7 @@ def check_leaks(splits: Splits, duplicates: Sequence[Pair], audit: Audit) -> Non
     """Warn of speakers and duplicates that training shares with another split, or refuse the splits.
 
     Raises:
-        UserError: `audit` is strict, and speakers or copies of recordings are in the training list and in another.
+        UserError: `audit` is strict, and speakers or copies of recordings are in the training split and in another.
     """
     found = count_overlap(splits, duplicates)
     pairs = [" = ".join(pair) for pair in found["copies_on_both_sides"]]

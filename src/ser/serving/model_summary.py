@@ -29,7 +29,7 @@ def summarise(member: Member) -> ModelSummary:
     if not member.stamp:
         return ModelSummary(describe(member), None, [], [])
     voices = [CORPORA[name].VOICES for name in [member.stamp["corpus"]] if name in CORPORA]
-    learned = [f"It learned from {voices[0]}."] if voices else []
+    learned = [f"It was trained on {voices[0]}."] if voices else []
     report = report_of(member)
     if report is None:
         unknown = "The report of its run is not beside it: how well it does is not known here."
@@ -71,6 +71,6 @@ def score(report: dict[str, Any], emotions: int) -> str:
         for name in ("accuracy", "unweighted_average_recall")
     )
     return (
-        f"On the {report['scored_on']} list of {report['clips']} recordings it was right in {accuracy}. With every "
+        f"On the {report['scored_on']} split of {report['clips']} recordings it was right in {accuracy}. With every "
         f"emotion counting the same (unweighted average recall): {recall}; guessing would give {percent(1 / emotions)}."
     )
