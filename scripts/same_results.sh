@@ -37,7 +37,7 @@ run() {  # TREE OUT: the same commands with the code of that tree
 digest() {  # OUT
     (
         cd "$1/runs"
-        find . -path '*/checkpoint/model.safetensors' -o -name answers.csv | sort | xargs sha256sum
+        find . -path '*/checkpoint/model.safetensors' | sort | xargs sha256sum
         python - <<'PY'
 import csv, hashlib, json, re
 from pathlib import Path
@@ -52,7 +52,7 @@ def numbers(value):
 for path in sorted(Path().rglob("classification_report.json")):
     content = json.dumps(sorted(numbers(json.loads(path.read_text()))))
     print(hashlib.sha256(content.encode()).hexdigest(), path)
-for path in sorted(Path().rglob("predictions.csv")):
+for path in sorted([*Path().rglob("predictions.csv"), *Path().rglob("answers.csv")]):
     rows = list(csv.DictReader(path.open(newline="")))
     shown = [[text for name, text in row.items() if re.fullmatch(r"[\d.e-]+", text) and name not in ("fold", "seed")] for row in rows]
     print(hashlib.sha256(json.dumps(shown).encode()).hexdigest(), path)
