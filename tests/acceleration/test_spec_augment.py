@@ -10,6 +10,7 @@ from helpers.tiny_models import built, examples
 from packaging.version import Version
 
 from ser.acceleration.attention import MASKED_SDPA
+from ser.acceleration.compilation import ONE_GRAPH_SINCE
 from ser.acceleration.spec_augment import accept_masks, draw_masks, true_frame_mask, uses_spec_augment
 from ser.data.dataset import collator_for
 
@@ -96,7 +97,7 @@ def test_a_mask_follows_from_its_seed_and_leaves_the_other_random_numbers_alone(
 
 
 @pytest.mark.skipif(
-    Version(transformers.__version__) < Version("5.24"),
+    Version(transformers.__version__) < Version(ONE_GRAPH_SINCE),
     reason="transformers before 5.24 reads a random tensor of the host in each layer, which looks like a wait here",
 )
 @pytest.mark.parametrize("name", MASKED_LINE)

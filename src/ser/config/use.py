@@ -36,7 +36,7 @@ class Predict:
     """A `.parquet` file for the embedding of each recording or window: the mean over its frames of the input of the
     head's pooling. The columns are path, start, end, emotion and embedding. For a single checkpoint."""
     window: float | None = number(None, least=0.1)
-    """Length in seconds of sliding windows, each of which is predicted; null: one prediction for each recording."""
+    """Length in seconds of sliding windows, one prediction for each; null: one prediction for each recording."""
     hop: float | None = number(None, least=0.01)
     """Seconds from the start of one window to the start of the next; null: the length of a window."""
     timeline: str | None = field(default=None, metadata=PATH)

@@ -30,7 +30,7 @@ class Variation:
 
     @property
     def axes(self) -> dict[str, dict[str, MeanStd]]:
-        """`folds` and `seeds`, without the one of which there is a single value."""
+        """`folds` and `seeds`; one that has a single value is left out."""
         return {name: by_metric for name, by_metric in (("folds", self.folds), ("seeds", self.seeds)) if by_metric}
 
     def describe(self) -> list[str]:

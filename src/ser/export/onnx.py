@@ -116,7 +116,7 @@ def quantize(source: Path, target: Path) -> None:
 
 
 class Session:
-    """An ONNX model on the CPU, with as many threads as PyTorch has."""
+    """An ONNX model on the CPU, with the number of threads of PyTorch."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime  # of the extra `export`
