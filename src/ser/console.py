@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+    track,
+)
 from rich.text import Text
 
 from ser.errors import UserError
@@ -86,6 +95,12 @@ def bar() -> Progress:
     """Return a progress bar that the caller advances, with a field `note` for the latest figures."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, TextColumn("{task.fields[note]}"), console=stderr, transient=True)
+
+
+def byte_bar() -> Progress:
+    """Return a progress bar of bytes, with the speed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=stderr, transient=True)
 
 
 def print_report(folder: Path) -> None:
