@@ -20,7 +20,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves, tree_map
 from transformers import PreTrainedModel
 
@@ -93,7 +93,9 @@ class LiveBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        for storage in (tensor.untyped_storage() for tensor in tree_leaves(made) if isinstance(tensor, torch.Tensor)):
+        tensors = [tensor for tensor in tree_leaves(made) if isinstance(tensor, torch.Tensor)]
+        # A wrapper, such as torchao's 8-bit state, has the size of what it stands for and no memory of its own.
+        for storage in (tensor.untyped_storage() for tensor in tensors if not is_traceable_wrapper_subclass(tensor)):
             if storage._cdata not in self.seen:
                 self.seen.add(storage._cdata)
                 self.live += storage.nbytes()

@@ -94,6 +94,17 @@ def test_an_interruption_that_meets_a_finalizer_is_not_lost(number, tmp_path):
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_an_error_of_code_that_dropped_the_interruption_is_the_interruption(number, tmp_path):
+    body = (
+        f"try: os.kill(os.getpid(), signal.{number})\n"
+        "except KeyboardInterrupt: pass\n"
+        "raise ImportError('cannot load module more than once per process')"
+    )
+    result = run_stage(body, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "ser: interrupted\n")
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_a_signal_after_the_last_line_ends_in_no_traceback(number, tmp_path):
     body = f"import atexit; atexit.register(os.kill, os.getpid(), signal.{number}); print('compared')"
     result = run_stage(body, cwd=tmp_path)

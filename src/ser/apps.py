@@ -112,6 +112,7 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
             paths = given_paths(checked_cfg)
             return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
         except Exception as raised:  # Hydra would print a line of its own for it
+            ending.raise_lost_interruption(raised)
             error, name = blame_given_path(raised, paths), swept(hydra_cfg.overrides.task)
             jobs.failed.append((name, error))
             if hydra_cfg.mode is RunMode.MULTIRUN:

@@ -75,6 +75,17 @@ def repeat_interruption(lost: "sys.UnraisableHookArgs") -> None:
     threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGTERM]).start()  # after the finalizer
 
 
+def raise_lost_interruption(error: Exception) -> None:
+    """Raise KeyboardInterrupt where an unexpected error follows a signal.
+
+    C code can drop the KeyboardInterrupt and fail later, as torch does while it imports NumPy.
+    """
+    from ser.errors import is_explained
+
+    if signal.getsignal(signal.SIGINT) is end_at_once and not is_explained(error):
+        raise KeyboardInterrupt from error
+
+
 def end_at_once(number: int, frame: FrameType | None) -> None:
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # a bar hides the cursor

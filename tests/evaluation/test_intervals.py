@@ -50,6 +50,20 @@ def test_all_right_is_no_proof_of_perfection():
     assert none_right == (0.0, pytest.approx(1 - 0.025 ** (1 / 30)))
 
 
+def test_a_perfect_model_reaches_the_highest_value_that_a_split_without_an_emotion_allows():
+    truth = ["angry", "calm", "neutral"] * 10  # no clip of sad: its recall is 0
+    found = bootstrap_intervals(truth, truth, LABELS, list(range(30)))
+    low = 0.025 ** (1 / 30)
+    assert found["accuracy"] == (pytest.approx(low), 1.0)
+    assert found["unweighted_average_recall"] == (pytest.approx(0.75 * low), 0.75)
+
+
+def test_no_interval_goes_beyond_what_a_split_without_an_emotion_allows():
+    truth = ["angry", "calm", "neutral"] * 10
+    prediction = ["calm", *truth[1:]]
+    assert bootstrap_intervals(truth, prediction, LABELS, list(range(30)))["unweighted_average_recall"].high < 0.75
+
+
 def understood(generator, speakers, clips_each, spread):
     """Truth, prediction and speaker of simulated clips; some speakers are easier than others, sad harder than calm."""
     ease = generator.normal(0, spread, size=(speakers, 1)) + np.linspace(0.2, 1.8, len(LABELS))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import composed
+from torch.testing._internal.two_tensor import TwoTensor
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "memory.py"
 SECOND = 16000
@@ -55,6 +56,14 @@ def held_after_forward(memory, device):
     for tensor in known:
         saved.pop(tensor.untyped_storage()._cdata, None)
     return sum(saved.values()), live
+
+
+def test_a_wrapper_of_other_tensors_takes_no_memory_of_its_own(memory):
+    pair = TwoTensor(torch.zeros(8), torch.zeros(8))
+    with memory.LiveBytes([pair.a, pair.b]) as counter:
+        view = pair.view(2, 4)
+    assert view.untyped_storage().nbytes() == 32
+    assert counter.live == 0
 
 
 def test_weights_are_four_bytes_for_each_parameter(memory):

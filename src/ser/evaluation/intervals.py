@@ -42,15 +42,17 @@ def bootstrap_intervals(
             one clip belong to one unit.
 
     Returns:
-        By metric; (0, 1) where there is only one unit.
+        By metric; (0, the highest value that these labels allow) where there is only one unit.
     """
     counts = count_by_unit(truth, prediction, labels, units)
-    number = len(counts)
-    resampled = np.tensordot(draw_resamples(number), counts, axes=1)
-    return {
-        name: t_interval(float(metric.compute(counts.sum(axis=0))), metric.compute(resampled), number)
-        for name, metric in COUNT_METRICS.items()
-    }
+    total, resampled = counts.sum(axis=0), np.tensordot(draw_resamples(len(counts)), counts, axes=1)
+    found = {}
+    for name, metric in COUNT_METRICS.items():
+        # The value of a perfect model: below 1 where the clips lack a label, whose recall counts as 0.
+        highest = float(metric.compute(np.diag(total.sum(axis=1))))
+        share = t_interval(float(metric.compute(total)) / highest, metric.compute(resampled) / highest, len(counts))
+        found[name] = ConfidenceInterval(share.low * highest, share.high * highest)
+    return found
 
 
 @lru_cache(maxsize=4)
@@ -71,7 +73,7 @@ def count_by_unit(
 
 
 def t_interval(estimate: float, resampled: npt.NDArray[np.float64], units: int) -> ConfidenceInterval:
-    """Compute the interval of one metric from its value in each resample."""
+    """Compute the interval of a metric between 0 and 1 from its value in each resample."""
     if units < 2:
         return ConfidenceInterval(0.0, 1.0)
     tail = (1 - LEVEL) / 2
