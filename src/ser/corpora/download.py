@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,13 +18,16 @@ from ser.locks import locked
 log = logging.getLogger("ser")
 
 ALGORITHMS = ("md5", "sha256")
+RECORD = re.compile(r"(https://zenodo\.org|http://127\.0\.0\.1:\d+)/records/(\d+)/files/[^/]+")
+"""The address of a file of Zenodo, whose size and checksum Zenodo states."""
 
 
 @dataclass(frozen=True)
 class Archive:
     """An archive that the owner of a corpus offers for download.
 
-    An archive whose checksum is unknown is accepted by its size; its SHA-256 is then logged and recorded.
+    An archive whose checksum is unknown is accepted by its size; its SHA-256 is then logged and recorded. Where neither
+    is known, and the archive is on Zenodo, both are asked for there before the download.
     """
 
     url: str
@@ -46,8 +50,12 @@ class Archive:
             raise ValueError(f"{self.url}: not the name of an archive, which ends in one of {', '.join(SUFFIXES)}")
         if self.checksum is not None and self.checksum.partition(":")[0] not in ALGORITHMS:
             raise ValueError(f"{self.url}: the checksum begins with none of {', '.join(ALGORITHMS)}")
-        if self.size is None and self.checksum is None:
+        if not self.is_verifiable and not RECORD.fullmatch(self.url):
             raise ValueError(f"{self.url}: neither its size nor its checksum is known")
+
+    @property
+    def is_verifiable(self) -> bool:
+        return self.size is not None or self.checksum is not None
 
     @property
     def name(self) -> str:
@@ -62,7 +70,7 @@ class Archive:
     @property
     def identity(self) -> str:
         """What an unpacked folder is recognised by."""
-        return self.checksum or f"{self.size} bytes of {self.url}"
+        return self.checksum or f"{self.url}, {self.size} bytes"
 
 
 @dataclass(frozen=True)
@@ -117,11 +125,13 @@ def fetch_and_unpack(archive: Archive, folder: Path, limits: Limits) -> None:
         return
     if not known and folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder}: a folder that ser did not download is here; move it, or give it by --root")
+    expected = archive if archive.is_verifiable else published(archive, limits)
     store = folder.with_name(hidden(folder.name, "download"))
     with write_errors_explained(store):
-        path = fetch(archive, store, limits)
+        path = fetch(expected, store, limits)
         recorded = {"url": archive.url, "identity": archive.identity, "size": path.stat().st_size}
-        if archive.checksum is None:
+        recorded["checksum"] = expected.checksum
+        if expected.checksum is None:
             recorded["sha256"] = sha256(path)
             log.info("%s: no checksum is published; its SHA-256 is %s", archive.url, recorded["sha256"])
     try:
@@ -131,6 +141,13 @@ def fetch_and_unpack(archive: Archive, folder: Path, limits: Limits) -> None:
         raise
     remove(store)
     log.info("%s: %d files unpacked", folder, number)
+
+
+def published(archive: Archive, limits: Limits) -> Archive:
+    """Return an archive with the size and the checksum that its host states."""
+    from ser.corpora.zenodo import add_published  # requests, which it imports, would slow down every command
+
+    return add_published(archive, limits)
 
 
 def origin(folder: Path) -> Mapping[str, Any]:
@@ -147,7 +164,7 @@ def fetch(archive: Archive, store: Path, limits: Limits) -> Path:
     Raises:
         UserError: The archive could not be fetched, or its checksum or size is another one.
     """
-    import pooch  # requests, which it imports, would slow down every command
+    import pooch  # as above
 
     from ser.corpora.transfer import BY_HAND, Downloader
 
