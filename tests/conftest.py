@@ -1,5 +1,7 @@
 """Toys that several rooms share: RAVDESS-shaped folders of short tones, a prepared one, a tiny encoder."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from helpers import fork_server
 from hydra import compose, initialize_config_dir
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -22,6 +25,19 @@ BLANK = bytes.fromhex(
 )
 """A PNG of one pixel."""
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config):
+    """Start the server that forks commands, once for a session; it imports nothing until it is used."""
+    if not hasattr(config, "workerinput"):
+        config.fork_server = fork_server.start()
+
+
+def pytest_unconfigure(config):
+    if server := getattr(config, "fork_server", None):
+        server.stdin.close()
+        server.wait()
+        shutil.rmtree(os.environ.pop(fork_server.FOLDER))
 
 
 def composed(command, *overrides):

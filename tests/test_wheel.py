@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from helpers.commands import FRESH_PYTHON
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -37,9 +38,9 @@ def test_the_installed_wheel_works_outside_the_checkout(wheel, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
 
     def ser(*arguments):
-        return call(sys.executable, "-m", "ser", *arguments, cwd=tmp_path, env=environment).stdout
+        return call(FRESH_PYTHON, "-m", "ser", *arguments, cwd=tmp_path, env=environment).stdout
 
-    where = call(sys.executable, "-c", "import ser; print(ser.__file__)", cwd=tmp_path, env=environment).stdout
+    where = call(FRESH_PYTHON, "-c", "import ser; print(ser.__file__)", cwd=tmp_path, env=environment).stdout
     assert str(tmp_path / "site") in where
     assert "evaluate" in ser("--help")
     assert "1440 clips, 24 speakers" in ser("prepare-data", "corpus=synthetic", "protocol=emobox")

@@ -4,14 +4,13 @@ import os
 import shutil
 import struct
 import subprocess
-import sys
 
 import numpy as np
 import pandas
 import pytest
 import soundfile
 from conftest import composed, tone
-from helpers.commands import ser
+from helpers.commands import PYTHON, ser
 from helpers.toys import saved
 
 from ser import load
@@ -85,7 +84,7 @@ def test_batch_single_windowed_and_live_answers_agree(toy, folder, tmp_path):
 
 
 def test_a_live_answer_is_printed_while_the_sound_goes_on(toy):
-    command = [sys.executable, "-m", "ser", "predict", f"checkpoint={toy}", "audio=-", "window=0.5"]
+    command = [PYTHON, "-m", "ser", "predict", f"checkpoint={toy}", "audio=-", "window=0.5"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         for number in range(2):
             process.stdin.write((tone(0.5) * 32767).astype("<i2").tobytes())

@@ -3,7 +3,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
 from contextlib import contextmanager
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import composed
-from helpers.commands import ser
+from helpers.commands import PYTHON, ser
 
 from ser.corpora.ravdess import EMOTIONS
 from ser.errors import UserError
@@ -41,14 +40,14 @@ def test_a_missing_checkpoint_is_reported_in_one_line_and_nothing_is_left(tmp_pa
 def test_a_missing_gradio_is_reported_with_what_to_install(run):
     # Stands in front of the installed one and hides it.
     hidden = "import sys; sys.modules['gradio'] = None; sys.argv[0] = 'ser'; from ser.cli import main; main()"
-    command = [sys.executable, "-c", hidden, "serve", f"checkpoint={run}", "port=0"]
+    command = [PYTHON, "-c", hidden, "serve", f"checkpoint={run}", "port=0"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.strip() == 'ser: ser serve needs gradio: pip install "ser-finetune[serve]"'
 
 
 def test_it_prints_its_address_alone_and_ends_quietly(run, tmp_path):
-    command = [sys.executable, "-m", "ser", "serve", f"checkpoint={run}", "port=0"]
+    command = [PYTHON, "-m", "ser", "serve", f"checkpoint={run}", "port=0"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
@@ -75,7 +74,7 @@ def starting(run, temporary, *overrides, instead=""):
     """A process of `ser serve`, before which a line of Python runs."""
     program = f"{WITH_CTRL_C}; sys.argv[0] = 'ser'; {instead}\nfrom ser.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "serve", f"checkpoint={run}", "port=0", *overrides],
+        [PYTHON, "-c", program, "serve", f"checkpoint={run}", "port=0", *overrides],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,14 +5,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from types import SimpleNamespace
 
 import pytest
 import yaml
 from conftest import composed
-from helpers.commands import ser_anew
+from helpers.commands import FRESH_PYTHON, ser
 from helpers.tiny_runs import QUICK, run
 from safetensors.torch import load_file
 
@@ -316,9 +315,9 @@ def test_tensorboard_is_followed_in_the_run_folder(data_dir, tmp_path):
 
 def test_wandb_without_a_login_is_offline_and_asks_nothing(data_dir, tmp_path):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
-    result = ser_anew(
+    result = ser(
         "train", *QUICK, "tracking=wandb", f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'run'}'",
-        cwd=tmp_path, stdin=None, env={**environment, "NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)},
+        cwd=tmp_path, env={**environment, "NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "wandb offline" in result.stderr
@@ -343,7 +342,7 @@ print(json.dumps(answers))
 
 def test_the_librarys_pipeline_gives_the_probabilities_of_the_report(finished, corpus_root):
     rows = list(csv.DictReader((finished / "predictions.csv").open()))[::20]
-    arguments = [sys.executable, "-c", PIPELINE, str(finished / "checkpoint"), str(corpus_root)]
+    arguments = [FRESH_PYTHON, "-c", PIPELINE, str(finished / "checkpoint"), str(corpus_root)]
     result = subprocess.run([*arguments, *(row["path"] for row in rows)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     answers = json.loads(result.stdout)

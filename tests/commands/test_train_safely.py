@@ -5,10 +5,10 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 
 import pytest
 from conftest import write_corpus
+from helpers.commands import PYTHON
 from helpers.tiny_runs import QUICK, run
 
 from ser.commands import train
@@ -217,7 +217,7 @@ def test_a_run_does_not_go_on_with_other_data(interrupted, tmp_path):
 
 def test_a_signal_ends_the_command_in_one_line_and_the_folder_is_free_again(data_dir, tmp_path):
     arguments = [*QUICK, "trainer.max_steps=1000", f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'run'}'"]
-    start = [sys.executable, "-m", "ser", "train"]
+    start = [PYTHON, "-m", "ser", "train"]
     process = subprocess.Popen([*start, *arguments], stderr=subprocess.PIPE, text=True)
     said = []
     for line in process.stderr:

@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import soundfile
 import torch
 from conftest import composed, tone
 
+from helpers.commands import PYTHON
 from ser.corpora.ravdess import EMOTIONS
 from ser.models import checkpoint
 
@@ -96,7 +96,7 @@ def served(folder, temporary, *overrides, logged=()):
         logged: texts that it must log beside its two usual lines; none: nothing may go wrong in it.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "ser", "serve", f"checkpoint={folder}", "port=0", *overrides],
+        [PYTHON, "-m", "ser", "serve", f"checkpoint={folder}", "port=0", *overrides],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

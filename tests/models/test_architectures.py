@@ -1,10 +1,10 @@
 import json
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from helpers.commands import FRESH_PYTHON
 from helpers.published import PUBLISHED, publish
 from helpers.tiny_models import BATCH_DEPENDENT, built, examples, model_config, without_labels
 from safetensors.torch import load_file
@@ -227,7 +227,7 @@ def test_the_librarys_pipeline_gives_the_same_probabilities_for_every_family_and
         batch = without_labels(collator_for(extractor)([{"samples": waveform, "label": 0}]))
         with torch.inference_mode():
             ours[str(folder)] = classifier.eval()(**batch).logits.softmax(-1)[0].tolist()
-    arguments = [sys.executable, "-c", PIPELINES, str(tmp_path / "clip.npy"), *ours]
+    arguments = [FRESH_PYTHON, "-c", PIPELINES, str(tmp_path / "clip.npy"), *ours]
     result = subprocess.run(arguments, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     for folder, answer in json.loads(result.stdout).items():

@@ -1,11 +1,11 @@
 import json
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from conftest import composed
+from helpers.commands import FRESH_PYTHON
 from helpers.tiny_models import LAYER_NORM, SHAPE, model_config
 from safetensors.torch import load_file, save_file
 from transformers import HubertConfig, HubertForCTC, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
@@ -154,7 +154,7 @@ print(json.dumps({row["label"]: row["score"] for row in answer}))
 
 def in_pipeline(folder, waveform, trust):
     np.save(folder.parent / "clip.npy", waveform)
-    arguments = [sys.executable, "-c", PIPELINE, str(folder), str(folder.parent / "clip.npy"), "code" if trust else ""]
+    arguments = [FRESH_PYTHON, "-c", PIPELINE, str(folder), str(folder.parent / "clip.npy"), "code" if trust else ""]
     result = subprocess.run(arguments, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

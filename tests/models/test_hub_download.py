@@ -4,7 +4,6 @@ import pickle
 import re
 import socket
 import subprocess
-import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import torch
 from conftest import composed
-from helpers.commands import ser_anew
+from helpers.commands import FRESH_PYTHON, ser
 from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file
@@ -184,7 +183,7 @@ for repository in sys.argv[2:]:
 
 def build(environment, tensors, *repositories):
     """Load each repository as `ser train` does; what is said of each."""
-    command = [sys.executable, "-c", BUILD, str(tensors), *repositories]
+    command = [FRESH_PYTHON, "-c", BUILD, str(tensors), *repositories]
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     lines = result.stdout.splitlines()
     assert len(lines) == len(repositories), result.stdout + result.stderr
@@ -215,12 +214,12 @@ def test_a_checkpoint_is_fetched_exactly_and_then_answered_from_the_cache_withou
 
 
 def train(data_dir, folder, environment, repository):
-    return ser_anew(
+    return ser(
         "train", "model=hubert_large", f"model.pretrained={repository}",
         "model.encoder_config.apply_spec_augment=false",
         "trainer=scratch", "tracking=none", "trainer.max_steps=1", "trainer.eval_strategy=steps",
         "trainer.eval_steps=1", "trainer.save_steps=1", f"data_dir='{data_dir}'", f"output_dir='{folder}'",
-        env=environment,
+        env=environment, python=FRESH_PYTHON,
     )  # fmt: skip
 
 

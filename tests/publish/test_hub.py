@@ -3,13 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from conftest import composed
-from helpers.commands import ser_anew
+from helpers.commands import FRESH_PYTHON, ser
 from helpers.stand_in_hub import TOKEN, Repository, StandInHub
 from huggingface_hub import constants
 
@@ -90,11 +89,11 @@ def delivered(finished_run, tmp_path_factory):
         command = ["push", f"checkpoint='{folder}'", "repo=anna/model"]
         hub.breaks_at = HALF
         broken = subprocess.run(
-            [sys.executable, "-c", IMPATIENT, *command], capture_output=True, text=True, env=environment(hub, home)
+            [FRESH_PYTHON, "-c", IMPATIENT, *command], capture_output=True, text=True, env=environment(hub, home)
         )
         stored, files = list(hub.stored), dict(hub.repositories["anna/model"].files)
         hub.breaks_at = None
-        again = ser_anew(*command, env=environment(hub, home))
+        again = ser(*command, env=environment(hub, home), python=FRESH_PYTHON)
         yield {"hub": hub, "folder": folder, "home": home, "runs": (broken, again), "first": (stored, files)}
         hub.shutdown()
 
@@ -141,9 +140,8 @@ def test_the_token_is_in_no_file_and_no_output(delivered):
 
 
 def test_a_wrong_token_is_reported_in_one_line(hub, finished_run, tmp_path):
-    result = ser_anew(
-        "push", f"checkpoint='{finished_run}'", "repo=anna/model", env=environment(hub, tmp_path, token="hf_wrong")
-    )
+    env = environment(hub, tmp_path, token="hf_wrong")
+    result = ser("push", f"checkpoint='{finished_run}'", "repo=anna/model", env=env, python=FRESH_PYTHON)
     line = "ser: repo=anna/model: the hub does not know this token (401); log in with `hf auth login` or set HF_TOKEN"
     assert told(result) == line
     assert "hf_wrong" not in result.stdout + result.stderr

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.commands import PYTHON
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -13,9 +14,7 @@ def report(tmp_path_factory):
     """The benchmark of a toy shape on clips of its own."""
     folder = tmp_path_factory.mktemp("benchmark")
     arguments = ("--model", "tiny", "--clips", "24", "--steps", "4", "--rounds", "1", "--json", folder / "numbers.json")
-    result = subprocess.run(
-        [sys.executable, SCRIPTS / "benchmark.py", *arguments], capture_output=True, text=True, cwd=folder
-    )
+    result = subprocess.run([PYTHON, SCRIPTS / "benchmark.py", *arguments], capture_output=True, text=True, cwd=folder)
     assert result.returncode == 0, result.stderr
     return result.stdout, json.loads((folder / "numbers.json").read_text())
 

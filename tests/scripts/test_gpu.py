@@ -6,12 +6,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from helpers.commands import PYTHON
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def script(name, *arguments, folder):
-    environment = {**os.environ, "PYTHON": sys.executable}
+    environment = {**os.environ, "PYTHON": PYTHON}
     command = ["bash", SCRIPTS / name, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
 
@@ -60,7 +61,7 @@ def test_a_part_that_fails_is_reported_in_the_document_and_the_next_one_runs(tmp
     (broken / "gpu" / "part_tests.py").write_text("raise RuntimeError('no such kernel')")
     (broken / "gpu" / "part_corpus.py").write_text("")
     command = ["bash", broken / "gpu.sh", "--device", "cpu", "--small", "--only", "a,d", "--out", tmp_path / "gpu.md"]
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable})
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": PYTHON})
     text = (tmp_path / "gpu.md").read_text()
     assert result.returncode == 1
     assert "RuntimeError: no such kernel" in text

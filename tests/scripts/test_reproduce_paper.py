@@ -1,14 +1,15 @@
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from helpers.commands import LAUNCHERS
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "reproduce_paper.sh"
 
 
 def reproduce(folder, *arguments):
     environment = {
-        **os.environ, "MODELS": "tiny", "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        **os.environ, "MODELS": "tiny", "PATH": os.pathsep.join([str(LAUNCHERS), os.environ["PATH"]]),
     }  # fmt: skip
     return subprocess.run(["bash", SCRIPT, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
 

@@ -1,10 +1,10 @@
 """scripts/soak.py with few requests, as a user runs it."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.commands import PYTHON
 
 pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
 
@@ -16,7 +16,7 @@ KINDS = (
 
 
 def test_a_few_hundred_requests_of_every_kind_get_the_status_and_the_answer_that_are_due():
-    done = subprocess.run([sys.executable, SCRIPT, "--requests", "300"], capture_output=True, text=True)
+    done = subprocess.run([PYTHON, SCRIPT, "--requests", "300"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     for kind in KINDS:
         assert f"\n{kind} " in done.stdout
