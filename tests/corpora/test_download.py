@@ -231,6 +231,22 @@ def test_a_part_that_is_longer_than_the_archive_is_fetched_again(fetch, host, tm
     assert host.ranges == [f"bytes={SIZE + 4}-", None]
 
 
+def test_a_part_that_is_whole_is_not_asked_for_again(fetch, host, tmp_path):
+    store = tmp_path / "target" / ".corpus.download"
+    store.mkdir(parents=True)
+    (store / "corpus.zip.part").write_bytes(CONTENT)
+    fetch()
+    assert not host.asked
+
+
+def test_a_part_of_the_right_size_and_another_content_is_fetched_again(fetch, host, tmp_path):
+    store = tmp_path / "target" / ".corpus.download"
+    store.mkdir(parents=True)
+    (store / "corpus.zip.part").write_bytes(b"x" * SIZE)
+    fetch()
+    assert host.ranges == [None]
+
+
 def test_a_redirect_on_the_same_host_is_followed(fetch, host):
     host.plans = [redirects("/moved/corpus.zip"), whole]
     fetch()

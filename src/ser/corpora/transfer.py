@@ -69,7 +69,9 @@ class Downloader:
             if self.archive.checksum is None:
                 file.truncate(0)
             transfer = Transfer(self.archive, file, bar, task)
-            headers = {"Accept-Encoding": "identity", "User-Agent": pooch.downloaders.REQUESTS_HEADERS["User-Agent"]}
+            if transfer.size and transfer.size == self.archive.size:
+                return  # an earlier call ended before pooch took the file
+            headers = {"Accept-Encoding": "identity", "User-Agent": "ser-finetune"}
             if transfer.size:
                 headers["Range"] = f"bytes={transfer.size}-"
             pooch.HTTPDownloader(
