@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -103,6 +104,12 @@ def test_an_archive_is_downloaded_and_unpacked_and_nothing_else_stays(fetch, hos
 def test_what_is_unpacked_is_not_asked_for_again(fetch, host):
     fetch()
     fetch()
+    assert len(host.asked) == 1
+
+
+def test_two_commands_at_once_ask_once(fetch, host):
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: fetch(), range(2)))
     assert len(host.asked) == 1
 
 
