@@ -1,6 +1,7 @@
 """Unpacking of archives that may be damaged or hostile: zip, tar, tar.gz, tar.bz2 and tar.xz."""
 
 import bz2
+import errno
 import gzip
 import lzma
 import stat
@@ -111,8 +112,8 @@ def damage_explained(archive: Path) -> Iterator[None]:
     except DAMAGED as error:
         raise ArchiveError(f"{archive}: it is damaged or not an archive ({error})") from error
     except OSError as error:
-        if error.errno is not None:
-            raise  # of the disk; those of gzip and bz2 have no number
+        if error.errno not in (None, errno.EINVAL):  # gzip and bz2 give no number; EINVAL is a place before the start
+            raise
         raise ArchiveError(f"{archive}: it is damaged or not an archive ({error})") from error
 
 
