@@ -1,11 +1,15 @@
+import ast
 import os
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from helpers.commands import FRESH_PYTHON
+from packaging.requirements import Requirement
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +34,31 @@ def test_the_wheel_holds_the_package_and_every_config_and_nothing_else(wheel):
     configs = {f"ser/{path.relative_to(CHECKOUT).as_posix()}" for path in (CHECKOUT / "configs").rglob("*.yaml")}
     assert len(configs) > 10
     assert names == modules | configs
+
+
+def imported_packages():
+    """The top-level names that the package imports anywhere, besides its own and Python's."""
+    found = set()
+    for path in (CHECKOUT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"ser", "trim"}  # trim.py is copied beside an export
+
+
+def test_every_package_that_is_imported_is_declared():
+    project = pytest.importorskip("tomllib").loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    declared = {Requirement(text).name.lower().replace("_", "-") for text in required}
+    distributions = packages_distributions()
+    undeclared = [
+        name
+        for name in imported_packages()
+        if not declared & {found.lower().replace("_", "-") for found in distributions.get(name, [name])}
+    ]
+    assert undeclared == []
 
 
 def test_the_installed_wheel_works_outside_the_checkout(wheel, tmp_path):

@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
     assert errors == {"a.FLAC": "", "b.wav": "", "deep": "the folder cannot be read: Permission denied"}
 
 
-def test_side_files_of_macos_are_no_recordings_and_other_containers_are_named(folder, caplog):
+def test_side_files_of_macos_are_left_out_and_other_containers_are_named(folder, caplog):
     for name in ("._b.wav", "__MACOSX/deep/._c.wav", "__MACOSX/b.wav", "d.m4a", "d.WebM"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
