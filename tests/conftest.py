@@ -1,5 +1,6 @@
 """Toys that several rooms share: RAVDESS-shaped folders of short tones, a prepared one, a tiny encoder."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -29,8 +30,15 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 def pytest_configure(config):
     """Start the server that forks commands, once for a session; it imports nothing until it is used."""
+    gc.set_threshold(*fork_server.RARE_COLLECTIONS)
     if not hasattr(config, "workerinput"):
         config.fork_server = fork_server.start()
+
+
+def pytest_collection_finish():
+    """Leave what imports and the collection have made out of each garbage collection: one is part of every training."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config):
@@ -169,7 +177,8 @@ def blank_figures(request):
 
     tests/reports draws them, and so does every command that a test starts as a process.
     """
-    if request.path.parent.name not in ("commands", "training") and request.path.stem != "test_pooled":
+    rooms = ("commands", "gpu", "runs", "training")
+    if request.path.parent.name not in rooms and request.path.stem != "test_pooled":
         yield
         return
     from ser.files import replacing

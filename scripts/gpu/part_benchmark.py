@@ -25,7 +25,7 @@ class Model(NamedTuple):
 
 
 MODELS = (Model("large", 1440, 40, 2, 600), Model("1b", 96, 20, 1, 0), Model("base", 96, 40, 1, 0))
-SMALL = (Model("tiny", 240, 4, 1, 6),)
+SMALL = (Model("tiny", 96, 4, 1, 6),)
 
 
 def main() -> None:

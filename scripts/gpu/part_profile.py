@@ -137,7 +137,7 @@ def cells(found: Steps, first: Steps, device: str) -> list[str]:
 
 def prepared(options: Options) -> list[str]:
     """Clips, weights and cached features: the words of the command line that name them."""
-    root = clips_of_our_own(options.work / "corpus", 240 if options.small else 480, 16_000)
+    root = clips_of_our_own(options.work / "corpus", 96 if options.small else 480, 16_000)
     data = options.work / "data"
     command = [sys.executable, "-m", "ser", "prepare-data", "--root", str(root), f"data_dir='{data}'"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
