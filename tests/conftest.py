@@ -177,7 +177,7 @@ def blank_figures(request):
 
     tests/reports draws them, and so does every command that a test starts as a process.
     """
-    rooms = ("commands", "gpu", "runs", "training")
+    rooms = ("acceleration", "commands", "gpu", "runs", "training")
     if request.path.parent.name not in rooms and request.path.stem != "test_pooled":
         yield
         return

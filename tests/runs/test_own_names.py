@@ -20,7 +20,14 @@ def strangers(folder):
 def used(data_dir, tmp_path_factory):
     """A run that wrote all it can, and on which each command was run."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    run(data_dir, folder, "protocol=emobox", "protocol.fold=1", "tracking=tensorboard")
+    run(
+        data_dir,
+        folder,
+        "protocol=emobox",
+        "protocol.fold=1",
+        "tracking=tensorboard",
+        "model.encoder_config.num_hidden_layers=1",
+    )
     given = (f"checkpoint='{folder / 'fold1'}'", f"data_dir='{data_dir}'")
     for split in ("test", "validation"):
         evaluate(composed("evaluate", *given, f"split={split}"))

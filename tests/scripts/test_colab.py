@@ -1,10 +1,11 @@
 """The notebook runs from its first cell to its last, but for the cell that installs the package."""
 
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from helpers.commands import LAUNCHERS
+from helpers.commands import LAUNCHERS, PYTHON
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "scripts" / "colab.ipynb"
@@ -25,7 +26,9 @@ def executed(tmp_path_factory):
     # `ser` of this environment, as the notebook's own installation would give it.
     path = f'import os\nos.environ["PATH"] = {str(LAUNCHERS)!r} + os.pathsep + os.environ["PATH"]'
     notebook.cells.insert(0, nbformat.v4.new_code_cell(path))
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", PYTHON)  # of the kernel
+        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
     return folder, notebook
 
 
