@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from ser.apps import CONFIGS
-from ser.config import Interval
+from ser.config import EvalStrategy
 
 FILES = sorted(path for path in Path(CONFIGS).rglob("*.yaml") if not path.stem.startswith("_"))
 OPTIONS = [path.relative_to(CONFIGS).with_suffix("").as_posix() for path in FILES if path.parent != Path(CONFIGS)]
@@ -96,7 +96,7 @@ def test_the_default_is_table_ii_of_the_paper():
     assert trainer.per_device_train_batch_size == 4
     assert trainer.per_device_eval_batch_size == 4
     assert trainer.gradient_accumulation_steps == 2
-    assert trainer.eval_strategy is Interval.steps
+    assert trainer.eval_strategy is EvalStrategy.steps
     assert trainer.num_train_epochs == 10
     assert trainer.save_steps == trainer.eval_steps == trainer.logging_steps == 100
     assert trainer.learning_rate == 1e-4

@@ -45,9 +45,9 @@ def blame_given_path(error: Exception, given: Iterable[str]) -> Exception:
     if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
         named = Path(error.filename)
         if any(named == Path(path) or named in Path(path).parents for path in given):
-            told = UserError(f"{error.filename}: {error.strerror}")
-            told.__cause__ = error
-            return told
+            user_error = UserError(f"{error.filename}: {error.strerror}")
+            user_error.__cause__ = error
+            return user_error
     return error
 
 
@@ -71,19 +71,19 @@ def line_of(error: BaseException) -> str:
         error = error.__cause__
     if not isinstance(error, OmegaConfBaseException):
         # Hydra lists the choices of a config group, one per line, and then its search path.
-        said, _, choices = str(error).split("Config search path")[0].partition("Available options in")
-        told = " ".join(said.split())
+        text, _, choices = str(error).split("Config search path")[0].partition("Available options in")
+        message = " ".join(text.split())
         if not choices:
-            return told
+            return message
         group, *names = shown(choices)
-        misspelt = told.rpartition("/")[2].strip("'")
-        return f"{told}{suggest(misspelt, names)}; choices of {group} {', '.join(names)}"
-    said = str(error.msg or error).split("\n")[0]
-    told = said if not error.full_key or error.full_key in said else f"{error.full_key}: {said}"
-    if error.msg and "not in" in said and is_dataclass(error.object_type):
+        misspelt = message.rpartition("/")[2].strip("'")
+        return f"{message}{suggest(misspelt, names)}; choices of {group} {', '.join(names)}"
+    text = str(error.msg or error).split("\n")[0]
+    message = text if not error.full_key or error.full_key in text else f"{error.full_key}: {text}"
+    if error.msg and "not in" in text and is_dataclass(error.object_type):
         names = [field.name for field in fields(error.object_type)]
-        told += f"{suggest(str(error.key), names)}; choices: {', '.join(names)}"
-    return told
+        message += f"{suggest(str(error.key), names)}; choices: {', '.join(names)}"
+    return message
 
 
 def suggest(name: str, choices: Iterable[str], typed: str = "{}") -> str:

@@ -111,8 +111,8 @@ def _by_kernel_or_file(path: Path, timeout: float) -> BaseFileLock:
 
 def _refusal(path: Path, target: Path) -> str:
     """Return the error message; it names the holder where the lock file can be read."""
-    said = f"{target}: another ser command writes there"
+    message = f"{target}: another ser command writes there"
     with suppress(OSError, ValueError):
         process, host, *_ = path.read_text(encoding="utf-8").splitlines()
-        said += f" (process {process} on {host.partition('?')[0]}; its lock is {path})"
-    return f"{said}; wait until it has ended"
+        message += f" (process {process} on {host.partition('?')[0]}; its lock is {path})"
+    return f"{message}; wait until it has ended"

@@ -102,8 +102,8 @@ def test_a_new_run_replaces_the_old_with_all_that_was_made_of_it(old, data_dir, 
 FOLDS = ("protocol=custom", "+protocol.test_speakers={1: [1, 2], 2: [3, 4]}")
 
 
-def toy_pooling(cfg, places, prepared, splits):
-    folder = places.pooled.work.path
+def toy_pooling(cfg, targets, prepared, splits):
+    folder = targets.pooled.work.path
     (folder / "config.yaml").write_text("x: 1")
     toy_fine_tune(cfg, folder, prepared, splits)
     (folder / "checkpoint").rmdir()

@@ -42,7 +42,7 @@ def peak_flops(name: str) -> float | None:
 
 
 def flops_per_clip(classifier: PreTrainedModel, clips: Any, collator: Any) -> float | None:
-    """Operations of training on a clip of median length; None where no share of a peak can be said anyway."""
+    """Count the operations of training on a clip of median length; None where the peak of the device is unknown."""
     if not torch.cuda.is_available() or peak_flops(torch.cuda.get_device_name()) is None:
         return None
     lengths = clips.lengths()

@@ -71,7 +71,7 @@ class GpuDataset(Dataset[GpuExample]):
     """The indices, lengths and labels of a `WaveformDataset` or `CachedFeatureDataset` whose clips are on the GPU."""
 
     def __init__(self, clips: WaveformDataset | CachedFeatureDataset, first: int) -> None:
-        """Number the clips from `first` on, their index among the packed ones."""
+        """Return the numbers of the clips from `first` on, their index among the packed ones."""
         self._first, self._lengths = first, clips.lengths()
         self._labels = [clips[index]["label"] for index in range(len(clips))]
 

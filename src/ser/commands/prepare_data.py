@@ -24,7 +24,7 @@ def prepare_data(cfg: config.PrepareData) -> None:
 
 
 def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
-    """The audit as a person reads it."""
+    """Describe the audit for people."""
     sides, seconds = report["split"], report["seconds"]
     lines = [
         f"{report['description']}",

@@ -30,11 +30,11 @@ from ser.reports.write import write_history, write_report
 from ser.runs import finished
 from ser.runs.environment import describe_environment
 from ser.runs.folder import CHECKPOINT, FINISHED, REPORT
-from ser.runs.places import Place, Places, acquire
 from ser.runs.plan import expand_runs
 from ser.runs.session import BEFORE_TRAINING, explain_interruption, how_to_resume, open_run
 from ser.runs.settings import to_plain
 from ser.runs.splits import check_same_splits, write_splits
+from ser.runs.targets import RunTarget, RunTargets, acquire
 from ser.runs.trained_data import build_stamp
 from ser.training import checkpoint_folders, tracking
 from ser.training.alarms import warn_of_missing_classes
@@ -61,21 +61,21 @@ def train(cfg: config.Train) -> float:
     if cfg.hub.push:
         check_before_training(cfg.hub, plan)
     build_arguments(plan[0], Path(plan[0].output_dir))  # an error comes before any data are read
-    with acquire(cfg, plan) as places, explain_interruption(how_to_resume(cfg)):
+    with acquire(cfg, plan) as targets, explain_interruption(how_to_resume(cfg)):
         with explain_interruption(BEFORE_TRAINING):
-            prepared, splits_of_runs = load_data(cfg, plan, places)
-        places.start_again(cfg.resume)
-        for number, (run, place, splits) in enumerate(zip(plan, places.runs, splits_of_runs, strict=True), start=1):
+            prepared, splits_of_runs = load_data(cfg, plan, targets)
+        targets.start_again(cfg.resume)
+        for number, (run, target, splits) in enumerate(zip(plan, targets.runs, splits_of_runs, strict=True), start=1):
             if len(plan) > 1:
                 log.info("run %d of %d: %s", number, len(plan), run.output_dir)
-            train_one(run, place, places, prepared, splits)
-        if places.pooled is not None:
-            pooled.write(cfg, places, prepared, splits_of_runs)
-            places.pooled.take()
-    console.print_report(places.done)
+            train_one(run, target, targets, prepared, splits)
+        if targets.pooled is not None:
+            pooled.write(cfg, targets, prepared, splits_of_runs)
+            targets.pooled.take()
+    console.print_report(targets.done)
     if cfg.hub.push:
-        push_finished(cfg.hub, places.done)
-    return float(finished.read_json(places.done, REPORT)["unweighted_average_recall"])
+        push_finished(cfg.hub, targets.done)
+    return float(finished.read_json(targets.done, REPORT)["unweighted_average_recall"])
 
 
 def check_one_process() -> None:
@@ -90,37 +90,41 @@ def check_one_process() -> None:
         )
 
 
-def load_data(cfg: config.Train, plan: Sequence[config.Train], places: Places) -> tuple[PreparedCorpus, list[Splits]]:
-    """The corpus, and the splits of each run; those of a run that goes on are the ones it began with."""
+def load_data(
+    cfg: config.Train, plan: Sequence[config.Train], targets: RunTargets
+) -> tuple[PreparedCorpus, list[Splits]]:
+    """Load the corpus and the splits of each run; a run that is resumed keeps the splits that it began with."""
     prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     splits_of_runs = [split_corpus(prepared.utterances, run.protocol) for run in plan]
     for splits in splits_of_runs:
         audit.check_leaks(splits, prepared.duplicates, cfg.on_leak)
-    for run, place, splits in zip(plan, places.runs, splits_of_runs, strict=True):
+    for run, target, splits in zip(plan, targets.runs, splits_of_runs, strict=True):
         if cfg.resume:
-            check_same_splits(place.work, run, splits)
+            check_same_splits(target.work, run, splits)
     return prepared, splits_of_runs
 
 
-def train_one(cfg: config.Train, place: Place, places: Places, prepared: PreparedCorpus, splits: Splits) -> None:
+def train_one(
+    cfg: config.Train, target: RunTarget, targets: RunTargets, prepared: PreparedCorpus, splits: Splits
+) -> None:
     """One run in its folder, unless it is finished already."""
-    if place.work.is_finished():
-        log.info("%s is finished already", place.final.path)
+    if target.work.is_finished():
+        log.info("%s is finished already", target.final.path)
         return
-    if place.work == place.final:
-        places.remove_earlier_report()
-    with open_run(place.work, cfg):
-        write_splits(place.work, splits)
+    if target.work == target.final:
+        targets.remove_earlier_report()
+    with open_run(target.work, cfg):
+        write_splits(target.work, splits)
         with (
-            checkpoint_folders.explain_full_disk(place.work.path),
+            checkpoint_folders.explain_full_disk(target.work.path),
             explaining_out_of_memory(f"{TRAINING}; {EVALUATION}"),
         ):
-            fine_tune(cfg, place.work.path, prepared, splits)
-    if place.work != place.final:
-        places.remove_earlier_report()
-    place.take()
-    if places.pooled is not None:
-        checkpoint_folders.delete_checkpoints(place.final.path)
+            fine_tune(cfg, target.work.path, prepared, splits)
+    if target.work != target.final:
+        targets.remove_earlier_report()
+    target.take()
+    if targets.pooled is not None:
+        checkpoint_folders.delete_checkpoints(target.final.path)
 
 
 def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits: Splits) -> None:

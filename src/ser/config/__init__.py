@@ -4,17 +4,7 @@ Hydra composes a config, `ser.apps.checked` checks it against these classes, and
 The code reads the values of the YAML files; the dataclasses add no defaults of their own.
 """
 
-from ser.config.enums import (
-    Audit,
-    ClassWeights,
-    Ensemble,
-    Interval,
-    Pooling,
-    Precision,
-    Quantize,
-    Split,
-    Tracker,
-)
+from ser.config.enums import Audit, ClassWeights, Ensemble, EvalStrategy, Pooling, Precision, Quantize, Split, Tracker
 from ser.config.model import Audio, Model
 from ser.config.protocol import Corpus, Protocol
 from ser.config.stages import Compare, Evaluate, PrepareData, Train
@@ -28,10 +18,10 @@ __all__ = [
     "Compare",
     "Corpus",
     "Ensemble",
+    "EvalStrategy",
     "Evaluate",
     "Export",
     "Hub",
-    "Interval",
     "Model",
     "Pooling",
     "Precision",

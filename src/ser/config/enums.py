@@ -36,7 +36,7 @@ class ClassWeights(Enum):
     balanced = "balanced"
 
 
-class Interval(Enum):
+class EvalStrategy(Enum):
     """The interval at which training evaluates, saves and logs."""
 
     steps = "steps"

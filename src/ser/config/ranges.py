@@ -43,8 +43,8 @@ class Range:
         (None, None)
         """
         bounds = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
-        said = " and ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
-        return ", or ".join([said or "a finite number", *map(str, self.also)])
+        text = " and ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
+        return ", or ".join([text or "a finite number", *map(str, self.also)])
 
 
 def number(

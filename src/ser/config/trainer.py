@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.enums import ClassWeights, Interval, Precision, Tracker
+from ser.config.enums import ClassWeights, EvalStrategy, Precision, Tracker
 from ser.config.identity import INCIDENTAL
 from ser.config.ranges import RANGE, Range, check_ranges, number
 from ser.errors import UserError
@@ -39,7 +39,7 @@ class Trainer:
     """Largest norm of the gradients of a step; larger ones are scaled down to it."""
     optim: str = MISSING
     """An optimizer of transformers (`adamw_torch_fused`, `adamw_torch_8bit`, ...)."""
-    eval_strategy: Interval = MISSING
+    eval_strategy: EvalStrategy = MISSING
     """Whether to evaluate, save and log after a number of steps or after each epoch."""
     eval_steps: int = number(least=1)
     """Optimizer steps between two evaluations, with `eval_strategy=steps`."""
@@ -99,7 +99,7 @@ class Trainer:
     def __post_init__(self) -> None:
         """Raise a UserError for numbers out of range and for checkpoints between evaluations, which have no score."""
         check_ranges(self, "trainer.")
-        if self.eval_strategy is Interval.steps and self.save_steps % self.eval_steps:
+        if self.eval_strategy is EvalStrategy.steps and self.save_steps % self.eval_steps:
             raise UserError(
                 f"trainer.save_steps={self.save_steps}: it must be a multiple of trainer.eval_steps={self.eval_steps}"
             )

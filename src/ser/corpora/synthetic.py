@@ -179,7 +179,7 @@ def _style(emotion: str, intensity: str, random: np.random.Generator) -> Style:
 
 
 def _excitation(speaker: Speaker, style: Style, length: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Gives the glottal pulses and the breath noise, shape (length,)."""
+    """Synthesize the glottal pulses and the breath noise, shape (length,)."""
     time = np.arange(length) / SAMPLE_RATE
     position = np.linspace(0.0, 1.0, length)
     octaves = style.pitch + style.slope * (position - 0.5)
@@ -199,7 +199,7 @@ def _excitation(speaker: Speaker, style: Style, length: int, random: np.random.G
 
 
 def _envelope(style: Style, lengths: NDArray[np.int_], random: np.random.Generator) -> NDArray[np.float64]:
-    """Gives the loudness of every sample, one hump a syllable, shape (lengths.sum(),)."""
+    """Compute the loudness of every sample, one hump a syllable, shape (lengths.sum(),)."""
     skew = 0.7 * 2.0**-style.attack  # below 1 the hump's peak lies in the first half
     humps = [
         random.uniform(0.7, 1.0) * (0.03 + np.sin(np.pi * np.linspace(0.0, 1.0, length) ** skew)) for length in lengths
@@ -210,7 +210,7 @@ def _envelope(style: Style, lengths: NDArray[np.int_], random: np.random.Generat
 def _articulate(
     excitation: NDArray[np.float64], vowels: list[str], lengths: NDArray[np.int_], tract_scale: float
 ) -> NDArray[np.float64]:
-    """Filters each syllable with the formants of its vowel; each rings on into the next, shape (samples,)."""
+    """Filter each syllable with the formants of its vowel; each rings on into the next, shape (samples,)."""
     samples = np.zeros(len(excitation) + RINGING_SAMPLES)
     start = 0
     for vowel, length in zip(vowels, lengths.tolist(), strict=True):

@@ -172,8 +172,8 @@ def open_audio(source: Source) -> Iterator[soundfile.SoundFile]:
                     file.seek(0)
                 yield file
         except soundfile.LibsndfileError as error:
-            said = error.error_string.strip() or "no reason is given"
-            raise UnreadableAudio(f"it cannot be decoded, being damaged or cut short ({said})") from error
+            reason = error.error_string.strip() or "no reason is given"
+            raise UnreadableAudio(f"it cannot be decoded, being damaged or cut short ({reason})") from error
 
 
 def open_content(content: Content) -> BinaryIO:

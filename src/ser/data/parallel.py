@@ -25,6 +25,6 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], at_onc
 
 
 def cores() -> int:
-    """Number of cores that this process may use: a job of a cluster has a few of those of its machine."""
+    """Count the cores that this process may use: a job on a cluster has only some of its machine."""
     affinity = getattr(os, "sched_getaffinity", None)  # of Linux
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -25,7 +25,7 @@ def masked_mean(hidden_states: torch.Tensor, frames: torch.Tensor) -> torch.Tens
 
 
 def masked_max(hidden_states: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-    """The largest value of each of `(batch, time, width)` over the first `frames` of a clip: `(batch, width)`."""
+    """Take the maximum of `(batch, time, width)` over the first `frames` of each clip: `(batch, width)`."""
     mask = frame_mask(frames, hidden_states.shape[1])[..., None]
     return hidden_states.float().masked_fill(~mask, float("-inf")).amax(dim=1)
 
@@ -126,7 +126,7 @@ class PooledHead:
         return self.classifier(pooled.to(self.classifier.weight.dtype))
 
     def input_mask(self, inputs: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-        """The mask of the input's steps `(batch, time)`; all ones where none was given."""
+        """Return the mask of the input's steps `(batch, time)`; all ones where none was given."""
         return torch.ones_like(inputs, dtype=torch.long) if attention_mask is None else attention_mask
 
     def pool(self, hidden_states: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
@@ -161,7 +161,7 @@ class PooledHead:
         return self.weigh(outputs.hidden_states)
 
     def weigh(self, layers: Any) -> torch.Tensor:
-        """The learned weighted sum over layers, each `(batch, time, width)` (SUPERB, arXiv 2105.01051)."""
+        """Compute the learned weighted sum over layers, each `(batch, time, width)` (SUPERB, arXiv 2105.01051)."""
         weights = nn.functional.softmax(self.layer_weights, dim=-1)
         return (torch.stack(list(layers), dim=1) * weights.view(-1, 1, 1)).sum(dim=1)
 
@@ -173,5 +173,5 @@ class PooledHead:
         return self.base_model
 
     def encoder_mask(self, attention_mask: torch.Tensor, frames: torch.Tensor) -> torch.Tensor | None:
-        """The mask for the encoder: none where its CNN normalises over time (it never saw one in pretraining)."""
+        """Return the mask for the encoder: none where its CNN normalises over time (as in pretraining)."""
         return None if getattr(self.config, "feat_extract_norm", "layer") == "group" else attention_mask

@@ -53,7 +53,7 @@ class MoonshineForAudioClassification(PooledHead, MoonshineModelForClassificatio
         return self.encoder._get_feat_extract_output_lengths(lengths).long()
 
     def encoder_mask(self, attention_mask: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-        """A mask of samples that leaves exactly the true frames.
+        """Return a mask of samples that leaves exactly the true frames.
 
         The encoder keeps every 384th entry of its mask, which by itself lets a clip attend to a frame or two of
         padding.

@@ -21,7 +21,7 @@ class WhisperForAudioClassification(PooledHead, modeling_whisper.WhisperForAudio
     encoder: Any
 
     def input_mask(self, inputs: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-        """The mask of spectrogram steps; the library's extractor gives one of samples unless asked in its call."""
+        """Return the mask of spectrogram steps; by default the extractor of transformers gives one of samples."""
         mask = super().input_mask(inputs[:, 0], attention_mask)
         return mask[:, :: mask.shape[1] // inputs.shape[-1]]
 
@@ -32,7 +32,7 @@ class WhisperForAudioClassification(PooledHead, modeling_whisper.WhisperForAudio
     def encode(
         self, inputs: torch.Tensor, attention_mask: torch.Tensor, frames: torch.Tensor, **masks: Any
     ) -> torch.Tensor:
-        """The library's encoder, layer for layer, on `time` steps as they come rather than on 3000.
+        """Run the layers of the encoder of transformers on the `time` steps that there are, not on 3000.
 
         Padding is zero in front of each convolution, as the convolutions' own padding is at the end of a clip alone.
         """

@@ -22,15 +22,15 @@ from ser.reports.write import write_report
 from ser.runs.environment import describe_environment
 from ser.runs.finished import Run, read
 from ser.runs.folder import FINISHED, HISTORY, TEST
-from ser.runs.places import Places
 from ser.runs.settings import write_config
+from ser.runs.targets import RunTargets
 
 
-def write(cfg: config.Train, places: Places, prepared: PreparedCorpus, splits_of_runs: Sequence[Splits]) -> None:
+def write(cfg: config.Train, targets: RunTargets, prepared: PreparedCorpus, splits_of_runs: Sequence[Splits]) -> None:
     """Write the report of all runs into the folder above theirs."""
-    assert places.pooled is not None
-    folder = places.pooled.work.path
-    finished = [read(place.final.path) for place in places.runs]
+    assert targets.pooled is not None
+    folder = targets.pooled.work.path
+    finished = [read(target.final.path) for target in targets.runs]
     scored = pool_predictions(finished)
     source = pool_provenance(cfg, finished, splits_of_runs)
     rows = [run_row(run) for run in finished]

@@ -37,7 +37,7 @@ def describe_environment(command: str) -> dict[str, Any]:
 
 
 def own_version() -> str:
-    """The version of this package; "not installed" in a checkout that runs as `python -m ser`."""
+    """Return the version of this package; "not installed" in a checkout that runs as `python -m ser`."""
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
@@ -45,7 +45,7 @@ def own_version() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that the package runs from; None where it is installed."""
+    """Return the commit of the checkout that the package runs from; None where it is installed."""
     here = Path(__file__).resolve().parents[3]
     if not (here / ".git").exists():
         return None

@@ -71,7 +71,7 @@ def explain_damage(path: Path) -> Iterator[None]:
 
 
 def read_predictions(folder: Path) -> SplitPredictions:
-    """The answers of predictions.csv; one that was pooled by an older version does not say which run gave which."""
+    """Read predictions.csv; in a file that an older version pooled, the rows do not name their run."""
     utterances = {row.path: row for row in manifest.read(folder / TEST)}
     with (folder / PREDICTIONS).open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)

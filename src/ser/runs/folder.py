@@ -72,7 +72,7 @@ class RunFolder:
         return not self.path.exists() or (self.path.is_dir() and all(map(is_lock, self.path.iterdir())))
 
     def below(self) -> list["RunFolder"]:
-        """The runs in folders of this one: of folds and of seeds."""
+        """Return the runs in folders below this one: those of folds and seeds."""
         runs = map(RunFolder, sorted(self.path.glob("*")))
         return [run for run in runs if run.path.name[0] != "." and run.is_run()]
 

@@ -31,8 +31,8 @@ class GuardedCallback:
                     handle(*args, **kwargs)
             except Exception as error:  # any: errors of the tracker, the network and the disk
                 self._failed = True
-                said = " ".join(str(error).split())
-                log.warning("tracking ends here and training goes on: %s: %s", type(error).__name__, said)
+                text = " ".join(str(error).split())
+                log.warning("tracking ends here and training goes on: %s: %s", type(error).__name__, text)
 
         return guarded
 

@@ -47,9 +47,9 @@ def track(tracking: Tracking, folder: Path, settings: dict[str, Any]) -> Iterato
             settings=wandb.Settings(silent=True, console="off"),
         )
     except (wandb.errors.Error, ValueError) as error:  # ValueError: an invalid setting in the environment
-        said = " ".join(str(error).split())
+        text = " ".join(str(error).split())
         raise UserError(
-            f"tracking=wandb: {said}; choices: tracking=none, tracking=tensorboard, or WANDB_MODE=offline"
+            f"tracking=wandb: {text}; choices: tracking=none, tracking=tensorboard, or WANDB_MODE=offline"
         ) from error
     finished = False
     try:

@@ -10,9 +10,9 @@ from conftest import composed
 from ser.console import logging_to
 from ser.errors import UserError
 from ser.runs.folder import CONFIG, FINISHED, RunFolder
-from ser.runs.places import acquire
 from ser.runs.plan import expand_runs
 from ser.runs.session import open_run
+from ser.runs.targets import acquire
 
 
 def command(folder, *overrides):
@@ -20,8 +20,8 @@ def command(folder, *overrides):
 
 
 def decided(cfg):
-    with acquire(cfg, expand_runs(cfg)) as places:
-        return places
+    with acquire(cfg, expand_runs(cfg)) as targets:
+        return targets
 
 
 def begun(folder, cfg):
@@ -52,8 +52,8 @@ def test_a_finished_run_is_not_replaced_unasked(tmp_path):
     with pytest.raises(UserError, match="a finished run is here; overwrite=true"):
         decided(command(folder))
     before = tree(folder)
-    place = decided(command(folder, "overwrite=true")).runs[0]
-    assert place.work.path == folder / ".new"
+    target = decided(command(folder, "overwrite=true")).runs[0]
+    assert target.work.path == folder / ".new"
     assert tree(folder) == before
 
 
@@ -71,8 +71,8 @@ def test_an_unfinished_new_run_is_what_goes_on_and_the_refusal_says_only_that(tm
         decided(command(folder))
     with pytest.raises(UserError, match=r"learning_rate was 5e-05 in .*/\.new, and is 0.0001 now"):
         decided(command(folder, "resume=true"))
-    place = decided(command(folder, "resume=true", "trainer.learning_rate=5e-5")).runs[0]
-    assert place.work.path == folder / ".new"
+    target = decided(command(folder, "resume=true", "trainer.learning_rate=5e-5")).runs[0]
+    assert target.work.path == folder / ".new"
 
 
 @pytest.mark.parametrize("flag", ["overwrite=true", "resume=true", "seed=0"])
@@ -108,20 +108,20 @@ def test_every_spelling_of_a_path_is_the_same_run(tmp_path, monkeypatch, number,
         (begun(Path(run.output_dir), run) / "checkpoint-100").mkdir()
     before = tree(tmp_path / "run")
     spelling = spellings(tmp_path / "run")[number]
-    places = decided(command(spelling, "resume=true", *overrides))
-    assert all(place.work == place.final for place in places.runs)
-    assert places.done.resolve().is_relative_to(tmp_path / "run")
+    targets = decided(command(spelling, "resume=true", *overrides))
+    assert all(target.work == target.final for target in targets.runs)
+    assert targets.done.resolve().is_relative_to(tmp_path / "run")
     with pytest.raises(UserError, match="resume=true"):
         decided(command(spelling, *overrides))
     assert tree(tmp_path / "run") == before
-    assert len(list((tmp_path / "run").rglob("checkpoint-100"))) == len(places.runs)
+    assert len(list((tmp_path / "run").rglob("checkpoint-100"))) == len(targets.runs)
 
 
 def test_folds_may_join_one_that_was_run_by_itself(tmp_path):
     cfg = command(tmp_path / "run", "protocol=emobox", "resume=true")
     third = expand_runs(cfg)[2]
     begun(Path(third.output_dir), third)
-    assert [place.work.path.name for place in decided(cfg).runs] == [f"fold{number}" for number in range(1, 7)]
+    assert [target.work.path.name for target in decided(cfg).runs] == [f"fold{number}" for number in range(1, 7)]
 
 
 def test_what_is_finished_of_several_runs_is_never_to_be_thrown_away(tmp_path):

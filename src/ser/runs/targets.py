@@ -18,24 +18,24 @@ from ser.runs.settings import check_same_settings
 
 
 @dataclass(frozen=True)
-class Place:
+class RunTarget:
     """Where a run goes, and where it is written until it is finished: there, or in `.new` inside it."""
 
     final: RunFolder
     work: RunFolder
 
     def take(self) -> None:
-        """Let the finished run take its place."""
+        """Move the finished run to where it belongs."""
         if self.work != self.final:
             self.final.replace()
 
 
 @dataclass(frozen=True)
-class Places:
-    """The places of all runs of a command, and of the report on all of them where they are several."""
+class RunTargets:
+    """The targets of all runs of a command, and of the report on all of them where they are several."""
 
-    runs: Sequence[Place]
-    pooled: Place | None = None
+    runs: Sequence[RunTarget]
+    pooled: RunTarget | None = None
     above: RunFolder | None = None
     """Where a report on several runs may lie that is no longer about them as soon as one of them is trained."""
 
@@ -46,9 +46,9 @@ class Places:
 
     def start_again(self, resume: bool) -> None:
         """Remove unfinished new runs, unless they are to go on."""
-        for place in (*self.runs, *([self.pooled] if self.pooled else [])):
-            if not resume and place.work != place.final:
-                remove(place.work.path)
+        for target in (*self.runs, *([self.pooled] if self.pooled else [])):
+            if not resume and target.work != target.final:
+                remove(target.work.path)
 
     def remove_earlier_report(self) -> None:
         if self.above is not None and self.above.is_run():
@@ -56,7 +56,7 @@ class Places:
 
 
 @contextmanager
-def acquire(cfg: config.Train, plan: Sequence[config.Train]) -> Iterator[Places]:
+def acquire(cfg: config.Train, plan: Sequence[config.Train]) -> Iterator[RunTargets]:
     """Decide where the runs of a command go, and hold the locks of all these folders.
 
     Raises:
@@ -73,31 +73,31 @@ def acquire(cfg: config.Train, plan: Sequence[config.Train]) -> Iterator[Places]
             stack.enter_context(locked(held.path))
             held.replace()
             held.remove_leftovers()
-        yield choose_places(folder, runs, plan)
+        yield choose_targets(folder, runs, plan)
 
 
-def choose_places(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[config.Train]) -> Places:
+def choose_targets(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[config.Train]) -> RunTargets:
     """Decide without touching anything."""
     if list(runs) == [folder]:
         if (below := folder.below()) and not folder.has_checkpoints():
             raise UserError(
                 f"output_dir={folder.path}: runs are below it ({below[0].path.name}); give another output_dir"
             )
-        return Places([choose_place(folder, plan[0])])
+        return RunTargets([choose_target(folder, plan[0])])
     if folder.has_checkpoints():
         raise UserError(f"output_dir={folder.path}: a run without folds is here; give another output_dir")
     if len(runs) == 1:
-        return Places([choose_place(runs[0], plan[0])], above=folder)
-    return choose_pooled_places(folder, runs, plan)
+        return RunTargets([choose_target(runs[0], plan[0])], above=folder)
+    return choose_pooled_targets(folder, runs, plan)
 
 
-def choose_place(final: RunFolder, cfg: config.Train) -> Place:
+def choose_target(final: RunFolder, cfg: config.Train) -> RunTarget:
     """Decide for one run.
 
     Raises:
         UserError: see `acquired`.
     """
-    here, inside = Place(final, final), Place(final, final.new)
+    here, inside = RunTarget(final, final), RunTarget(final, final.new)
     if final.is_empty():
         return here
     check_holds_runs(final, final.is_run() or final.new.is_run())
@@ -119,7 +119,7 @@ def explain_refusal(folder: RunFolder) -> str:
     return "an unfinished run is here; resume=true goes on with it, overwrite=true starts again"
 
 
-def choose_pooled_places(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[config.Train]) -> Places:
+def choose_pooled_targets(folder: RunFolder, runs: Sequence[RunFolder], plan: Sequence[config.Train]) -> RunTargets:
     """Decide for several runs and the report on all of them.
 
     Raises:
@@ -134,11 +134,11 @@ def choose_pooled_places(folder: RunFolder, runs: Sequence[RunFolder], plan: Seq
         for run, of_run in zip(begun, plan, strict=False):
             if run.is_run():
                 check_same_settings(run.path, of_run)
-        return Places([Place(run, run) for run in new], Place(folder, folder.new))
+        return RunTargets([RunTarget(run, run) for run in new], RunTarget(folder, folder.new))
     if not cfg.resume and any(not run.is_empty() for run in runs):
         raise UserError(f"output_dir={folder.path}: {explain_pooled_refusal(folder, runs)}")
-    places = [choose_place(run, of_run) for run, of_run in zip(runs, plan, strict=True)]
-    return Places(places, Place(folder, folder), above=folder)
+    targets = [choose_target(run, of_run) for run, of_run in zip(runs, plan, strict=True)]
+    return RunTargets(targets, RunTarget(folder, folder), above=folder)
 
 
 def explain_pooled_refusal(folder: RunFolder, runs: Sequence[RunFolder]) -> str:
