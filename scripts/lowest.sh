@@ -10,4 +10,4 @@ command -v uv >/dev/null || { echo "scripts/lowest.sh needs uv: pip install uv" 
 uv pip install --quiet --python "$ENVIRONMENT/bin/python" --resolution lowest-direct --editable ".[dev]"
 uv pip freeze --python "$ENVIRONMENT/bin/python" | grep -E "^(torch|transformers|accelerate|datasets|numpy|scikit-learn|gradio|onnx)=" || true
 export PATH="$ENVIRONMENT/bin:$PATH" OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
+python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal "$@"

@@ -9,6 +9,6 @@ ruff format --check .
 ruff check .
 mypy
 codespell
-# A file of tests at a time on each core: their networks are too small for several.
+# One process for each core: the networks are too small for several cores. A file is shared out at the end at most.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
+python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal "$@"

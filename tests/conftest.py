@@ -1,4 +1,7 @@
-"""Toys that several rooms share: RAVDESS-shaped folders of short tones, a prepared one, a tiny encoder."""
+"""Toys that several rooms share: RAVDESS-shaped folders of short tones, a prepared one, a tiny encoder.
+
+PyTorch is imported by the fixtures: pytest-xdist's first process reads this file too, and the others wait for it.
+"""
 
 import gc
 import os
@@ -10,15 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 from helpers import fork_server
 from hydra import compose, initialize_config_dir
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ser import config
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
-from ser.data.prepared_corpus import open_prepared, prepare
 
 BLANK = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c6360"
@@ -54,36 +54,6 @@ def composed(command, *overrides):
         return checked(compose(command, overrides=list(overrides)), SCHEMAS[command])
 
 
-class NeverWaits(TorchDispatchMode):
-    """Refuses what a GPU would be waited for: its values, places that it has to look for, copies from the host."""
-
-    READ = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select")
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = function.overloadpacket.__name__
-        assert name not in self.READ, name
-        if name == "_to_copy" and args[0].is_cpu:
-            to = torch.device((kwargs or {}).get("device") or "cpu")
-            assert to.type == "cpu" or kwargs.get("non_blocking"), f"a copy to {to}"
-        if name.rstrip("_") in ("index", "index_put"):
-            # A number written through a mask is a masked fill; a number written to places is copied to them first.
-            by_mask = any(place is not None and place.dtype is torch.bool for place in args[1])
-            a_number = name != "index" and args[2].dim() == 0
-            assert by_mask == a_number, f"{name} {[place.dtype for place in args[1] if place is not None]}"
-        return function(*args, **(kwargs or {}))
-
-    def __enter__(self):
-        # These two read without asking the dispatcher.
-        self.patch = pytest.MonkeyPatch()
-        for name in ("tolist", "numpy"):
-            self.patch.setattr(torch.Tensor, name, lambda *_: pytest.fail("a tensor is read"), raising=False)
-        return super().__enter__()
-
-    def __exit__(self, *error):
-        self.patch.undo()
-        return super().__exit__(*error)
-
-
 def tone(seconds, rate=16000, frequency=220.0, level=0.3):
     """A mono float tone."""
     return level * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)
@@ -107,6 +77,8 @@ def write_corpus(root, actors=range(1, 25), repetitions=("01",), seconds=0.25, r
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request):
     """Where a test of tests/gpu computes: the CPU or, marked `gpu`, a GPU, which `ser` takes wherever there is one."""
+    import torch
+
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("there is no GPU here")
     if request.param == "cpu" and torch.cuda.is_available():
@@ -122,6 +94,8 @@ def corpus_root(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data_dir(corpus_root, tmp_path_factory):
     """The toy corpus, prepared."""
+    from ser.data.prepared_corpus import prepare
+
     folder = tmp_path_factory.mktemp("data") / "ravdess"
     prepare(config.Corpus("ravdess"), composed("train").protocol, str(corpus_root), str(folder), config.Audit.warn)
     return folder
@@ -129,6 +103,8 @@ def data_dir(corpus_root, tmp_path_factory):
 
 @pytest.fixture
 def prepared(data_dir):
+    from ser.data.prepared_corpus import open_prepared
+
     return open_prepared(str(data_dir), "ravdess")
 
 

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import NeverWaits, composed
+from conftest import composed
+from helpers.never_waits import NeverWaits
 from helpers.tiny_features import built, some
 from transformers import set_seed
 

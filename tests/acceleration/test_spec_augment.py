@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import NeverWaits
+from helpers.never_waits import NeverWaits
 from helpers.published import PUBLISHED, publish
 from helpers.tiny_models import built, examples
 from packaging.version import Version

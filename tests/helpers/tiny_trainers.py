@@ -1,9 +1,10 @@
 """A trainer before its run, of a model that is trained in a moment, and work for its writer."""
 
 import torch
-from conftest import NeverWaits, composed
+from conftest import composed
 from transformers import TrainerCallback, Wav2Vec2Config, set_seed
 
+from helpers.never_waits import NeverWaits
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import build_arguments
