@@ -101,6 +101,14 @@ def data_dir(corpus_root, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def data_copy(data_dir, tmp_path_factory):
+    """The prepared toy corpus in a folder of the module's own: features are cached below it."""
+    folder = tmp_path_factory.mktemp("copy") / "data"
+    shutil.copytree(data_dir, folder)
+    return folder
+
+
 @pytest.fixture
 def prepared(data_dir):
     from ser.data.prepared_corpus import open_prepared

@@ -1,7 +1,6 @@
 """Training on the device is the training of the CPU's tests, and what is switched on for speed changes nothing."""
 
 import csv
-import shutil
 
 import pytest
 import torch
@@ -29,20 +28,12 @@ NEAR = {"cpu": 1e-4, "cuda": 2e-3}
 """Sums in another order; on a GPU convolutions may round to TF32."""
 
 
-@pytest.fixture(scope="module")
-def data(data_dir, tmp_path_factory):
-    """A prepared folder of our own: the cached features go below it."""
-    folder = tmp_path_factory.mktemp("device") / "data"
-    shutil.copytree(data_dir, folder)
-    return folder
+def run(data_copy, folder, *overrides):
+    train(composed("train", *QUICK, f"data_dir='{data_copy}'", f"output_dir='{folder}'", *overrides))
 
 
-def run(data, folder, *overrides):
-    train(composed("train", *QUICK, f"data_dir='{data}'", f"output_dir='{folder}'", *overrides))
-
-
-def losses(data, folder, *overrides):
-    run(data, folder, *overrides)
+def losses(data_copy, folder, *overrides):
+    run(data_copy, folder, *overrides)
     return of_history(folder)
 
 
@@ -51,19 +42,19 @@ def of_history(folder):
     return [float(row[name]) for row in rows for name in ("train_loss", "eval_loss") if row[name]]
 
 
-def test_clips_on_the_gpu_give_the_losses_of_mapped_ones(device, data, tmp_path, monkeypatch):
-    mapped = losses(data, tmp_path / "mapped", *NO_DROPOUT)
+def test_clips_on_the_gpu_give_the_losses_of_mapped_ones(device, data_copy, tmp_path, monkeypatch):
+    mapped = losses(data_copy, tmp_path / "mapped", *NO_DROPOUT)
     if device.type == "cpu":  # where `ser` would leave them in the memory map
         monkeypatch.setattr(gpu_dataset, "reason_not_on_gpu", lambda *_: "")
         monkeypatch.setattr(gpu_dataset, "fits", lambda *_: True)
-    moved = losses(data, tmp_path / "moved", *NO_DROPOUT, "trainer.dataset_on_gpu=true")
+    moved = losses(data_copy, tmp_path / "moved", *NO_DROPOUT, "trainer.dataset_on_gpu=true")
     assert "memory map" not in (tmp_path / "moved" / "run.log").read_text()
     assert moved == pytest.approx(mapped, rel=NEAR[device.type])
 
 
-def test_the_cached_cnn_gives_the_losses_of_the_one_that_is_run(device, data, tmp_path):
-    run_again = losses(data, tmp_path / "plain", *NO_DROPOUT)
-    cached = losses(data, tmp_path / "cached", *NO_DROPOUT, "trainer.cache_features=true")
+def test_the_cached_cnn_gives_the_losses_of_the_one_that_is_run(device, data_copy, tmp_path):
+    run_again = losses(data_copy, tmp_path / "plain", *NO_DROPOUT)
+    cached = losses(data_copy, tmp_path / "cached", *NO_DROPOUT, "trainer.cache_features=true")
     assert "output of the frozen CNN" in (tmp_path / "cached" / "run.log").read_text()
     assert cached == pytest.approx(run_again, rel=NEAR[device.type])
 
@@ -72,17 +63,17 @@ def test_the_cached_cnn_gives_the_losses_of_the_one_that_is_run(device, data, tm
     Version(transformers.__version__) < Version(compilation.ONE_GRAPH_SINCE),
     reason=f"needs transformers {compilation.ONE_GRAPH_SINCE}",
 )
-def test_compiled_layers_give_the_losses_of_the_plain_ones(device, data, tmp_path, monkeypatch):
-    plain = losses(data, tmp_path / "plain", *NO_DROPOUT)
+def test_compiled_layers_give_the_losses_of_the_plain_ones(device, data_copy, tmp_path, monkeypatch):
+    plain = losses(data_copy, tmp_path / "plain", *NO_DROPOUT)
     if device.type == "cpu":  # the same graphs, without minutes of a C++ compiler
         whole = compilation.compile_encoder
         monkeypatch.setattr(compilation, "compile_encoder", lambda *some, backend: whole(*some, backend="aot_eager"))
-    compiled = losses(data, tmp_path / "compiled", *NO_DROPOUT, "trainer.compile=true")
+    compiled = losses(data_copy, tmp_path / "compiled", *NO_DROPOUT, "trainer.compile=true")
     assert compiled == pytest.approx(plain, rel=NEAR[device.type])
 
 
-def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(device, data, tmp_path, monkeypatch):
-    whole = losses(data, tmp_path / "whole")
+def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(device, data_copy, tmp_path, monkeypatch):
+    whole = losses(data_copy, tmp_path / "whole")
     with monkeypatch.context() as patch:
         step = EmotionTrainer.training_step
 
@@ -93,8 +84,8 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(device, data, tmp_
 
         patch.setattr(EmotionTrainer, "training_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(data, tmp_path / "resumed")
-    resumed = losses(data, tmp_path / "resumed", "resume=true")
+            run(data_copy, tmp_path / "resumed")
+    resumed = losses(data_copy, tmp_path / "resumed", "resume=true")
     assert "resuming from" in (tmp_path / "resumed" / "run.log").read_text()
     assert resumed == pytest.approx(whole, rel=NEAR[device.type])
 
@@ -148,7 +139,7 @@ def test_no_step_waits_for_the_device(precision, device, prepared, tmp_path, mon
     assert alarm.steps == 2
 
 
-def test_a_run_that_does_not_fit_ends_with_a_line_that_says_what_to_lower(device, data, tmp_path, monkeypatch):
+def test_a_run_that_does_not_fit_ends_with_a_line_that_says_what_to_lower(device, data_copy, tmp_path, monkeypatch):
     if device.type == "cpu":  # whose memory nobody wants to fill
         monkeypatch.setattr(EmotionTrainer, "training_step", lambda *_: torch.empty(2**55, dtype=torch.uint8))
     else:
@@ -157,7 +148,7 @@ def test_a_run_that_does_not_fit_ends_with_a_line_that_says_what_to_lower(device
         torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2**20) / total)
     try:
         with pytest.raises(UserError, match="out of memory: lower trainer") as error:
-            run(data, tmp_path / "run")
+            run(data_copy, tmp_path / "run")
     finally:
         if device.type == "cuda":
             torch.cuda.set_per_process_memory_fraction(1.0)
@@ -165,10 +156,10 @@ def test_a_run_that_does_not_fit_ends_with_a_line_that_says_what_to_lower(device
     assert "\n" not in str(error.value)
 
 
-def test_two_visible_gpus_train_on_one(device, data, tmp_path, monkeypatch):
+def test_two_visible_gpus_train_on_one(device, data_copy, tmp_path, monkeypatch):
     if device.type == "cuda" and torch.cuda.device_count() < 2:
         pytest.skip("one GPU here: the claim is about two")
     if device.type == "cpu":
         pytest.skip("no GPU here: the claim is about two")
     monkeypatch.setattr(torch.nn, "DataParallel", lambda *_: pytest.fail("spread over the GPUs in threads"))
-    run(data, tmp_path / "run")
+    run(data_copy, tmp_path / "run")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from conftest import tone
-from helpers.browsers import started
+from helpers.browsers import contrasts, started
 from helpers.toy_server import BAD, random_checkpoint, served, speech, wav
 
 from ser.data.containers import UNKNOWN
@@ -178,30 +178,11 @@ def test_the_checkpoint_is_described_before_the_first_prediction(opened):
     assert f"curl --data-binary @recording.wav '{tab.url}predict'" in text
 
 
-# Of each text of ours: the contrast with the nearest ground that is painted.
-CONTRASTS = """() => {
-    const parts = colour => colour.match(/[\\d.]+/g).map(Number);
-    const light = colour => parts(colour).slice(0, 3).map(part => part / 255)
-        .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, part, place) => sum + part * [0.2126, 0.7152, 0.0722][place], 0);
-    const ground = element => {
-        const colour = getComputedStyle(element).backgroundColor;
-        return parts(colour)[3] === 0 && element.parentElement ? ground(element.parentElement) : colour;
-    };
-    return [...document.querySelectorAll(".ours *")]
-        .filter(element => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
-        .map(element => {
-            const pair = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => a - b);
-            return (pair[1] + 0.05) / (pair[0] + 0.05);
-        });
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_of_ours_has_the_contrast_of_wcag_aa(opened, scheme):
     tab = opened(color_scheme=scheme)
     drop(tab, speech(6))
     tab.locator("figure img").wait_for()
-    contrasts = tab.evaluate(CONTRASTS)
-    assert len(contrasts) > 30
-    assert min(contrasts) >= 4.5
+    found = contrasts(tab, ".ours *")
+    assert len(found) > 30
+    assert min(found) >= 4.5

@@ -1,5 +1,4 @@
 import csv
-import shutil
 
 import pytest
 import torch
@@ -19,23 +18,15 @@ QUICK = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def data(data_dir, tmp_path_factory):
-    """A prepared folder of our own: the cached features go below it."""
-    folder = tmp_path_factory.mktemp("inputs") / "data"
-    shutil.copytree(data_dir, folder)
-    return folder
-
-
-def losses(data, folder, *overrides):
-    train(composed("train", *QUICK, f"data_dir='{data}'", f"output_dir='{folder}'", *overrides))
+def losses(data_copy, folder, *overrides):
+    train(composed("train", *QUICK, f"data_dir='{data_copy}'", f"output_dir='{folder}'", *overrides))
     rows = list(csv.DictReader((folder / "history.csv").open()))
     return [float(row[name]) for row in rows for name in ("train_loss", "eval_loss") if row[name]]
 
 
-def test_a_run_that_reads_the_cnns_output_from_a_file_is_the_run_that_computes_it(data, tmp_path):
-    plain = losses(data, tmp_path / "plain")
-    assert losses(data, tmp_path / "cached", "trainer.cache_features=true") == pytest.approx(plain, rel=1e-4)
+def test_a_run_that_reads_the_cnns_output_from_a_file_is_the_run_that_computes_it(data_copy, tmp_path):
+    plain = losses(data_copy, tmp_path / "plain")
+    assert losses(data_copy, tmp_path / "cached", "trainer.cache_features=true") == pytest.approx(plain, rel=1e-4)
     assert "output of the frozen CNN" in (tmp_path / "cached" / "run.log").read_text()
     answers = [
         [row["prediction"] for row in csv.DictReader((tmp_path / name / "predictions.csv").open())]
@@ -44,17 +35,19 @@ def test_a_run_that_reads_the_cnns_output_from_a_file_is_the_run_that_computes_i
     assert answers[0] == answers[1]
 
 
-def test_trimmed_clips_have_features_of_their_own(data, tmp_path):
-    losses(data, tmp_path / "whole", "trainer.cache_features=true")
-    before = set((data / "features").iterdir())
-    losses(data, tmp_path / "trimmed", "trainer.cache_features=true", "audio.trim=true")
+def test_trimmed_clips_have_features_of_their_own(data_copy, tmp_path):
+    losses(data_copy, tmp_path / "whole", "trainer.cache_features=true")
+    before = set((data_copy / "features").iterdir())
+    losses(data_copy, tmp_path / "trimmed", "trainer.cache_features=true", "audio.trim=true")
     # The toy corpus is tones from end to end: nothing is cut, and so the same file serves.
-    assert set((data / "features").iterdir()) == before
+    assert set((data_copy / "features").iterdir()) == before
     assert "read from" in (tmp_path / "trimmed" / "run.log").read_text()
 
 
-def test_where_the_cnn_is_trained_and_there_is_no_gpu_the_log_says_what_is_left_out(data, tmp_path):
-    losses(data, tmp_path / "run", "trainer.cache_features=true", "model.freeze=none", "trainer.dataset_on_gpu=true")
+def test_where_the_cnn_is_trained_and_there_is_no_gpu_the_log_says_what_is_left_out(data_copy, tmp_path):
+    losses(
+        data_copy, tmp_path / "run", "trainer.cache_features=true", "model.freeze=none", "trainer.dataset_on_gpu=true"
+    )
     said = (tmp_path / "run" / "run.log").read_text()
     assert "trainer.dataset_on_gpu: clips are read from the memory map, because there is no GPU" in said
     assert "nothing is cached, because model.freeze lets the CNN be trained" in said
@@ -65,10 +58,12 @@ QUIET = [
 ]  # layerdrop and SpecAugment are off in this encoder
 
 
-def test_a_run_that_starts_above_its_frozen_layers_is_the_run_that_computes_them(data, tmp_path):
+def test_a_run_that_starts_above_its_frozen_layers_is_the_run_that_computes_them(data_copy, tmp_path):
     options = (*QUIET, "model.freeze=layers:1")
-    plain = losses(data, tmp_path / "plain", *options)
-    assert losses(data, tmp_path / "cached", "trainer.cache_features=true", *options) == pytest.approx(plain, rel=1e-5)
+    plain = losses(data_copy, tmp_path / "plain", *options)
+    assert losses(data_copy, tmp_path / "cached", "trainer.cache_features=true", *options) == pytest.approx(
+        plain, rel=1e-5
+    )
     assert "output of the frozen encoder up to layer 1" in (tmp_path / "cached" / "run.log").read_text()
     tensors = [load_file(tmp_path / name / "checkpoint" / "model.safetensors") for name in ("plain", "cached")]
     assert tensors[0].keys() == tensors[1].keys()
@@ -118,5 +113,7 @@ def test_the_cache_reaches_as_far_up_as_the_encoder_is_frozen(options, expected,
     assert part_of(caplog, *QUIET, *options) == (expected, [])
 
 
-def test_batches_of_like_length_are_another_order_of_the_same_clips(data, tmp_path):
-    assert losses(data, tmp_path / "bucketed", "trainer.bucket_by_length=true") != losses(data, tmp_path / "plain")
+def test_batches_of_like_length_are_another_order_of_the_same_clips(data_copy, tmp_path):
+    assert losses(data_copy, tmp_path / "bucketed", "trainer.bucket_by_length=true") != losses(
+        data_copy, tmp_path / "plain"
+    )
