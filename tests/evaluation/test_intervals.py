@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import expit, logit
 
 from ser.evaluation.intervals import bootstrap_intervals
 from ser.evaluation.metrics import confusion_matrix, summarize
@@ -38,7 +40,7 @@ def test_speakers_who_differ_make_the_interval_wider_than_their_clips_would():
     assert by_speaker.high - by_speaker.low > 3 * (by_clip.high - by_clip.low)
 
 
-def test_one_speaker_says_nothing_about_others():
+def test_one_speaker_gives_no_information_about_others():
     assert bootstrap_intervals(["sad", "calm"], ["sad", "sad"], LABELS, ["1", "1"])["accuracy"] == (0.0, 1.0)
 
 
@@ -48,6 +50,14 @@ def test_all_right_is_no_proof_of_perfection():
     assert all_right.low == pytest.approx(0.025 ** (1 / 30))
     none_right = bootstrap_intervals(["sad"] * 30, ["calm"] * 30, ["calm", "sad"], list(range(30)))["accuracy"]
     assert none_right == (0.0, pytest.approx(1 - 0.025 ** (1 / 30)))
+
+
+def test_speakers_with_the_same_score_leave_the_error_of_their_clips():
+    truth = ["sad", "calm"] * 60
+    prediction = ["angry" if index % 4 == 0 else label for index, label in enumerate(truth)]
+    found = bootstrap_intervals(truth, prediction, LABELS, [str(index // 60) for index in range(120)])["accuracy"]
+    reach = stats.t.ppf(0.975, 119) / np.sqrt(120 * 0.75 * 0.25)
+    assert found == pytest.approx(expit(logit(0.75) + np.array([-reach, reach])))
 
 
 def test_a_perfect_model_reaches_the_highest_value_that_a_split_without_an_emotion_allows():

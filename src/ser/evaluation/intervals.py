@@ -17,6 +17,8 @@ from ser.evaluation.metrics import COUNT_METRICS, Array
 
 RESAMPLES = 2000
 LEVEL = 0.95
+SAME = 1e-9
+"""Smaller differences between resamples are rounding."""
 
 
 class ConfidenceInterval(NamedTuple):
@@ -50,7 +52,8 @@ def bootstrap_intervals(
     for name, metric in COUNT_METRICS.items():
         # The value of a perfect model: below 1 where the clips lack a label, whose recall counts as 0.
         highest = float(metric.compute(np.diag(total.sum(axis=1))))
-        share = t_interval(float(metric.compute(total)) / highest, metric.compute(resampled) / highest, len(counts))
+        estimate, values = float(metric.compute(total)) / highest, metric.compute(resampled) / highest
+        share = t_interval(estimate, values, len(counts), int(total.sum()))
         found[name] = ConfidenceInterval(share.low * highest, share.high * highest)
     return found
 
@@ -72,7 +75,7 @@ def count_by_unit(
     return counts
 
 
-def t_interval(estimate: float, resampled: npt.NDArray[np.float64], units: int) -> ConfidenceInterval:
+def t_interval(estimate: float, resampled: npt.NDArray[np.float64], units: int, clips: int) -> ConfidenceInterval:
     """Compute the interval of a metric between 0 and 1 from its value in each resample."""
     if units < 2:
         return ConfidenceInterval(0.0, 1.0)
@@ -81,7 +84,11 @@ def t_interval(estimate: float, resampled: npt.NDArray[np.float64], units: int) 
         # No resample differs from the estimate: the exact interval of n successes in n trials (Clopper & Pearson 1934).
         bound = tail ** (1 / units)
         return ConfidenceInterval(bound, 1.0) if estimate else ConfidenceInterval(0.0, 1 - bound)
-    error = float(resampled.std(ddof=1)) * np.sqrt(units / (units - 1)) / (estimate * (1 - estimate))
+    variance = estimate * (1 - estimate)
+    error = float(resampled.std(ddof=1)) * np.sqrt(units / (units - 1)) / variance
+    if np.ptp(resampled) < SAME:
+        # Units that happen to score the same do not make the estimate exact: the error of independent clips is left.
+        units, error = clips, 1 / np.sqrt(clips * variance)
     reach = float(stats.t.ppf(1 - tail, units - 1)) * error
     centre = np.log(estimate / (1 - estimate))
     low, high = 1 / (1 + np.exp(-(centre + np.array([-reach, reach]))))
