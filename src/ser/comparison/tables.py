@@ -155,9 +155,9 @@ def pair_cells(block: Block) -> list[dict[str, str]]:
             "better": called[pair.first.folder],
             "worse": called[pair.second.folder],
             "difference in accuracy": f"{100 * pair.difference:+.1f} points",
-            "p, clips (McNemar)": "-" if pair.clips is None else f"{pair.clips:.3f}",
-            "p, speakers (permutation)": f"{pair.speakers:.3f}",
-            "adjusted": f"{pair.adjusted:.3f}",
+            "p, clips (McNemar)": "-" if pair.clips is None else p_value(pair.clips),
+            "p, speakers (permutation)": p_value(pair.speakers),
+            "adjusted": p_value(pair.adjusted),
         }
         for pair in block.pairs
     ]
@@ -209,6 +209,15 @@ def interval(run: Run) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def p_value(probability: float) -> str:
+    """Format a p-value; it is never 0.
+
+    >>> p_value(0.0123), p_value(0.0002)
+    ('0.012', '< 0.001')
+    """
+    return f"{probability:.3f}" if probability >= 0.001 else "< 0.001"
 
 
 def size(number: int) -> str:
