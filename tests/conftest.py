@@ -4,7 +4,6 @@ PyTorch is imported by the fixtures: pytest-xdist's first process reads this fil
 """
 
 import gc
-import os
 import shutil
 import subprocess
 import sys
@@ -45,7 +44,6 @@ def pytest_unconfigure(config):
     if server := getattr(config, "fork_server", None):
         server.stdin.close()
         server.wait()
-        shutil.rmtree(os.environ.pop(fork_server.FOLDER))
 
 
 def composed(command, *overrides):

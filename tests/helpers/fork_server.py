@@ -13,6 +13,7 @@ import os
 import runpy
 import select
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,6 +65,7 @@ class ForkServer:
     """A socket for commands, and the processes that were forked for them."""
 
     def __init__(self, path):
+        self.folder = path.parent
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(64)
@@ -133,6 +135,7 @@ class ForkServer:
         """End with pytest, and all that still runs with it."""
         for process in self.clients:
             os.kill(process, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
         os._exit(0)
 
     def close(self):
@@ -193,8 +196,8 @@ def main(folder):
     print(flush=True)
     os.dup2(2, 1)
     ready, _, _ = select.select([0, *(server.listener for server in servers.values())], [], [])
-    if 0 in ready:
-        return  # no test has started a command
+    if 0 in ready:  # no test has started a command
+        return shutil.rmtree(folder)
     import_modules("fresh")
     name, other = ("fresh", "ser") if os.fork() else ("ser", "fresh")
     servers[other].listener.close()
