@@ -366,11 +366,11 @@ def test_a_license_that_forbids_commercial_use_is_named(fetch, logged):
 @pytest.mark.parametrize(
     ("url", "size", "checksum", "match"),
     [
-        ("http://example.org/a.zip", 1, MD5, "not an https address"),
-        ("ftp://127.0.0.1/a.zip", 1, MD5, "not an https address"),
-        ("https://example.org/a.exe", 1, MD5, "not the name of an archive"),
-        ("https://example.org/.zip", 1, MD5, "not the name of an archive"),
-        ("https://example.org/..zip", 1, MD5, "not the name of an archive"),
+        ("http://example.org/a.zip", 1, "md5:" + "0" * 32, "not an https address"),
+        ("ftp://127.0.0.1/a.zip", 1, "md5:" + "0" * 32, "not an https address"),
+        ("https://example.org/a.exe", 1, "md5:" + "0" * 32, "not the name of an archive"),
+        ("https://example.org/.zip", 1, "md5:" + "0" * 32, "not the name of an archive"),
+        ("https://example.org/..zip", 1, "md5:" + "0" * 32, "not the name of an archive"),
         ("https://example.org/a.zip", 1, "sha1:00", "begins with none of md5, sha256"),
         ("https://example.org/a.zip", None, None, "neither its size nor its checksum"),
     ],
