@@ -83,6 +83,13 @@ def test_a_run_that_was_never_evaluated_is_drawn_without_that_curve():
     assert legend(figure) == ["training split", "selected checkpoint (step 10)"]
 
 
+@pytest.mark.parametrize(("steps", "marker"), [(60, "o"), (61, "")])
+def test_a_curve_of_many_points_is_drawn_without_markers(steps, marker):
+    rows = [{**history()[0], "step": step} for step in range(1, steps + 1)]
+    training, *_ = figures.training_figure([rows], [10], "validation", "title").axes[0].get_lines()
+    assert training.get_marker() == marker
+
+
 @pytest.mark.parametrize("number", [4, 24])
 def test_speakers_are_named_from_the_best_to_the_worst_beside_their_mean(number):
     groups = speakers(number)
@@ -113,7 +120,7 @@ def test_too_many_speakers_to_be_named_are_counted():
     assert figure.get_figheight() < 12
 
 
-def test_the_reliability_diagram_says_how_many_clips_a_bin_holds_and_the_calibration_error():
+def test_the_reliability_diagram_shows_the_clips_of_each_bin_and_the_calibration_error():
     generator = np.random.default_rng(0)
     shares = softmax(generator.normal(size=(200, 3)))
     truth = generator.choice(LABELS, 200)
@@ -124,6 +131,14 @@ def test_the_reliability_diagram_says_how_many_clips_a_bin_holds_and_the_calibra
     assert f"this model (calibration error {error:.3f})" in [text.get_text() for text in upper.get_legend().get_texts()]
     diagonal = upper.get_lines()[0].get_data()
     assert list(map(list, diagonal)) == [[0, 1], [0, 1]]
+
+
+def test_the_legend_of_the_reliability_diagram_covers_no_curve():
+    bins = [metrics.Bin(0.1 * index, 0.1 * index + 0.1, 10, 0.1 * index + 0.05, 1.0) for index in range(10)]
+    figure = figures.reliability_figure(bins, "title")
+    figure.draw_without_rendering()
+    upper = figure.axes[0]
+    assert upper.get_legend().get_window_extent().y0 >= upper.get_window_extent().y1 - 1
 
 
 def test_a_dollar_in_a_name_is_a_dollar(tmp_path):

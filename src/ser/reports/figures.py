@@ -26,6 +26,8 @@ BLUE, VERMILION = "#0072B2", "#D55E00"
 GREY = "#666666"
 DARK = 0.72
 """From this share on, white is easier to read on matplotlib's Blues than black (each has a contrast of 4.5 or more)."""
+MOST_MARKERS = 60
+"""The points of a curve that are marked; the markers of more would hide it."""
 
 
 def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Figure:
@@ -112,7 +114,8 @@ def curves(axes: Axes, rows: Sequence[Row], quantity: str, split: str, alone: bo
     for name, label, colour, marker in kinds:
         points = [(row["step"], row[f"{name}_{quantity}"]) for row in rows if row[f"{name}_{quantity}"] is not None]
         if points:
-            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, label=label, **look)
+            marked = marker if len(points) <= MOST_MARKERS else ""
+            axes.plot(*zip(*points, strict=True), color=colour, marker=marked, label=label, **look)
 
 
 def mark_selected(axes: Axes, rows: Sequence[Row], quantity: str, step: int, alone: bool) -> None:
@@ -186,7 +189,7 @@ def reliability_figure(bins: Sequence[Bin], title: str) -> Figure:
     upper.set_ylim(0, 1)
     upper.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     upper.set_ylabel("accuracy")
-    upper.legend(loc="upper left", fontsize=8, frameon=False)
+    upper.legend(loc="lower left", bbox_to_anchor=(0, 1.02), borderaxespad=0, fontsize=8, frameon=False)
     bars = lower.bar([b.low for b in bins], clips, [b.high - b.low for b in bins], align="edge", color=BLUE, ec="white")
     lower.bar_label(bars, fontsize=7, padding=1)
     lower.margins(y=0.2)
