@@ -119,7 +119,8 @@ def told(parse: Callable[[Any], None], drawn: Any) -> None:
 
 def name_of_a_recording(stem: str) -> None:
     """Read a name as `scan` does."""
-    if ravdess.SEVEN_CODES.fullmatch(stem) and not ravdess.impossible(stem):
+    names = ravdess.NAMES["both"]
+    if (codes := names.match(stem)) and not names.mistake(codes):
         recording: Recording = ravdess.recording(f"{stem}.wav")
         assert recording.emotion in ravdess.EMOTIONS, recording
         assert 1 <= int(recording.speaker) <= 24, recording

@@ -17,6 +17,7 @@ from hydra import compose, initialize_config_dir
 
 from ser import config
 from ser.apps import CONFIGS, SCHEMAS, checked
+from ser.config import Corpus
 from ser.corpora.ravdess import EMOTION_CODES
 
 BLANK = bytes.fromhex(
@@ -92,7 +93,7 @@ def corpus_root(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data_dir(corpus_root, tmp_path_factory):
     """The toy corpus, prepared."""
-    from ser.data.prepared_corpus import prepare
+    from ser.data.preparation import prepare
 
     folder = tmp_path_factory.mktemp("data") / "ravdess"
     prepare(config.Corpus("ravdess"), composed("train").protocol, str(corpus_root), str(folder), config.Audit.warn)
@@ -111,7 +112,7 @@ def data_copy(data_dir, tmp_path_factory):
 def prepared(data_dir):
     from ser.data.prepared_corpus import open_prepared
 
-    return open_prepared(str(data_dir), "ravdess")
+    return open_prepared(str(data_dir), Corpus("ravdess"))
 
 
 def restored(root, *arguments):

@@ -101,6 +101,7 @@ def test_what_stands_behind_an_option_is_a_path(name):
 def test_no_path_of_a_config_is_forgotten():
     known = {f"{command}.{key}" for command, schema in SCHEMAS.items() for key in path_keys(schema)}
     texts = ("root", "dir", "checkpoint", "runs", "audio", "output", "timeline", "embeddings", "pretrained", "csv")
+    texts += ("table", "dataset", "parts")
     fields = {
         f"{command}.{key}"
         for command in SCHEMAS

@@ -49,6 +49,7 @@ def test_every_option_is_a_valid_training_config(option):
     needed = {
         "model/any": ["model.pretrained=organisation/name"],
         "protocol/custom": ["protocol.folds_csv=folds.csv"],
+        "protocol/table": ["protocol.folds_csv=folds.csv"],
     }.get(option, [])
     assert composed("train", f"{group}={name}", *needed)
 

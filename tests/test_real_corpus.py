@@ -9,7 +9,7 @@ from conftest import composed
 from helpers.commands import ser
 
 from ser.corpora.ravdess import EMOTIONS
-from ser.data.prepared_corpus import prepare
+from ser.data.preparation import prepare
 
 STEREO = [
     "Actor_01/03-01-02-01-01-02-01.wav",

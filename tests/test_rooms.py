@@ -24,10 +24,11 @@ ROOMS = (
     "export",
     "publish",
     "serving",
+    "experiments",
     "commands",
 )
 """In the order of the data: a room imports earlier ones alone."""
-LEAVES = ("checksums", "console", "ending", "errors", "extras", "files", "locks", "out_of_memory")
+LEAVES = ("checksums", "console", "ending", "errors", "extras", "files", "locks", "out_of_memory", "tables")
 """Modules below all rooms; the others at the top (`cli` and what it needs) stand above them."""
 
 

@@ -14,7 +14,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import IntervalStrategy
 
 from ser.apps import CONFIGS, SCHEMAS, checked
-from ser.data.prepared_corpus import open_or_prepare
+from ser.data.preparation import open_or_prepare
 from ser.data.protocols import split_corpus
 from ser.training.build import build_trainer
 from ser.training.model import build_model

@@ -34,6 +34,11 @@ Schema = TypeVar("Schema")
 # Used in names of folders: seeds=[0,1,2] -> seed0-1-2.
 OmegaConf.register_new_resolver("join", lambda values: "-".join(map(str, values)), replace=True)
 
+# Used in names of folders: parts=[ravdess,data/emodb/] -> ravdess-emodb.
+OmegaConf.register_new_resolver(
+    "names", lambda parts: "-".join(Path(str(part)).name for part in parts or ["combined"]), replace=True
+)
+
 
 @cache
 def scratch() -> tempfile.TemporaryDirectory[str]:
@@ -47,6 +52,7 @@ OmegaConf.register_new_resolver("scratch", lambda: scratch().name, replace=True)
 SCHEMAS: dict[str, type[Any]] = {
     "prepare_data": config.PrepareData,
     "train": config.Train,
+    "cross_corpus": config.Train,
     "evaluate": config.Evaluate,
     "compare": config.Compare,
     "predict": config.Predict,

@@ -11,6 +11,7 @@ from ser import ending
 COMMANDS = {
     "prepare-data": "List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS",
     "train": "Fine-tune an encoder: ser train model=hubert_large",
+    "cross-corpus": "Train on each corpus, test on each: ser cross-corpus corpus.parts=[ravdess,emodb]",
     "evaluate": "Score a checkpoint: ser evaluate checkpoint=runs/...",
     "compare": "Compare runs: ser compare runs=runs/*",
     "predict": "Predict recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER",

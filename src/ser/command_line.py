@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from ser import ending
 from ser.completion import key_of
 from ser.config.old_keys import RENAMED, current_word
-from ser.config.paths import home_for_tilde, path_keys
+from ser.config.paths import home_for_tilde, mapping_keys, path_keys
 from ser.errors import UserError, suggest
 
 PLAIN = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/][A-Za-z0-9_/.-]*")
@@ -69,6 +69,7 @@ class Line:
     def __post_init__(self) -> None:
         self.several = path_keys(self.schema)
         self.keys = [entry.name for entry in fields(self.schema)]
+        self.mappings = mapping_keys(self.schema)
         self.old_names: set[str] = set()
 
     def take(self, word: str, rest: deque[str]) -> None:
@@ -83,9 +84,16 @@ class Line:
             self.add(key, self.written(key, filled(key, text)))
         elif not option and (equals or word.startswith("~")):
             self.check(name)
-            self.others.append(word)
+            self.others.append(f"++{word}" if self.adds_to_mapping(name, text) else word)
         else:
             self.options.append(word)
+
+    def adds_to_mapping(self, name: str, text: str) -> bool:
+        """Return whether a word gives entries of a mapping, which Hydra takes as new keys only behind `++`."""
+        if name != key_of(name) or self.completing:
+            return False
+        inside = any(name.startswith(f"{mapping}.") for mapping in self.mappings)
+        return inside or (name in self.mappings and text.lstrip().startswith("{"))
 
     def with_current_key(self, word: str) -> str:
         """Return a word with the current name of its key, and print one line for each old name."""

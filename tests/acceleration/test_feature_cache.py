@@ -13,8 +13,10 @@ from ser import config
 from ser.acceleration import feature_cache, frozen_layers
 from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
 from ser.acceleration.frozen_cnn import FrozenCnn
+from ser.config import Corpus
 from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, scoring_batches
-from ser.data.prepared_corpus import open_prepared, prepare
+from ser.data.preparation import prepare
+from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError
 from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics
@@ -312,6 +314,6 @@ def test_real_decoding_of_another_file_makes_another_cache(corpus_root, tmp_path
         samples, rate = soundfile.read(path)
         soundfile.write(path, samples * level, rate, subtype="PCM_16")
         prepare(corpus, protocol, str(root), str(tmp_path / "data"), config.Audit.warn)
-        prepared = open_prepared(str(tmp_path / "data"), "ravdess")
+        prepared = open_prepared(str(tmp_path / "data"), Corpus("ravdess"))
         built(WaveformDataset(prepared, prepared.utterances[:2], trim=False), tmp_path / "features")
     assert len(list((tmp_path / "features").iterdir())) == 2

@@ -10,7 +10,7 @@ from helpers.toys import seal
 
 from ser import config
 from ser.commands.evaluate import WRITTEN, evaluate
-from ser.data.prepared_corpus import prepare
+from ser.data.preparation import prepare
 from ser.errors import UserError
 
 

@@ -12,8 +12,10 @@ from helpers.toys import seal
 from sklearn.neighbors import KNeighborsClassifier
 
 from ser import config
+from ser.config import Corpus
 from ser.corpora.ravdess import EMOTION_CODES, EMOTIONS
-from ser.data.prepared_corpus import open_prepared, prepare
+from ser.data.preparation import prepare
+from ser.data.prepared_corpus import open_prepared
 from ser.data.protocols import list_folds, split_corpus
 from ser.evaluation.intervals import bootstrap_intervals
 
@@ -63,14 +65,14 @@ def nearest(protocol, utterances):
 
 
 def test_under_the_papers_protocol_noise_is_recognised(leaking):
-    prepared = open_prepared(str(leaking), "ravdess")
+    prepared = open_prepared(str(leaking), Corpus("ravdess"))
     truth, answers, _ = nearest(composed("train").protocol, prepared.utterances)
     assert np.mean(np.array(truth) == answers) > 0.8
 
 
 @pytest.mark.parametrize("name", ["emobox", "luna_jimenez", "actors_kfold", "leave_one_actor_out", "statement"])
 def test_under_every_speaker_independent_protocol_noise_scores_chance(name, leaking):
-    prepared = open_prepared(str(leaking), "ravdess")
+    prepared = open_prepared(str(leaking), Corpus("ravdess"))
     truth, answers, speakers = nearest(composed("train", f"protocol={name}").protocol, prepared.utterances)
     interval = bootstrap_intervals(truth, answers, EMOTIONS, speakers)["accuracy"]
     assert interval.low < CHANCE < interval.high

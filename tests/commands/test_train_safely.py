@@ -11,8 +11,8 @@ from conftest import write_corpus
 from helpers.commands import PYTHON
 from helpers.tiny_runs import QUICK, run
 
-from ser.commands import train
 from ser.errors import Interrupted, UserError
+from ser.experiments import train
 from ser.training import checkpoint_folders
 
 BEFORE_TRAINING = ("open_or_prepare", "split_corpus")

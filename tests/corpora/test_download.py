@@ -374,6 +374,7 @@ def test_a_license_that_forbids_commercial_use_is_named(fetch, logged):
         ("https://example.org/a.zip", 1, "sha1:00", "begins with none of md5, sha256"),
         ("https://example.org/a.zip", None, None, "neither its size nor its checksum"),
     ],
+    ids=["http", "ftp", "exe", "nameless", "dots", "sha1", "nothing"],  # the checksum is another one in each process
 )
 def test_an_archive_that_cannot_be_verified_is_a_mistake_of_its_corpus(url, size, checksum, match):
     with pytest.raises(ValueError, match=match):

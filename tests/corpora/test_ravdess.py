@@ -8,7 +8,7 @@ from conftest import tone, write_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.corpora import ravdess
+from ser.corpora import file_names, ravdess
 from ser.errors import UserError
 
 
@@ -155,7 +155,7 @@ SUFFIXES = st.sampled_from([".wav", ".WAV", ".mp4", ".txt", "", ".", ".wav.wav",
 def test_no_name_of_a_file_breaks_the_scan(stem, suffix):
     name = (stem + suffix)[:80]
     try:
-        with patch.object(ravdess, "files_below", lambda _: [name]), patch.object(Path, "is_file", lambda _: True):
+        with patch.object(file_names, "files_below", lambda _: [name]), patch.object(Path, "is_file", lambda _: True):
             scan = ravdess.scan(Path("nowhere"))
     except UserError as error:
         said = str(error)

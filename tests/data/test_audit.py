@@ -47,7 +47,7 @@ def test_a_strict_audit_refuses_speakers_on_both_sides():
 def test_audio_of_another_rate_or_length_contradicts_its_name():
     row = replace(whole_corpus()[0], sample_rate=48_000, duration=3.7)
     odd = [replace(row, path="rate.wav", sample_rate=16_000), replace(row, path="length.wav", duration=30.0)]
-    assert audit.find_contradicting([row, *odd], ravdess.FORMAT) == ["rate.wav", "length.wav"]
+    assert audit.find_contradicting([row, *odd], ravdess.SPEECH.format) == ["rate.wav", "length.wav"]
 
 
 def test_identical_recordings_make_a_pair_of_each_two_of_them():

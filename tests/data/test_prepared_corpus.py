@@ -9,8 +9,10 @@ from conftest import composed, tone, write_corpus
 
 from ser import config
 from ser.commands.prepare_data import prepare_data
+from ser.config import Corpus
 from ser.data import arrow_cache, audit
-from ser.data.prepared_corpus import open_or_prepare, open_prepared, prepare
+from ser.data.preparation import open_or_prepare, prepare
+from ser.data.prepared_corpus import open_prepared
 from ser.errors import Interrupted, UserError
 
 
@@ -53,14 +55,18 @@ def test_the_audit_names_what_is_odd(tmp_path):
     assert report["corpus"] == "ravdess"
     assert report["protocol"]["name"] == "paper"
     assert len(report["contradicting"]) == report["recordings"] == 80  # RAVDESS has 48 kHz and seconds
-    assert len(audit.describe_oddities(report)) == 5
+    assert report["warnings"] == [
+        "80 recordings, where 1440 were published: angry 10 of 192, calm 10 of 192, disgust 10 of 192, "
+        "fearful 10 of 192, happy 10 of 192, neutral 10 of 96, sad 10 of 192, surprised 10 of 192"
+    ]
+    assert len(audit.describe_oddities(report)) == 6
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda root: None, "there is no such folder"),
-        (lambda root: root.mkdir(), "no speech recording"),
+        (lambda root: root.mkdir(), "no recording of RAVDESS"),
         (lambda root: root.write_text("x"), "it is no folder"),
         (lambda root: (root.mkdir(), (root / "a.wav").write_bytes(b"x")), "1 audio files not named as RAVDESS"),
     ],
@@ -93,7 +99,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
 
 def test_another_corpus_in_the_folder_is_named(data_dir):
     with pytest.raises(UserError, match="holds the corpus ravdess, not synthetic"):
-        open_prepared(str(data_dir), "synthetic")
+        open_prepared(str(data_dir), Corpus("synthetic"))
 
 
 def test_a_manifest_that_outgrew_its_cache_is_refused(tmp_path, corpus_root):
@@ -101,11 +107,11 @@ def test_a_manifest_that_outgrew_its_cache_is_refused(tmp_path, corpus_root):
     text = (tmp_path / "manifest.csv").read_text()
     (tmp_path / "manifest.csv").write_text(text + text.splitlines()[1].replace("Actor_01", "Actor_99") + "\n")
     with pytest.raises(UserError, match="prepare the data again"):
-        open_prepared(str(tmp_path), "ravdess")
+        open_prepared(str(tmp_path), Corpus("ravdess"))
 
 
 def test_a_missing_root_says_what_to_give():
-    with pytest.raises(UserError, match="ser prepare-data --root RAVDESS"):
+    with pytest.raises(UserError, match="ser prepare-data corpus=ravdess --root DIR"):
         prepare(config.Corpus("ravdess"), composed("train").protocol, None, "nowhere", config.Audit.warn)
 
 
@@ -135,7 +141,7 @@ def test_another_root_than_the_prepared_one_is_prepared_and_not_ignored(tmp_path
 
 def test_the_prepared_root_is_not_prepared_again(tmp_path, corpus_root, monkeypatch):
     opened_from(corpus_root, tmp_path / "data")
-    monkeypatch.setattr("ser.data.prepared_corpus.prepare_unlocked", lambda *_: pytest.fail("prepared again"))
+    monkeypatch.setattr("ser.data.preparation.prepare_unlocked", lambda *_: pytest.fail("prepared again"))
     opened_from(corpus_root, tmp_path / "data")
 
 
@@ -156,7 +162,7 @@ def test_what_another_version_decoded_is_refused_and_prepared_again_from_a_root(
     first = prepare_toy(corpus_root, tmp_path / "data")
     set_version(tmp_path / "data", version)
     with pytest.raises(UserError, match=f"{said} version of ser decoded it; prepare the data again"):
-        open_prepared(str(tmp_path / "data"), "ravdess")
+        open_prepared(str(tmp_path / "data"), Corpus("ravdess"))
     opened_from(corpus_root, tmp_path / "data")
     assert json.loads((tmp_path / "data" / "audit.json").read_text())["decoder"] == first["decoder"]
 
@@ -168,7 +174,7 @@ def test_a_torn_file_is_never_used_and_prepared_again(name, kept, tmp_path, corp
     whole = (tmp_path / "data" / name).read_bytes()
     (tmp_path / "data" / name).write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(UserError, match=r"prepare the data again|missing$"):
-        open_prepared(str(tmp_path / "data"), "ravdess")
+        open_prepared(str(tmp_path / "data"), Corpus("ravdess"))
     if kept:
         opened_from(corpus_root, tmp_path / "data")
         assert (tmp_path / "data" / "manifest.csv").stat().st_size > 0
@@ -179,7 +185,7 @@ def test_a_manifest_that_lost_its_last_rows_is_refused(tmp_path, corpus_root):
     lines = (tmp_path / "manifest.csv").read_text().splitlines(keepends=True)
     (tmp_path / "manifest.csv").write_text("".join(lines[:-10]))
     with pytest.raises(UserError, match=r"manifest\.csv is not the one that was prepared"):
-        open_prepared(str(tmp_path), "ravdess")
+        open_prepared(str(tmp_path), Corpus("ravdess"))
 
 
 def test_an_interruption_is_one_line_and_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):

@@ -9,6 +9,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 from markdown_it import MarkdownIt
 
+from ser.corpora import synthetic
 from ser.models.checkpoint import stamp_of
 from ser.publish.card import render_card
 from ser.runs import finished
@@ -108,7 +109,8 @@ def test_the_base_model_is_named_where_the_hub_has_it(pretrained, base_model, sa
 
 def test_artificial_voices_are_called_so_and_set_no_licence(run, stamp, tmp_path):
     made = {**run.report, "corpus": "synthetic", "synthetic": True, "description": "SYNTHETIC corpus"}
-    text = render_card(replace(run, report=made), stamp, "anna/model", carries_code=False)
+    voices = {**stamp, "facts": synthetic.FACTS.to_json()}
+    text = render_card(replace(run, report=made), voices, "anna/model", carries_code=False)
     assert "Not human speech." in text
     found = loaded(text, tmp_path).data
     assert (found.license, found.datasets) == (None, None)

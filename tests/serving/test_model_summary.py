@@ -39,7 +39,7 @@ def test_the_score_stands_with_its_interval_its_protocol_and_what_guessing_gives
     )
     assert found.warnings == []
     assert found.sentences == [
-        f"It was trained on {ravdess.VOICES}.",
+        f"It was trained on {ravdess.SPEECH.voices}.",
         INDEPENDENT,
     ]
 

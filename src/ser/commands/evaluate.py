@@ -6,6 +6,7 @@ from ser import config, console
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
 from ser.errors import UserError
 from ser.evaluation.scoring import Scorer
+from ser.experiments.elsewhere import name_of, score_elsewhere
 from ser.locks import locked
 from ser.models import checkpoint
 from ser.models.hub import find_checkpoint
@@ -33,6 +34,9 @@ def evaluate(cfg: config.Evaluate) -> None:
     console.start_logging()
     console.quiet_transformers()
     enable_onednn_fp32_matmul()
+    if cfg.corpus is not None:
+        return evaluate_elsewhere(cfg)
+    assert cfg.checkpoint is not None
     folder = find_checkpoint(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
     protocol, prepared, splits = load_trained_data(stamp, folder, cfg.root, cfg.data_dir)
@@ -50,8 +54,19 @@ def evaluate(cfg: config.Evaluate) -> None:
     console.print_report(target)
 
 
-def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
-    """Return the folder of the reports.
+def evaluate_elsewhere(cfg: config.Evaluate) -> None:
+    """Score a checkpoint or anybody's predictions on a corpus of choice."""
+    assert cfg.corpus is not None
+    target = output_folder(cfg, None)
+    with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
+        predictions, provenance, prepared = score_elsewhere(cfg)
+    with locked(target):
+        write_report(target, build_report(predictions, provenance), describe_environment("evaluate"), prepared)
+    console.print_report(target)
+
+
+def output_folder(cfg: config.Evaluate, checkpoint_folder: Path | None) -> Path:
+    """Return the folder of the reports; without a checkpoint folder it lies in `evaluations`.
 
     Raises:
         UserError: a run is there, or a file that no evaluation wrote and that would be replaced.
@@ -64,4 +79,9 @@ def output_folder(cfg: config.Evaluate, checkpoint_folder: Path) -> Path:
         if there and not (target / REPORT).is_file():
             raise UserError(f"output_dir={target}: {there[0]} is here, from no evaluation; give another output_dir")
         return target
+    if checkpoint_folder is None:
+        assert cfg.corpus is not None
+        model = name_of(str(cfg.checkpoint or cfg.predictions))
+        protocol = [cfg.protocol.name, cfg.split.value] if cfg.protocol else []
+        return Path("evaluations") / "-".join([model, "on", cfg.corpus.name, *protocol])
     return folder_beside(checkpoint_folder, f"evaluation-{cfg.split.value}")

@@ -1,20 +1,25 @@
 """ser prepare-data --root RAVDESS"""  # noqa: D415
 
+from pathlib import Path
 from typing import Any
 
 from ser import config
 from ser.console import start_logging
+from ser.corpora import download_archives
 from ser.data.audit import log_warnings
-from ser.data.prepared_corpus import prepare
-from ser.errors import Interrupted
+from ser.data.preparation import prepare
+from ser.errors import Interrupted, UserError
 from ser.files import printable
 
 
 def prepare_data(cfg: config.PrepareData) -> None:
     """List, check, divide and cache the recordings of a corpus."""
     start_logging()
+    if cfg.download and cfg.root is not None:
+        raise UserError(f"download=true and root={cfg.root} contradict each other: give one of them")
+    root = str(download_archives(cfg.corpus, Path(cfg.data_dir))) if cfg.download else cfg.root
     try:
-        report = prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.on_leak)
+        report = prepare(cfg.corpus, cfg.protocol, root, cfg.data_dir, cfg.on_leak)
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"interrupted: nothing half-written is in {cfg.data_dir}; the same command begins again"

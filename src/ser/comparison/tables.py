@@ -85,7 +85,7 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
     return str(
         html_report.template_environment()
         .get_template("comparison.html")
-        .render(blocks=parts, never_across=NEVER_ACROSS, picture=picture)
+        .render(title="Comparison of runs", blocks=parts, note=NEVER_ACROSS, picture=picture)
     )
 
 

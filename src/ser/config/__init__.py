@@ -4,9 +4,23 @@ Hydra composes a config, `ser.apps.checked` checks it against these classes, and
 The code reads the values of the YAML files; the dataclasses add no defaults of their own.
 """
 
-from ser.config.enums import Audit, ClassWeights, Ensemble, EvalStrategy, Pooling, Precision, Quantize, Split, Tracker
+from ser.config.corpus import Corpus
+from ser.config.enums import (
+    Audit,
+    BadRows,
+    ClassWeights,
+    Ensemble,
+    EvalStrategy,
+    Group,
+    Pooling,
+    Precision,
+    Quantize,
+    SharedLabels,
+    Split,
+    Tracker,
+)
 from ser.config.model import Audio, Model
-from ser.config.protocol import Corpus, Protocol
+from ser.config.protocol import Protocol
 from ser.config.stages import Compare, Evaluate, PrepareData, Train
 from ser.config.trainer import Tracking, Trainer
 from ser.config.use import Export, Hub, Predict, Push, Serve
@@ -14,6 +28,7 @@ from ser.config.use import Export, Hub, Predict, Push, Serve
 __all__ = [
     "Audio",
     "Audit",
+    "BadRows",
     "ClassWeights",
     "Compare",
     "Corpus",
@@ -21,6 +36,7 @@ __all__ = [
     "EvalStrategy",
     "Evaluate",
     "Export",
+    "Group",
     "Hub",
     "Model",
     "Pooling",
@@ -31,6 +47,7 @@ __all__ = [
     "Push",
     "Quantize",
     "Serve",
+    "SharedLabels",
     "Split",
     "Tracker",
     "Tracking",

@@ -70,3 +70,25 @@ class Audit(Enum):
 
     warn = "warn"
     strict = "strict"
+
+
+class BadRows(Enum):
+    """What to do with rows of a table that have no file or no label."""
+
+    refuse = "refuse"
+    leave_out = "leave_out"
+
+
+class SharedLabels(Enum):
+    """The labels of several corpora together."""
+
+    shared = "shared"
+    all = "all"
+
+
+class Group(Enum):
+    """What a computed protocol keeps on one side of each split."""
+
+    speaker = "speaker"
+    session = "session"
+    corpus = "corpus"

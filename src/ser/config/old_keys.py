@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
+from ser.config.nested import nested_dataclass
 from ser.errors import UserError
 
 RENAMED = {
@@ -87,7 +88,8 @@ def has_key(schema: type[Any], key: str) -> bool:
     for name in filter(None, key.split(".")):
         if not is_dataclass(schema) or name not in {field.name for field in fields(schema)}:
             return False
-        schema = get_type_hints(schema)[name]
+        annotation = get_type_hints(schema)[name]
+        schema = nested_dataclass(annotation) or annotation
     return True
 
 

@@ -1,10 +1,12 @@
-"""The config values that are paths; the command line takes them literally, whatever characters they contain."""
+"""The config values that are paths or mappings, for which the command line has rules of its own."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
+
+from ser.config.nested import nested_dataclass
 
 PATH: Mapping[str, Any] = MappingProxyType({"paths": 1})
 """Metadata of a field that is the path of a file or a folder; some fields also accept hub names."""
@@ -21,10 +23,26 @@ def path_keys(schema: type[Any], prefix: str = "") -> dict[str, bool]:
     """
     keys, types = {}, get_type_hints(schema)
     for field in fields(schema):
-        if is_dataclass(types[field.name]):
-            keys.update(path_keys(types[field.name], f"{prefix}{field.name}."))
+        if inner := nested_dataclass(types[field.name]):
+            keys.update(path_keys(inner, f"{prefix}{field.name}."))
         elif "paths" in field.metadata:
             keys[prefix + field.name] = field.metadata["paths"] > 1
+    return keys
+
+
+def mapping_keys(schema: type[Any], prefix: str = "") -> list[str]:
+    """Return the dotted keys of a dataclass that are mappings.
+
+    >>> from ser.config import Corpus
+    >>> mapping_keys(Corpus, "corpus.")
+    ['corpus.emotions', 'corpus.columns']
+    """
+    keys, types = list[str](), get_type_hints(schema)
+    for field in fields(schema):
+        if inner := nested_dataclass(types[field.name]):
+            keys += mapping_keys(inner, f"{prefix}{field.name}.")
+        elif get_origin(types[field.name]) is dict:
+            keys.append(prefix + field.name)
     return keys
 
 

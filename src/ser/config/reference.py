@@ -4,11 +4,13 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from ser.config.nested import nested_dataclass
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ def keys(schema: type[Any], prefix: str = "") -> Iterator[Key]:
     """
     types, meanings = get_type_hints(schema), docstrings(schema)
     for field in fields(schema):
-        if is_dataclass(types[field.name]):
-            yield from keys(types[field.name], f"{prefix}{field.name}.")
+        if inner := nested_dataclass(types[field.name]):
+            yield from keys(inner, f"{prefix}{field.name}.")
         else:
             yield Key(prefix + field.name, type_name(types[field.name]), meanings.get(field.name, ""))
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from ser.config.corpus import Corpus
 from ser.config.enums import Audit, Split
 from ser.config.identity import INCIDENTAL
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
-from ser.config.protocol import Corpus, Protocol
+from ser.config.protocol import Protocol
 from ser.config.ranges import RANGE, Range, check_ranges, number
 from ser.config.trainer import Tracking, Trainer
 from ser.config.use import Hub
@@ -27,6 +28,8 @@ class PrepareData:
     protocol: Protocol = MISSING
     root: str | None = field(default=None, metadata=PATH)
     """The folder of the corpus; not needed for a synthetic corpus, which the package generates."""
+    download: bool = MISSING
+    """Download the corpus into `data_dir` where its owner gives a direct link; size and checksum are verified."""
     data_dir: str = field(default=MISSING, metadata=PATH)
     """The folder for the manifest, the splits, the audit and the 16 kHz cache."""
     on_leak: Audit = MISSING
@@ -92,8 +95,16 @@ class Compare:
 class Evaluate:
     """Values of `ser evaluate`."""
 
-    checkpoint: str = field(default=MISSING, metadata=PATH)
-    """A run folder, or a checkpoint folder."""
+    checkpoint: str | None = field(default=None, metadata=PATH)
+    """A run folder or a checkpoint folder; with `corpus`, also a repository of the hub, and one that `ser` did not
+    write."""
+    predictions: str | None = field(default=None, metadata=PATH)
+    """A table of anybody's predictions instead of a checkpoint: columns `path` and `prediction`, or `path` and a column
+    of probabilities for each emotion."""
+    corpus: Corpus | None = None
+    """The corpus that is scored; null: the one that the checkpoint was trained on, under its protocol."""
+    protocol: Protocol | None = None
+    """With `corpus`: its tested clips are scored, those of all folds; null: all clips."""
     split: Split = MISSING
     """The split that is scored."""
     batch_size: int = number(least=1)
@@ -106,5 +117,10 @@ class Evaluate:
     """The folder for the reports; null: a folder beside the checkpoint, named after the split."""
 
     def __post_init__(self) -> None:
-        """Raise a UserError for numbers that are out of range."""
+        """Raise a UserError for numbers that are out of range, and for values that do not fit together."""
         check_ranges(self, "")
+        if (self.checkpoint is None) == (self.predictions is None):
+            raise UserError("give checkpoint=RUN or predictions=FILE, and not both")
+        if self.corpus is None and (self.predictions is not None or self.protocol is not None):
+            given = "predictions" if self.predictions is not None else "protocol"
+            raise UserError(f"{given}=...: it needs corpus=NAME beside it, the corpus that is scored")

@@ -65,6 +65,9 @@ class Trainer:
     """Draw the clips of an epoch with replacement, all emotions equally likely: clips of a rare emotion occur several
     times, and some clips of a frequent one do not occur. Overrides `extra_training_args.train_sampling_strategy`.
     Together with balanced class weights it favours rare emotions twice."""
+    balanced_corpora: bool = MISSING
+    """Of several corpora together: draw the clips of an epoch with replacement, all corpora equally likely. With
+    `balanced_sampling`, all pairs of corpus and emotion are equally likely."""
     bucket_by_length: bool = MISSING
     """Put clips of similar length into one batch, so that there is hardly any padding. Overrides
     `extra_training_args.train_sampling_strategy`. With `balanced_sampling`, the drawn clips are bucketed. The clips of

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 
+from ser.corpora.labels import LabelMap
 from ser.errors import UserError
 
 log = logging.getLogger("ser")
@@ -26,25 +28,55 @@ class Recording:
     """One utterance as its corpus names it; a field that the corpus does not know is empty."""
 
     path: str
-    """Relative to the corpus root, with `/` separators."""
+    """Relative to the corpus root, with `/` separators; of a part of a file with `#t=START,END` behind it (seconds), as
+    in W3C Media Fragments. Outside the root it is absolute."""
     emotion: str
     speaker: str
     gender: str = ""
     intensity: str = ""
     statement: str = ""
     repetition: str = ""
+    language: str = ""
+    session: str = ""
+    """The conversation or the session: what its recordings share beside their speakers."""
+    split: str = ""
+    """The split that the corpus or the table puts it in: `train`, `validation`, `test`, or a name of its own."""
+    corpus: str = ""
+    """Of several corpora together."""
+    id: str = ""
+    """What identifies it together with the speaker; empty: the name of its file without the suffix."""
+    extra: str = ""
+    """Further columns of a table, as JSON."""
+
+    @property
+    def file(self) -> str:
+        """The path of the file, also of a part of it."""
+        return split_fragment(self.path)[0]
+
+    @property
+    def span(self) -> tuple[float, float | None]:
+        """Where it begins and ends in its file, in seconds; None: at the end of the file."""
+        return split_fragment(self.path)[1]
 
 
-@dataclass(frozen=True)
-class Format:
-    """The audio format of a published corpus; another rate or length shows that files were changed."""
+FRAGMENT = re.compile(r"(.*)#t=([0-9.]+),([0-9.]*)", re.DOTALL)
 
-    sample_rate: int
-    """Hertz."""
-    shortest: float
-    """Seconds."""
-    longest: float
-    """Seconds."""
+
+def add_fragment(path: str, start: float, end: float | None) -> str:
+    """Return the path of a part of a file.
+
+    >>> add_fragment("call.wav", 1.5, None), split_fragment("call.wav#t=1.5,"), split_fragment("call.wav")
+    ('call.wav#t=1.5,', ('call.wav', (1.5, None)), ('call.wav', (0.0, None)))
+    """
+    return f"{path}#t={start:g},{'' if end is None else format(end, 'g')}"
+
+
+def split_fragment(path: str) -> tuple[str, tuple[float, float | None]]:
+    """Return the path of a file, and where a part of it begins and ends."""
+    match = FRAGMENT.fullmatch(path)
+    if match is None:
+        return path, (0.0, None)
+    return match[1], (float(match[2]), float(match[3]) if match[3] else None)
 
 
 @dataclass
@@ -53,6 +85,10 @@ class Scan:
 
     recordings: list[Recording] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    """What a user should look at, one line each."""
+    labels: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Labels that were `mapped` to others and `left_out`, with their numbers of recordings."""
 
     def leave_out(self, reason: str, path: str) -> None:
         self.left_out.setdefault(reason, []).append(path)
@@ -60,6 +96,56 @@ class Scan:
     def summary(self) -> str:
         """Return the reasons with their counts: `12 song recordings, 3 files that are no audio`."""
         return ", ".join(f"{len(paths)} {reason}" for reason, paths in sorted(self.left_out.items()))
+
+
+def relabel(found: Scan, labels: LabelMap) -> Scan:
+    """Return a scan with the labels that are used, without the recordings of the others."""
+    kept = []
+    for recording in found.recordings:
+        label = labels.map(recording.emotion)
+        if label is not None:
+            kept.append(recording if label == recording.emotion else replace(recording, emotion=label))
+    warnings = [f"corpus.emotions: no recording has the label {text}" for text in labels.unused()]
+    return Scan(kept, found.left_out, [*found.warnings, *warnings], labels.changes())
+
+
+def describe_file(root: Path, path: str, corpus: str) -> str:
+    """Say what a file is that no recording of the corpus is named like."""
+    place = PurePosixPath(path)
+    if reason := why_no_file(root, path):
+        return reason
+    if is_hidden(place):
+        return "hidden files"
+    if place.suffix.lower() in OTHER_SUFFIXES:
+        return "audio or video files that are not read"
+    known = place.suffix.lower() in AUDIO_SUFFIXES
+    return f"audio files not named as {corpus} names them" if known else "files that are no audio"
+
+
+def is_hidden(place: PurePosixPath) -> bool:
+    """Return whether a file is hidden or beside the recordings, as those of macOS are."""
+    return place.name.startswith(".") or "__MACOSX" in place.parts
+
+
+def why_no_file(root: Path, path: str) -> str:
+    """Return why what lies there is no file; empty if it is one."""
+    if (root / path).is_file():
+        return ""
+    return "links that lead nowhere" if (root / path).is_symlink() else "pipes, sockets or devices"
+
+
+def why_unwritable(path: str) -> str:
+    """Return why the manifest cannot hold a path; empty if it can."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "it holds bytes that are no UTF-8; rename it"
+    return ""
+
+
+def show(path: str) -> str:
+    """Return a path in a form that fits into one line."""
+    return path if path.isprintable() else ascii(path)
 
 
 def files_below(root: Path, unreadable: Callable[[str, str], None] | None = None) -> list[str]:

@@ -14,29 +14,20 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ser.config.corpus import Corpus
+from ser.corpora.facts import Facts, Format
 from ser.corpora.ravdess import EMOTIONS, scan
-from ser.corpora.recordings import Format
 from ser.files import replacing
 
-__all__ = [
-    "DESCRIPTION",
-    "EMOTIONS",
-    "FORMAT",
-    "LICENSE",
-    "SOURCE",
-    "SYNTHETIC",
-    "VOICES",
-    "generate",
-    "scan",
-    "waveform",
-]
+__all__ = ["EMOTIONS", "FACTS", "generate", "make_root", "scan", "waveform"]
 
-DESCRIPTION = "SYNTHETIC corpus made by the package: RAVDESS-shaped names, no human speech"
-SYNTHETIC = True
-LICENSE = None
-SOURCE = None
-VOICES = "artificial voices that babble vowels"
-FORMAT = Format(sample_rate=16_000, shortest=0.2, longest=4.0)
+FACTS = Facts(
+    description="SYNTHETIC corpus made by the package: RAVDESS-shaped names, no human speech",
+    voices="artificial voices that babble vowels",
+    synthetic=True,
+    format=Format(sample_rate=16_000, shortest=0.2, longest=4.0),
+    emotions=EMOTIONS,
+)
 
 SAMPLE_RATE = 16_000  # Hz
 ACTORS = tuple(f"{actor:02d}" for actor in range(1, 25))  # odd male, even female
@@ -103,6 +94,12 @@ class Speaker(NamedTuple):
     peak: float  # of full scale
     tempo: float  # factor on the syllable rate
     brightness: float  # Hz over which the amplitude of the harmonics falls by 1/e
+
+
+def make_root(corpus: Corpus, target: Path) -> Path:
+    """Generate the corpus below a prepared folder, and return its root."""
+    generate(target / "recordings")
+    return target / "recordings"
 
 
 def generate(root: Path) -> None:

@@ -8,14 +8,14 @@ import logging
 import zlib
 from bisect import bisect_right
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import datasets
 import numpy as np
 from datasets.arrow_writer import ArrowWriter
 
 from ser.console import progress
-from ser.corpora.recordings import Recording
+from ser.corpora.recordings import Recording, split_fragment
 from ser.data import audio
 from ser.data.audio import DECODED_BY, Int16, UnreadableAudio
 from ser.data.parallel import in_threads
@@ -55,6 +55,16 @@ Facts = dict[str, Any]
 
 class UnusableCacheError(UserError):
     """A prepared file that is damaged, or was made by another version of the decoder."""
+
+
+class Clips(Protocol):
+    """Decoded recordings with their facts: a cache, or several."""
+
+    facts: list[Facts]
+
+    def __len__(self) -> int: ...
+
+    def samples(self, index: int) -> Int16: ...
 
 
 class AudioCache:
@@ -145,7 +155,7 @@ def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Fac
         if old and (index := known.get(tuple(file.values()))) is not None:
             return {**old.facts[index], "samples": old.samples(index)}
         try:
-            clip = audio.load(root / file["path"])
+            clip = audio.load(*locate(root, file["path"]))
             return {**file, **vars(clip), "crc32": zlib.crc32(np.ascontiguousarray(clip.samples).data)}
         except UnreadableAudio as error:
             return f"{file['path']}: {error}"
@@ -168,11 +178,17 @@ def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Fac
     return facts, sum(tuple(file.values()) not in known for file in files)
 
 
+def locate(root: Path, path: str) -> tuple[Path, tuple[float, float | None]]:
+    """Return the file of a recording, and where it begins and ends in it."""
+    file, span = split_fragment(path)
+    return root / file, span
+
+
 def file_identities(root: Path, recordings: list[Recording]) -> list[Facts]:
     """Return the facts that identify the file of each recording and the decoder."""
     found = []
     for recording in recordings:
-        stat = (root / recording.path).stat()
+        stat = (root / recording.file).stat()
         found.append(
             {"path": recording.path, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "decoder": DECODED_BY}
         )

@@ -57,6 +57,12 @@ BLOCK = 2**18
 RATES = (1000, 1_000_000)
 """Hertz, of a file: a rate that no recorder has makes hours out of nothing at 16 kHz."""
 
+Span = tuple[float, float | None]
+"""Where a recording begins and ends in its file, in seconds; None: at the end of the file."""
+WHOLE: Span = (0.0, None)
+EXACT_POSITIONS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC")
+"""Containers in which libsndfile finds a frame without decoding what is before it."""
+
 LOUDEST = 2.0
 """Largest magnitude of float samples that counts as a loud peak beyond full scale (1.0) and is clipped."""
 
@@ -82,13 +88,18 @@ class Clip:
     clipped: bool
 
 
-def load(path: Path) -> Clip:
+def load(path: Path, span: Span = WHOLE) -> Clip:
     """Decode a recording.
 
+    Args:
+        path: its file.
+        span: where it begins and ends in the file, in seconds; None: at its end.
+
     Raises:
-        UnreadableAudio: the file is empty, damaged or truncated, or has no sample or no finite one.
+        UnreadableAudio: the file is empty, damaged or truncated, or has no sample or no finite one; or it ends before
+            the span does.
     """
-    native, sample_rate, channels = decode(path)
+    native, sample_rate, channels = decode(path, span)
     peak = max(int(native.max()), -int(native.min()))
     return Clip(
         samples=resample(native, sample_rate),
@@ -137,10 +148,33 @@ def load_short(source: Source, max_seconds: float) -> Int16:
     return samples
 
 
-def decode(path: Path) -> tuple[Int16, int, int]:
-    """Mono int16 samples at the file's own rate, that rate in hertz, and the file's number of channels."""
+def decode(path: Path, span: Span = WHOLE) -> tuple[Int16, int, int]:
+    """Return mono int16 samples at the file's own rate, that rate in hertz, and the file's number of channels."""
     with open_audio(path) as file:
-        return np.concatenate(list(iterate_mono_blocks(file))), int(file.samplerate), int(file.channels)
+        samples = np.concatenate(list(iterate_mono_blocks(file))) if span == WHOLE else decode_span(file, span)
+        return samples, int(file.samplerate), int(file.channels)
+
+
+def decode_span(file: soundfile.SoundFile, span: Span) -> Int16:
+    """Return the mono samples of a part of an open file; of a container with exact positions nothing else is decoded.
+
+    Raises:
+        UnreadableAudio: the file ends before the part does; a tenth of a second is forgiven.
+    """
+    start, end = span
+    first = round(start * file.samplerate)
+    last = None if end is None else round(end * file.samplerate)
+    at = file.seek(min(first, int(file.frames))) if file.format in EXACT_POSITIONS else 0
+    blocks = [np.zeros(0, np.int16)]
+    for frames in iterate_blocks(file):
+        blocks.append(to_mono_int16(frames[max(first - at, 0) : None if last is None else max(last - at, 0)]))
+        at += len(frames)
+        if last is not None and at >= last:
+            break
+    samples: Int16 = np.concatenate(blocks)
+    if not len(samples) or (last is not None and at < last - file.samplerate / 10):
+        raise UnreadableAudio(f"the file ends after {at / file.samplerate:.2f} s, before this part of it does")
+    return samples
 
 
 @contextmanager

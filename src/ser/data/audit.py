@@ -7,13 +7,15 @@ from itertools import combinations
 from typing import Any
 
 from ser.config import Audit, Split
-from ser.corpora.recordings import Format, Scan
-from ser.data.arrow_cache import AudioCache
+from ser.corpora.facts import Format
+from ser.corpora.recordings import Scan
+from ser.data.arrow_cache import Clips
 from ser.data.audio import SHORTEST, SILENCE
 from ser.data.duplicates import find_duplicates
-from ser.data.manifest import Utterance
-from ser.data.protocols import Splits, natural_key
+from ser.data.manifest import Utterance, natural_key
+from ser.data.protocols import Splits
 from ser.errors import UserError
+from ser.tables import shorten
 
 log = logging.getLogger("ser")
 
@@ -24,7 +26,7 @@ Pair = tuple[str, str]
 
 
 def audit(
-    scan: Scan, utterances: Sequence[Utterance], cache: AudioCache, splits: Splits, format: Format
+    scan: Scan, utterances: Sequence[Utterance], cache: Clips, splits: Splits, format: Format | None
 ) -> dict[str, Any]:
     """Count a corpus and list its oddities.
 
@@ -36,7 +38,8 @@ def audit(
     found = {"identical": groups, "copies": find_near_identical(cache, groups)}
     return {
         "recordings": len(utterances),
-        "speakers": len({row.speaker for row in utterances}),
+        "speakers": len({row.speaker for row in utterances if row.speaker}),
+        "without_speaker": sum(not row.speaker for row in utterances),
         "per_emotion": count(row.emotion for row in utterances),
         "per_speaker": count(row.speaker for row in utterances),
         "per_gender": count(row.gender for row in utterances),
@@ -48,6 +51,8 @@ def audit(
             "longest": round(max(durations), 3),
         },
         "sample_rates": count(str(row.sample_rate) for row in utterances),
+        "labels": scan.labels,
+        "warnings": scan.warnings,
         "left_out": {reason: {"count": len(paths), "files": paths[:20]} for reason, paths in scan.left_out.items()},
         "not_mono": [row.path for row in utterances if row.channels != 1],
         **found,
@@ -67,7 +72,7 @@ def find_identical(utterances: Sequence[Utterance]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def find_near_identical(cache: AudioCache, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+def find_near_identical(cache: Clips, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
     """Return the duplicates whose samples differ, with the correlation of their waveforms."""
     known = {frozenset(pair) for group in groups for pair in combinations(group, 2)}
     paths = [facts["path"] for facts in cache.facts]
@@ -79,12 +84,15 @@ def find_near_identical(cache: AudioCache, groups: Sequence[Sequence[str]]) -> l
     return found
 
 
-def find_contradicting(utterances: Sequence[Utterance], format: Format) -> list[str]:
+def find_contradicting(utterances: Sequence[Utterance], format: Format | None) -> list[str]:
     """Return the recordings that do not have the sample rate or a length of the corpus they are named for."""
+    if format is None:
+        return []
+    rates = (format.sample_rate, *format.other_rates)
     return [
         row.path
         for row in utterances
-        if row.sample_rate != format.sample_rate or not format.shortest <= row.duration <= format.longest
+        if row.sample_rate not in rates or not format.shortest <= row.duration <= format.longest
     ]
 
 
@@ -97,7 +105,7 @@ def count_overlap(splits: Splits, duplicates: Sequence[Pair]) -> dict[str, Any]:
         "test": len(splits.test),
         "test_per_emotion": count(row.emotion for row in splits.test),
         "speakers_on_both_sides": sorted(
-            {row.speaker for row in splits.test + splits.validation} & trained_speakers, key=natural_key
+            {row.speaker for row in splits.test + splits.validation} & trained_speakers - {""}, key=natural_key
         ),
         "copies_on_both_sides": [list(pair) for pair, _ in find_leaks(splits, duplicates)],
     }
@@ -124,7 +132,23 @@ def describe_leaks(splits: Splits, scored: Split, duplicates: Sequence[Pair]) ->
 
 def shared_speakers(splits: Splits, scored: Split) -> set[str]:
     """Return the scored speakers who also occur in the training split."""
-    return {row.speaker for row in splits.get(scored)} & {row.speaker for row in splits.train}
+    return shared_values(splits, scored, "speaker")
+
+
+def shared_values(splits: Splits, scored: Split, field: str) -> set[str]:
+    """Return the known values of a field that occur both in the scored split and in the training split."""
+    return {getattr(row, field) for row in splits.get(scored)} & {getattr(row, field) for row in splits.train} - {""}
+
+
+def count_unknown_speakers(splits: Splits, scored: Split) -> int:
+    """Return the number of recordings of the scored split and the training split without a known speaker."""
+    compared = splits.train if scored is Split.train else [*splits.train, *splits.get(scored)]
+    return sum(not row.speaker for row in compared)
+
+
+def are_new_speakers(splits: Splits, scored: Split) -> bool:
+    """Return whether no scored speaker occurs in the training split; False where that cannot be told."""
+    return not shared_speakers(splits, scored) and not count_unknown_speakers(splits, scored)
 
 
 def describe_missing_emotions(folds: Sequence[Splits], scored: Split, emotions: Sequence[str]) -> list[str]:
@@ -164,18 +188,10 @@ def describe_oddities(report: dict[str, Any]) -> list[str]:
     lines = [f"{len(report[key])} {text}: {', '.join(shorten(report[key]))}" for key, text in texts.items()]
     pairs = [" = ".join(group) for group in report["identical"]]
     alike = [f"{' ~ '.join(copy['files'])} ({copy['correlation']:.3f})" for copy in report["copies"]]
+    lines += [str(warning) for warning in report.get("warnings", ())]
     lines.append(f"{len(pairs)} identical: {'; '.join(shorten(pairs))}")
     lines.append(f"{len(alike)} the same recording, changed: {'; '.join(shorten(alike))}")
     return [line for line in lines if not line.startswith("0 ")]
-
-
-def shorten(names: list[str], most: int = 20) -> list[str]:
-    """Return the first names of a long list and the number of the others.
-
-    >>> shorten(["a", "b", "c"], most=2)
-    ['a', 'b', 'and 1 more']
-    """
-    return names if len(names) <= most else [*names[:most], f"and {len(names) - most} more"]
 
 
 def duplicate_pairs(report: dict[str, Any]) -> list[Pair]:

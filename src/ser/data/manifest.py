@@ -2,9 +2,12 @@
 
 import csv
 import hashlib
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
 
 from ser.corpora.recordings import Recording
 from ser.data.arrow_cache import Facts, UnusableCacheError
@@ -30,7 +33,7 @@ class Utterance(Recording):
     @property
     def name(self) -> str:
         """The name of the recording, wherever and in whatever container it is stored."""
-        return PurePosixPath(self.path).stem
+        return self.id or PurePosixPath(self.path).stem
 
     @property
     def key(self) -> tuple[str, str]:
@@ -38,7 +41,14 @@ class Utterance(Recording):
         return self.speaker, self.name
 
 
-COLUMNS = [field.name for field in fields(Utterance)]
+OLDEST = (
+    *("path", "emotion", "speaker", "gender", "intensity", "statement", "repetition"),
+    *("duration", "sample_rate", "channels", "sha256"),
+)
+"""The columns of every manifest; the others are there where a recording has something in them."""
+COLUMNS = [*OLDEST, *(field.name for field in fields(Utterance) if field.name not in OLDEST)]
+NUMBERS = {"duration": float, "sample_rate": int, "channels": int}
+"""Columns that are no texts."""
 
 
 def make_utterance(recording: Recording, facts: Facts) -> Utterance:
@@ -51,13 +61,23 @@ def make_utterance(recording: Recording, facts: Facts) -> Utterance:
     )
 
 
-def write(path: Path, utterances: Iterable[Utterance]) -> None:
-    write_csv(path, COLUMNS, map(astuple, utterances))
+def used_columns(utterances: Sequence[Utterance]) -> list[str]:
+    """Return the columns that a manifest needs."""
+    return [name for name in COLUMNS if name in OLDEST or any(getattr(row, name) for row in utterances)]
 
 
-def checksum(utterances: Iterable[Utterance]) -> str:
+def rows_of(utterances: Sequence[Utterance]) -> Iterator[tuple[Any, ...]]:
+    columns = used_columns(utterances)
+    return (tuple(getattr(row, name) for name in columns) for row in utterances)
+
+
+def write(path: Path, utterances: Sequence[Utterance]) -> None:
+    write_csv(path, used_columns(utterances), rows_of(utterances))
+
+
+def checksum(utterances: Sequence[Utterance]) -> str:
     """Sha256 of the rows of a manifest, written and read or not."""
-    return hashlib.sha256("\n".join(repr(astuple(row)) for row in utterances).encode("utf-8")).hexdigest()
+    return hashlib.sha256("\n".join(map(repr, rows_of(utterances))).encode("utf-8")).hexdigest()
 
 
 def read(path: Path) -> list[Utterance]:
@@ -70,26 +90,20 @@ def read(path: Path) -> list[Utterance]:
         raise UserError(
             f"{path.parent}: no {path.name} here; run `ser prepare-data --root DIR` first, or give root=DIR"
         )
-    found = list[Utterance]()
+    damaged = f"{path}: it is damaged; prepare the data again"
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
-                raise UserError(f"{path}: the column{'s' * (len(missing) > 1)} {', '.join(missing)} missing")
-            for row in reader:
-                found.append(parse_row(row))
-    except UserError:
-        raise
-    except (UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
-        raise UnusableCacheError(f"{path}: it is damaged after row {len(found)}; prepare the data again") from error
-    return found
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
+        raise UnusableCacheError(damaged) from error
+    if missing := [name for name in OLDEST if name not in rows.columns]:
+        raise UserError(f"{path}: the column{'s' * (len(missing) > 1)} {', '.join(missing)} missing")
+    try:
+        numbers = rows.astype(NUMBERS)
+    except ValueError as error:
+        raise UnusableCacheError(damaged) from error
+    return [Utterance(**row) for row in numbers[[name for name in COLUMNS if name in rows.columns]].to_dict("records")]
 
 
-def parse_row(row: dict[str, str]) -> Utterance:
-    texts = {name: row[name] for name in COLUMNS}
-    return Utterance(
-        **{name: texts[name] for name in texts if name not in ("duration", "sample_rate", "channels")},
-        duration=float(texts["duration"]),
-        sample_rate=int(texts["sample_rate"]),
-        channels=int(texts["channels"]),
-    )
+def natural_key(speaker: str) -> str:
+    """Sort key that puts speaker 2 before speaker 10."""
+    return speaker.zfill(8) if speaker.isdigit() else speaker

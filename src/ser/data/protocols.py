@@ -1,18 +1,16 @@
 """Protocols: divide a corpus into splits. Pure functions of the manifest and the protocol."""
 
 import hashlib
-import random
-import re
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.model_selection import train_test_split
 
 from ser.config import Protocol, Split
-from ser.data.manifest import Utterance
-from ser.data.user_csv import read_columns
+from ser.data.folds_csv import path_in_corpus, read_folds_csv
+from ser.data.groups import check_known, choose_corpora, draw_groups, plural, resolve_protocol, sort_by_speaker
+from ser.data.manifest import Utterance, natural_key
 from ser.errors import UserError
 
 
@@ -42,7 +40,8 @@ def list_folds(protocol: Protocol) -> list[int | None]:
     Raises:
         UserError: the table of folds cannot be read, holds no fold, or lacks the one that is asked for.
     """
-    places = read_folds_csv(protocol).values() if protocol.folds_csv else protocol.test_speakers
+    assert protocol.group is None  # `resolve_protocol` has replaced it by lists
+    places = read_folds_csv(protocol).values() if protocol.folds_csv else protocol.listed
     known = sorted({fold for fold in places if fold is not None})
     if protocol.folds_csv and not known:
         raise UserError(f"{protocol.folds_csv}: no recording in it has a fold")
@@ -56,46 +55,84 @@ def list_folds(protocol: Protocol) -> list[int | None]:
 def split_corpus(utterances: Sequence[Utterance], protocol: Protocol) -> Splits:
     """Divide a corpus by one fold of a protocol, the first where it names none.
 
-    The lists do not depend on where the files lie: recordings are ordered by speaker and name, which for RAVDESS as it
-    is published is the order of their paths.
+    The lists do not depend on where the files lie: recordings are ordered by speaker and name.
 
     Raises:
         UserError: the corpus lacks what the protocol names, or a list would be empty.
     """
-    ordered = sorted(utterances, key=lambda row: (natural_key(row.speaker), row.name))
+    ordered = sort_by_speaker(choose_corpora(utterances, protocol))
+    protocol = resolve_protocol(ordered, protocol)
     if protocol.test_fraction is not None:
         return split_by_clips(ordered, protocol)
+    if protocol.test_split is not None:
+        return split_officially(ordered, protocol)
     fold = list_folds(protocol)[0]
-    assert fold is not None  # only drawn clips have no folds
+    assert fold is not None  # only drawn clips and the corpus's own split have no folds
     if protocol.folds_csv is not None:
         return split_by_table(ordered, protocol, fold)
-    return split_by_speakers(ordered, protocol, fold)
+    return split_by_groups(ordered, protocol, fold)
 
 
 def split_by_clips(ordered: list[Utterance], protocol: Protocol) -> Splits:
     """Draw the tested clips at random, emotions in proportion; speakers end up on both sides."""
+    assert protocol.test_fraction is not None
+    others, test = draw_clips(ordered, protocol.test_fraction, protocol)
+    train, validation = others, list[Utterance]()
+    if protocol.validation_fraction is not None:
+        train, validation = draw_clips(others, protocol.validation_fraction, protocol)
+    return Splits(train=sort_by_path(train), validation=sort_by_path(validation), test=sort_by_path(test))
+
+
+def draw_clips(
+    ordered: list[Utterance], fraction: float, protocol: Protocol
+) -> tuple[list[Utterance], list[Utterance]]:
+    """Divide clips at random into the rest and a fraction of them, emotions in proportion."""
     emotions = [row.emotion for row in ordered]
     try:
-        train, test = train_test_split(
-            ordered, test_size=protocol.test_fraction, stratify=emotions, random_state=protocol.seed
-        )
+        rest, drawn = train_test_split(ordered, test_size=fraction, stratify=emotions, random_state=protocol.seed)
     except ValueError as error:
         raise UserError(f"protocol '{protocol.name}': {len(ordered)} recordings cannot be divided ({error})") from error
-    return Splits(train=sort_by_path(train), validation=[], test=sort_by_path(test))
+    return rest, drawn
 
 
-def split_by_speakers(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
-    """Test the speakers of the fold, and of their recordings the fold's sentence where it has one."""
-    tested = set(protocol.test_speakers[fold])
-    if missing := sorted(tested - {row.speaker for row in ordered}, key=natural_key):
+def split_officially(ordered: list[Utterance], protocol: Protocol) -> Splits:
+    """Take the splits that the corpus itself gives; recordings of other splits are not used."""
+    known = sorted({row.split for row in ordered})
+    if known == [""]:
         raise UserError(
-            f"protocol '{protocol.name}', fold {fold}: no recordings of the test speakers {', '.join(missing)}"
+            f"protocol '{protocol.name}': the corpus has no split of its own (no column 'split' in its manifest)"
         )
+    by_split = {name: [row for row in ordered if row.split == name] for name in known}
+    for name in ("train", protocol.test_split or ""):
+        if name not in by_split:
+            raise UserError(
+                f"protocol.test_split={protocol.test_split}: the corpus has no split {name}; it has "
+                f"{', '.join(name or 'recordings without one' for name in known)}"
+            )
+    test, others = by_split[protocol.test_split or ""], by_split["train"]
+    if "validation" in by_split and not protocol.validation_fraction:
+        return Splits(train=others, validation=by_split["validation"], test=test)
+    return hold_out(others, test, protocol, fold=1)
+
+
+def split_by_groups(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
+    """Test the speakers (sessions, corpora) of the fold, and of their recordings its sentence where it has one."""
+    unit, tested = protocol.unit, set(protocol.listed[fold])
+    if missing := sorted(tested - {getattr(row, unit) for row in ordered}, key=natural_key):
+        raise UserError(
+            f"protocol '{protocol.name}', fold {fold}: no recordings of the test {plural(unit)} {', '.join(missing)}"
+        )
+    check_known(ordered, unit, protocol)
     statement = protocol.test_statements.get(fold)
     if statement is not None and statement not in {row.statement for row in ordered}:
         raise UserError(f"protocol '{protocol.name}', fold {fold}: no recordings of the statement {statement}")
-    test = [row for row in ordered if row.speaker in tested and statement in (None, row.statement)]
-    others = [row for row in ordered if row.speaker not in tested and (statement is None or row.statement != statement)]
+    inside = [getattr(row, unit) in tested for row in ordered]
+    test = [row for row, is_in in zip(ordered, inside, strict=True) if is_in and statement in (None, row.statement)]
+    others = [
+        row
+        for row, is_in in zip(ordered, inside, strict=True)
+        if not is_in and (statement is None or row.statement != statement)
+    ]
     return hold_out(others, test, protocol, fold)
 
 
@@ -115,76 +152,39 @@ def split_by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> S
     return hold_out(others, test, protocol, fold)
 
 
-def path_in_corpus(path: str, known: Container[str]) -> str:
-    """Return the path of a recording below its corpus, also for an absolute path.
-
-    >>> path_in_corpus("/data/RAVDESS/Actor_01/a.wav", {"Actor_01/a.wav"}), path_in_corpus("b.wav", {})
-    ('Actor_01/a.wav', 'b.wav')
-    """
-    parts = PurePosixPath(path).parts
-    ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
-    return next((end for end in ends if end in known), path) if re.match(r"/|[A-Za-z]:/", path) else path
-
-
-def read_folds_csv(protocol: Protocol) -> dict[str, int | None]:
-    """Return the fold of each path in `protocol.folds_csv`, with `/` between folders.
-
-    Raises:
-        UserError: there is no such file, it lacks a column, a fold is no whole number, or a path stands in two folds.
-    """
-    path = Path(protocol.folds_csv or "").expanduser()
-    if not path.is_file():
-        raise UserError(f"protocol.folds_csv={protocol.folds_csv}: there is no such file")
-    places: dict[str, int | None] = {}
-    for line, (name, fold) in read_columns(path, ("path", "fold"), str(path)):
-        if not re.fullmatch(r"([0-9]+(\.0*)?)?", fold.strip()):  # 1.0: pandas, where another fold is empty
-            raise UserError(f"{path}: line {line}: fold '{fold}' of {name}: it must be a whole number, or empty")
-        place = int(fold.strip().partition(".")[0]) if fold.strip() else None
-        recording = str(PurePosixPath(name.strip().replace("\\", "/")))
-        if places.setdefault(recording, place) != place:
-            raise UserError(f"{path}: line {line}: {recording} stands in two folds, {places[recording]} and {place}")
-    return places
-
-
 def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol, fold: int) -> Splits:
-    """Hold out whole speakers that are not tested, to select the checkpoint."""
-    genders = {row.speaker: row.gender for row in others}
+    """Hold out whole speakers (or sessions, or clips) that are not tested, to select the checkpoint."""
+    if protocol.validation_fraction is not None:
+        train, validation = draw_clips(
+            others, protocol.validation_fraction, replace(protocol, seed=protocol.seed + fold)
+        )
+        return Splits(train=train, validation=validation, test=test)
+    unit, number = (
+        ("session", protocol.validation_sessions)
+        if protocol.validation_sessions
+        else ("speaker", protocol.validation_speakers)
+    )
     named = set(protocol.named_validation_speakers.get(fold, ()))
-    if unknown := sorted(named - genders.keys(), key=natural_key):
+    if number or named:
+        check_known(others, unit, protocol)
+    kinds = {getattr(row, unit): (row.corpus, row.gender if unit == "speaker" else "") for row in others}
+    if unknown := sorted(named - kinds.keys(), key=natural_key):
         raise UserError(
             f"protocol.named_validation_speakers, fold {fold}: {', '.join(unknown)} not among the speakers "
             "left to train on"
         )
-    if len(genders) <= max(protocol.validation_speakers, len(named)):
-        raise UserError(
-            f"protocol.validation_speakers={protocol.validation_speakers}: only {len(genders)} speakers are not tested"
-        )
-    drawn = named or draw_speakers(genders, protocol.validation_speakers, seed=f"{protocol.seed}-{fold}")
+    if len(kinds) <= max(number, len(named)):
+        raise UserError(f"protocol.validation_{plural(unit)}={number}: only {len(kinds)} {plural(unit)} are not tested")
+    drawn = named or draw_groups(kinds, number, seed=f"{protocol.seed}-{fold}")
     return Splits(
-        train=[row for row in others if row.speaker not in drawn],
-        validation=[row for row in others if row.speaker in drawn],
+        train=[row for row in others if getattr(row, unit) not in drawn],
+        validation=[row for row in others if getattr(row, unit) in drawn],
         test=test,
     )
 
 
-def draw_speakers(genders: dict[str, str], count: int, seed: str) -> set[str]:
-    """Draw speakers at random, in turn from each gender, so that the split resembles the others."""
-    generator = random.Random(seed)
-    pools = [[s for s in genders if genders[s] == gender] for gender in sorted(set(genders.values()))]
-    for pool in pools:
-        generator.shuffle(pool)
-    width = max(map(len, pools))
-    in_turn = [pool[place] for place in range(width) for pool in pools if place < len(pool)]
-    return set(in_turn[:count])
-
-
 def sort_by_path(rows: list[Utterance]) -> list[Utterance]:
     return sorted(rows, key=lambda row: row.path)
-
-
-def natural_key(speaker: str) -> str:
-    """Sort key that puts speaker 2 before speaker 10."""
-    return speaker.zfill(8) if speaker.isdigit() else speaker
 
 
 def split_sha256(rows: Sequence[Utterance]) -> str:

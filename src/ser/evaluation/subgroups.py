@@ -1,16 +1,18 @@
-"""Accuracy and UAR per speaker, gender, intensity and statement."""
+"""Accuracy and UAR per speaker, gender, intensity, statement, corpus, language and further column of a table."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from ser.data.manifest import Utterance
-from ser.data.protocols import natural_key
+from ser.data.manifest import Utterance, natural_key
 from ser.files import write_csv
 
-FIELDS = ("speaker", "gender", "intensity", "statement")
+FIELDS = ("speaker", "gender", "intensity", "statement", "corpus", "language")
+MOST_VALUES = 30
+"""A further column of a table with more values than these is no subgroup."""
 
 
 class Subgroup(NamedTuple):
@@ -27,7 +29,11 @@ def evaluate_subgroups(utterances: Sequence[Utterance], predicted: Sequence[str]
     """Compute accuracy and UAR for each value of each field that the corpus knows, in natural order."""
     clips = pd.DataFrame([vars(row) for row in utterances])
     clips["right"] = clips["emotion"] == list(predicted)
-    return {field: subgroups_by(field, known) for field in FIELDS if len(known := clips[clips[field] != ""])}
+    extra = pd.DataFrame([json.loads(row.extra) if row.extra else {} for row in utterances], index=clips.index)
+    few = [name for name in extra if name not in clips and 1 < extra[name].nunique() <= MOST_VALUES]
+    clips[few] = extra[few].fillna("")
+    fields = [field for field in (*FIELDS, *few) if (clips[field] != "").any()]
+    return {field: subgroups_by(field, clips[clips[field] != ""]) for field in fields}
 
 
 def subgroups_by(field: str, clips: pd.DataFrame) -> list[Subgroup]:

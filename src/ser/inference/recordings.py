@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ser.corpora.recordings import AUDIO_SUFFIXES, OTHER_SUFFIXES, files_below
-from ser.data.user_csv import read_column
 from ser.errors import UserError
 from ser.files import printable
+from ser.tables import read_column
 
 log = logging.getLogger("ser")
 

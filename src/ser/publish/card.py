@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from tabulate import tabulate
 
-from ser.corpora import CORPORA
+from ser.corpora import recorded_facts
+from ser.corpora.facts import Facts
 from ser.evaluation.metrics import COUNT_METRICS
 from ser.models.checkpoint import audio_config
 from ser.models.hub import looks_like_hub_name
@@ -43,7 +44,7 @@ def render_card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) 
     content = {
         "provenance": provenance,
         "report": report,
-        "corpus": CORPORA[provenance.corpus],
+        "corpus": (facts := recorded_facts(stamp)),
         "repo": Markup(repo),
         "name": repo.split("/")[1],
         "base_model": base_model,
@@ -58,17 +59,16 @@ def render_card(run: Run, stamp: dict[str, Any], repo: str, carries_code: bool) 
         "command": redact_command(run.used["command"]),
     }
     body = make_environment().get_template("card.md").render(content)
-    return f"---\n{front_matter(report, base_model, repo).to_yaml()}\n---\n\n{body}"
+    return f"---\n{front_matter(report, facts, base_model, repo).to_yaml()}\n---\n\n{body}"
 
 
-def front_matter(report: Report, base_model: str | None, repo: str) -> ModelCardData:
+def front_matter(report: Report, facts: Facts, base_model: str | None, repo: str) -> ModelCardData:
     """Return the metadata that the hub reads from the card."""
     provenance = report.provenance
-    corpus = CORPORA[provenance.corpus]
     return ModelCardData(
         library_name="transformers",
         pipeline_tag="audio-classification",
-        license=corpus.LICENSE,
+        license=facts.license,
         base_model=base_model,
         datasets=None if provenance.synthetic else [provenance.corpus],
         tags=["speech-emotion-recognition", "ser", *["synthetic-data"] * provenance.synthetic],
@@ -81,7 +81,7 @@ def front_matter(report: Report, base_model: str | None, repo: str) -> ModelCard
 def eval_result(report: Report, name: str) -> EvalResult:
     """Return a metric for the index of results, with its interval and its protocol in words."""
     provenance = report.provenance
-    speakers = "speaker-independent" if provenance.speaker_independent else "speakers of the training split"
+    speakers = "speaker-independent" if provenance.speaker_independent else html_text.describe_shared(provenance)
     return EvalResult(
         task_type="audio-classification",
         task_name="Speech emotion recognition",

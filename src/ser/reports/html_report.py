@@ -96,7 +96,7 @@ def tables(report: Report) -> dict[str, Any]:
         "runs": runs_table(report.variation) if report.variation else None,
         "few_runs": FEW_RUNS,
         "counts": counts_table(report.counts, report.predictions.emotions),
-        "speakers": subgroups_table("speaker", report.subgroups["speaker"]),
+        "speakers": subgroups_table("speaker", report.subgroups.get("speaker", [])),
         "subgroups": [subgroups_table(field, rows) for field, rows in report.subgroups.items() if field != "speaker"],
         "bins": bins_table(report.bins),
         "metrics": metrics_table(report),
@@ -106,11 +106,13 @@ def tables(report: Report) -> dict[str, Any]:
 def pictures(folder: Path, report: Report) -> dict[str, Picture | None]:
     """Return the figures of the folder with their descriptions."""
     confusions = html_text.describe_confusion(report.counts, report.predictions.emotions)
-    graph = folder / "training_graph.png"
+    graph, speakers = folder / "training_graph.png", report.subgroups.get("speaker")
     return {
         "confusion_matrix": picture(folder / "confusion_matrix.png", confusions),
         "training_graph": picture(graph, html_text.describe_training(report)) if graph.is_file() else None,
-        "speakers_figure": picture(folder / "speakers.png", html_text.describe_speakers(report.subgroups["speaker"])),
+        "speakers_figure": picture(folder / "speakers.png", html_text.describe_speakers(speakers))
+        if speakers
+        else None,
         "reliability": picture(folder / "reliability.png", html_text.describe_reliability(report.bins)),
     }
 

@@ -6,6 +6,7 @@ from statistics import mean
 from ser.evaluation.intervals import RESAMPLES, ConfidenceInterval
 from ser.evaluation.metrics import Bin
 from ser.evaluation.subgroups import Subgroup
+from ser.reports.provenance import Provenance
 from ser.reports.report import Report
 
 
@@ -42,12 +43,18 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
+def describe_shared(provenance: Provenance) -> str:
+    """Say in one phrase why a protocol is not speaker-independent."""
+    return "speakers of the training split" if provenance.speakers_known else "speakers unknown"
+
+
 def describe_intervals(report: Report) -> str:
     """Describe what the intervals resample, and so what they generalize to."""
     if not report.provenance.speaker_independent:
+        same = "the same speakers" if report.provenance.speakers_known else "the same corpus"
         return (
             f"The intervals resample the {report.units} test clips {RESAMPLES} times: they describe further clips of "
-            "the same speakers, not other speakers."
+            f"{same}, not other speakers."
         )
     if report.units == 1:
         return "There is only one test speaker, from whom nothing follows for others: the intervals are 0 to 100 %."

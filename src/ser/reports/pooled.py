@@ -16,7 +16,7 @@ from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.variation import measure_variation
 from ser.files import write_csv, write_json
 from ser.reports import figures, history, report
-from ser.reports.protocol_text import describe_protocol, describe_trimming
+from ser.reports.protocol_text import describe_labels, describe_protocol, describe_trimming
 from ser.reports.provenance import Provenance
 from ser.reports.write import write_report
 from ser.runs.environment import describe_environment
@@ -32,10 +32,11 @@ def write(cfg: config.Train, targets: RunTargets, prepared: PreparedCorpus, spli
     folder = targets.pooled.work.path
     finished = [read(target.final.path) for target in targets.runs]
     scored = pool_predictions(finished)
-    source = pool_provenance(cfg, finished, splits_of_runs)
+    source = pool_provenance(cfg, finished, splits_of_runs, prepared)
     rows = [run_row(run) for run in finished]
     write_csv(folder / "runs.csv", rows[0].keys(), (row.values() for row in rows))
-    manifest.write(folder / TEST, dict.fromkeys(row for splits in splits_of_runs for row in splits.test))
+    tested = dict.fromkeys(row for splits in splits_of_runs for row in splits.test)
+    manifest.write(folder / TEST, list(tested))
     histories = [history.read(run.folder / HISTORY) for run in finished]
     steps = [run.report["step"] for run in finished]
     figures.save(
@@ -75,7 +76,9 @@ def common_keys(training: Sequence[dict[str, float]]) -> list[str]:
     return [key for key in training[0] if all(key in one for one in training)]
 
 
-def pool_provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: Sequence[Splits]) -> Provenance:
+def pool_provenance(
+    cfg: config.Train, finished: Sequence[Run], splits_of_runs: Sequence[Splits], prepared: PreparedCorpus
+) -> Provenance:
     """Where the pooled number comes from; the splits of a fold are the same for every seed."""
     reports = [run.report for run in finished]
     folds = {content["protocol"]["fold"]: content["protocol"] for content in reports}
@@ -91,11 +94,13 @@ def pool_provenance(cfg: config.Train, finished: Sequence[Run], splits_of_runs: 
             [
                 describe_protocol(cfg.protocol, [*splits.values()], config.Split.test),
                 *describe_missing_emotions([*splits.values()], config.Split.test, finished[0].predictions.emotions),
+                *describe_labels(prepared.labels),
                 *describe_trimming(cfg.audio.trim),
             ]
         ),
         leaks=list(dict.fromkeys(leak for content in reports for leak in content["leaks"])),
         speaker_independent=all(content["speakers_are_new"] for content in reports),
+        speakers_known=all(content.get("speakers_known", True) for content in reports),
         model=first["model"],
         seed=cfg.seeds[0] if len(cfg.seeds) == 1 else cfg.seeds,
         step=None,

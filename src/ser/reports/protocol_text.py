@@ -1,9 +1,10 @@
 """Describe a protocol in sentences that are computed from the splits themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ser.config import Protocol, Split
-from ser.data.audit import shared_speakers
+from ser.data.audit import count_unknown_speakers, shared_speakers, shared_values
+from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
 from ser.data.published import is_published_split
 
@@ -23,7 +24,7 @@ def describe_protocol(protocol: Protocol, folds: Sequence[Splits], scored: Split
     if scored is Split.train:
         sentences.append("These clips were used in training: the metrics describe the fit, not generalization.")
     else:
-        sentences += [speaker_overlap(folds, scored), *new_statements(folds, scored)]
+        sentences += [speaker_overlap(folds, scored), *session_overlap(folds, scored), *new_statements(folds, scored)]
     return " ".join([*sentences, *(selection(protocol, folds, scored) if selected else [NOT_SELECTED])])
 
 
@@ -32,29 +33,49 @@ def describe_trimming(trim: bool) -> list[str]:
     return ["The silence before and after the speech of each clip is cut off."] if trim else []
 
 
+def describe_labels(labels: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return a sentence where labels of the corpus were mapped or left out.
+
+    >>> describe_labels({"mapped": {"excited -> happy": 12}, "left_out": {"bored": 3}})
+    ['Labels mapped: excited -> happy (12 clips). Labels left out: bored (3 clips).']
+    """
+    texts = {"mapped": "Labels mapped", "left_out": "Labels left out"}
+    sentences = []
+    for key, text in texts.items():
+        if counts := labels.get(key):
+            named = (f"{name} ({counted(number, 'clip')})" for name, number in counts.items())
+            sentences.append(f"{text}: {', '.join(named)}.")
+    return [" ".join(sentences)] if sentences else []
+
+
 def one_fold(protocol: Protocol, splits: Splits, scored: Split) -> str:
     utterances = splits.get(scored)
     fold = f", fold {protocol.fold}" if protocol.fold is not None else ""
     return (
         f"Protocol {protocol.name}{fold}: {len(splits.train)} training clips, "
         f"{len(splits.validation)} validation clips, {len(splits.test)} test clips; scored on the {scored.value} split "
-        f"({len(utterances)} clips, {counted(len({row.speaker for row in utterances}), 'speaker')})."
+        f"({len(utterances)} clips, {count_speakers(utterances)})."
     )
 
 
 def all_folds(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> str:
     utterances = [row for splits in folds for row in splits.get(scored)]
-    paths, speakers = {row.path for row in utterances}, {row.speaker for row in utterances}
+    paths = {row.path for row in utterances}
     repetition = "each tested once" if len(paths) == len(utterances) else "some of them in several folds"
     sizes = [len(splits.train) for splits in folds]
     trained = " to ".join(map(str, sorted({min(sizes), max(sizes)})))
     return (
-        f"Protocol {protocol.name}, {len(folds)} folds: {len(paths)} clips of {counted(len(speakers), 'speaker')}, "
+        f"Protocol {protocol.name}, {len(folds)} folds: {len(paths)} clips of {count_speakers(utterances)}, "
         f"{repetition}, by a model trained on {trained} other clips."
     )
 
 
 def speaker_overlap(folds: Sequence[Splits], scored: Split) -> str:
+    if unknown := max(count_unknown_speakers(splits, scored) for splits in folds):
+        return (
+            f"Speakers unknown: {counted(unknown, 'clip')} of the training and {scored.value} splits have no known "
+            "speaker. Whether speakers are on both sides cannot be told, so the metrics do not describe new speakers."
+        )
     everyone = {row.speaker for splits in folds for row in splits.get(scored)}
     shared = set[str]().union(*(shared_speakers(splits, scored) for splits in folds))
     if shared:
@@ -63,6 +84,15 @@ def speaker_overlap(folds: Sequence[Splits], scored: Split) -> str:
             "occur in the training split, so the metrics do not describe new speakers."
         )
     return f"Speaker-independent: no {scored.value} speaker occurs in the training split."
+
+
+def session_overlap(folds: Sequence[Splits], scored: Split) -> list[str]:
+    """Return a sentence where conversations or sessions are on both sides of a split."""
+    everything = {row.session for splits in folds for row in splits.get(scored)} - {""}
+    shared = set[str]().union(*(shared_values(splits, scored, "session") for splits in folds))
+    if not shared:
+        return []
+    return [f"{len(shared)} of {counted(len(everything), f'{scored.value} session')} also occur in the training split."]
 
 
 def new_statements(folds: Sequence[Splits], scored: Split) -> list[str]:
@@ -85,8 +115,19 @@ def selection(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> lis
         return [f"{which} was selected on this same split, which makes the metrics optimistic.{published}"]
     if scored is not Split.test:
         return []
+    if any(shared_speakers(Splits(splits.train, [], splits.validation), Split.test) for splits in folds) or any(
+        not row.speaker for splits in folds for row in splits.validation
+    ):
+        clips = sorted({len(splits.validation) for splits in folds})
+        return [f"{which} was selected on {' to '.join(map(str, clips))} other clips, not of other speakers."]
     numbers = sorted({len({row.speaker for row in splits.validation}) for splits in folds})
     return [f"{which} was selected on {' to '.join(map(str, numbers))} other held-out speakers."]
+
+
+def count_speakers(utterances: Sequence[Utterance]) -> str:
+    """Return the number of speakers in words."""
+    known = {row.speaker for row in utterances} - {""}
+    return counted(len(known), "speaker") if known else "unknown speakers"
 
 
 def counted(number: int, noun: str) -> str:

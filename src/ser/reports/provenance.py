@@ -4,12 +4,11 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from ser.config import Protocol, Split
-from ser.corpora import CORPORA
-from ser.data.audit import describe_leaks, describe_missing_emotions, shared_speakers
+from ser.data.audit import are_new_speakers, count_unknown_speakers, describe_leaks, describe_missing_emotions
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.models.checkpoint import INTERMEDIATE, audio_config
-from ser.reports.protocol_text import describe_protocol, describe_trimming
+from ser.reports.protocol_text import describe_labels, describe_protocol, describe_trimming
 
 KEY = "key"
 """Metadata of a field: its key in classification_report.json, where that is another than its name."""
@@ -32,14 +31,18 @@ class Provenance:
     """Whether no scored speaker occurs in the training split; then speakers are resampled for the intervals, else
     clips."""
     model: str
-    seed: int | list[int]
+    seed: int | list[int] | None
+    """None: not known, of a checkpoint that `ser` did not write."""
     step: int | None
     """Optimizer steps behind the checkpoint; None where several runs are pooled."""
+    speakers_known: bool = True
+    """Whether the corpus knows the speakers of the scored and of the training clips."""
 
     @classmethod
     def from_report(cls, report: dict[str, Any]) -> "Provenance":
         """Read it from the content of classification_report.json."""
-        return cls(**{field.name: report[key_of(field)] for field in fields(cls)})
+        known = {field.name: report[key_of(field)] for field in fields(cls) if key_of(field) in report}
+        return cls(**known)
 
     def to_report(self) -> dict[str, Any]:
         """Return the content of classification_report.json, with the keys of all releases."""
@@ -53,8 +56,8 @@ class Provenance:
         fold = f", {len(folds)} folds" if folds else fold
         corpus = f"{self.corpus.upper()} (no human speech)" if self.synthetic else self.corpus
         seeds = self.seed if isinstance(self.seed, list) else [self.seed]
-        seed = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-        return f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}, {seed}"
+        seed = f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if self.seed is not None else ""
+        return f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}{seed}"
 
     @property
     def title(self) -> str:
@@ -72,25 +75,26 @@ def build_provenance(
     protocol: Protocol, splits: Splits, split: Split, stamp: dict[str, Any], prepared: PreparedCorpus
 ) -> Provenance:
     """Describe where the metrics of one run come from."""
-    corpus = CORPORA[stamp["corpus"]]
     return Provenance(
         corpus=stamp["corpus"],
-        description=corpus.DESCRIPTION,
-        synthetic=corpus.SYNTHETIC,
+        description=prepared.facts.description,
+        synthetic=prepared.facts.synthetic,
         protocol=stamp["identity"],
         split=split.value,
         protocol_text=" ".join(
             [
                 describe_protocol(protocol, [splits], split, selected=not stamp.get(INTERMEDIATE)),
                 *describe_missing_emotions([splits], split, prepared.emotions),
+                *describe_labels(prepared.labels),
                 *describe_trimming(audio_config(stamp).trim),
             ]
         ),
         leaks=describe_leaks(splits, split, prepared.duplicates),
-        speaker_independent=not shared_speakers(splits, split),
+        speaker_independent=are_new_speakers(splits, split),
         model=stamp["model"],
         seed=stamp["seed"],
         step=stamp["step"],
+        speakers_known=not count_unknown_speakers(splits, split),
     )
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import classification_report
 from ser.evaluation import subgroups
 from ser.evaluation.metrics import PROBABILITY_METRICS
 from ser.evaluation.predictions import SplitPredictions
-from ser.files import write_csv, write_json, write_text
+from ser.files import remove, write_csv, write_json, write_text
 from ser.reports import figures
 from ser.reports.report import Report
 from ser.runs.finished import ORIGIN
@@ -52,7 +52,11 @@ def write_figures(folder: Path, report: Report) -> None:
     title = report.provenance.title
     confusions = figures.confusion_figure(report.counts, report.predictions.emotions, title)
     figures.save(confusions, folder / "confusion_matrix")
-    figures.save(figures.speakers_figure(report.subgroups["speaker"], title), folder / "speakers")
+    if speakers := report.subgroups.get("speaker"):
+        figures.save(figures.speakers_figure(speakers, title), folder / "speakers")
+    else:  # none is known: no figure of an earlier evaluation stays
+        for suffix in ("png", "pdf"):
+            remove(folder / f"speakers.{suffix}")
     figures.save(figures.reliability_figure(report.bins, title), folder / "reliability")
 
 

@@ -5,6 +5,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ DISTRIBUTION = "ser-finetune"
 """The name of this package on an index; the command and the import are called `ser`."""
 
 
+STARTED_AS: ContextVar[str | None] = ContextVar("STARTED_AS", default=None)
+"""The subcommand that runs another one's work, such as `cross-corpus` that of `train`."""
+
+
 def describe_environment(command: str) -> dict[str, Any]:
     """Return versions, machine and command line, without names of persons or hosts and without secrets.
 
     Args:
         command: the subcommand, which the front door has taken off `sys.argv`.
     """
+    command = STARTED_AS.get() or command
     return {
         "command": shlex.join(["ser", command, *sys.argv[1:]]),
         "python": platform.python_version(),

@@ -29,6 +29,8 @@ def check_same_settings(folder: Path, cfg: config.Train) -> None:
     check_same_computation(folder, settings.get("trainer") or {}, cfg)
     before, now = decisive_settings(current_settings(settings)), decisive_settings(to_plain(asdict(cfg)))
     for key in sorted(before.keys() | now.keys()):
+        if key not in before and not now[key]:
+            continue  # a later release added it, and it is off
         if before.get(key) != now.get(key):
             raise UserError(f"resume=true: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now")
 

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ser import config
-from ser.data.prepared_corpus import PreparedCorpus, open_or_prepare
+from ser.config.protocol import LISTS
+from ser.corpora.facts import Facts
+from ser.data.preparation import open_or_prepare
+from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits, identify_splits, split_corpus
 from ser.errors import UserError
 from ser.models.hub import portable_source
@@ -19,10 +22,12 @@ def folder_beside(checkpoint_folder: Path, name: str) -> Path:
     return checkpoint_folder.resolve().parent / f"{prefix}{name}"
 
 
-def build_stamp(cfg: config.Train, splits: Splits, step: int) -> dict[str, Any]:
+def build_stamp(cfg: config.Train, facts: Facts, splits: Splits, step: int) -> dict[str, Any]:
     """Return what a checkpoint's config records of its run, from which `load_trained_data` finds the splits again."""
     return {
         "corpus": cfg.corpus.name,
+        "corpus_settings": portable_corpus(cfg.corpus),
+        "facts": facts.to_json(),
         "protocol": to_plain(asdict(cfg.protocol)),
         "identity": identify_splits(cfg.protocol, splits),
         "chosen_on": splits.selection_split.value,
@@ -43,7 +48,8 @@ def load_trained_data(
         UserError: the data are not here, or are others.
     """
     protocol = protocol_from_stamp(stamp)
-    prepared = open_or_prepare(config.Corpus(stamp["corpus"]), protocol, root, data_dir or default_data_dir(stamp))
+    corpus = corpus_from_stamp(stamp)
+    prepared = open_or_prepare(corpus, protocol, root, data_dir or default_data_dir(stamp))
     splits = split_corpus(prepared.utterances, protocol)
     check_splits(stamp, protocol, splits, folder)
     return protocol, prepared, splits
@@ -53,11 +59,27 @@ def default_data_dir(stamp: dict[str, Any]) -> str:
     return f"data/{stamp['corpus']}"
 
 
+def portable_corpus(corpus: config.Corpus) -> dict[str, Any]:
+    """Return the config of a corpus without folders of this machine, by which another one finds it again."""
+    names = ("reader", "variant", "scheme", "emotions", "labels")
+    values = {name: to_plain(getattr(corpus, name)) for name in names}
+    parts = [Path(part).name for part in corpus.parts] if corpus.parts else None
+    return {name: value for name, value in {**values, "parts": parts}.items() if value}
+
+
+def corpus_from_stamp(stamp: dict[str, Any]) -> config.Corpus:
+    """Return the corpus of a checkpoint; one of an earlier release names it alone."""
+    values = dict(stamp.get("corpus_settings", {}))
+    if "labels" in values:
+        values["labels"] = config.SharedLabels(values["labels"])
+    return config.Corpus(name=stamp["corpus"], **values)
+
+
 def protocol_from_stamp(stamp: dict[str, Any]) -> config.Protocol:
     """Return the protocol of a checkpoint."""
     values = dict(stamp["protocol"])
-    for key in ("test_speakers", "test_statements", "named_validation_speakers"):
-        values[key] = {int(fold): value for fold, value in values[key].items()}  # JSON has made texts of them
+    for key in (*LISTS, "test_statements", "named_validation_speakers"):
+        values[key] = {int(fold): value for fold, value in values.get(key, {}).items()}  # JSON has made texts of them
     return config.Protocol(**values)
 
 

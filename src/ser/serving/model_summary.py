@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ser.corpora import CORPORA
+from ser.corpora import recorded_facts
 from ser.evaluation.intervals import ConfidenceInterval
 from ser.inference.predictor import Member, describe
 from ser.models.hub import find_or_download_checkpoint
@@ -28,8 +28,7 @@ def summarise(member: Member) -> ModelSummary:
     """Summarise the report in the checkpoint's run folder, or else the stamp of the checkpoint."""
     if not member.stamp:
         return ModelSummary(describe(member), None, [], [])
-    voices = [CORPORA[name].VOICES for name in [member.stamp["corpus"]] if name in CORPORA]
-    learned = [f"It was trained on {voices[0]}."] if voices else []
+    learned = [f"It was trained on {recorded_facts(member.stamp).voices}."]
     report = report_of(member)
     if report is None:
         unknown = "The report of its run is not beside it: how well it does is not known here."
@@ -51,6 +50,8 @@ def warnings(source: Provenance) -> list[str]:
     if not source.speaker_independent:
         found.append(
             "The speakers of the test were also in the training data: expect less of a voice that is new to it."
+            if source.speakers_known
+            else "The speakers of its corpus are not known: expect less of a voice that is new to it."
         )
     return found
 

@@ -59,6 +59,7 @@ def build_trainer(
             callbacks=[timer],
             processing_class=model.extractor,
             options=cfg.trainer,
+            corpora=[row.corpus for row in splits.train],
         )
         trainer.remove_callback(PrinterCallback)
         audio_seconds = sum(row.duration for row in splits.train)

@@ -18,7 +18,7 @@ fewer possible neighbours in a batch. Share of padding among the samples on the 
 
 
 def draw_balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
-    """Draw the clips of an epoch with replacement, all emotions equally likely.
+    """Draw the clips of an epoch with replacement, all emotions (or groups of another kind) equally likely.
 
     A clip has the probability `1 / (C n_c)`, where `C` emotions occur and the emotion of the clip occurs `n_c` times.
 

@@ -1,0 +1,179 @@
+"""Recordings of a user, described by a table: CSV, TSV or Parquet.
+
+The columns `path` and `emotion` are needed; `speaker`, `gender`, `language`, `session`, `split`, `start` and `end`
+(seconds, for a part of a longer file), `intensity`, `statement` and `repetition` have a meaning; others are kept.
+"""
+
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from ser.config.corpus import Corpus
+from ser.config.enums import BadRows
+from ser.corpora.facts import Facts
+from ser.corpora.recordings import AUDIO_SUFFIXES, Recording, Scan, add_fragment, files_below, is_hidden, show
+from ser.errors import UserError, suggest
+from ser.tables import read_table, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FACTS = Facts("recordings described by a table of the user")
+NEEDED = ("path", "emotion")
+OPTIONAL = ("speaker", "gender", "language", "session", "split", "intensity", "statement", "repetition")
+TIMES = ("start", "end")
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "evaluation", "eval"), "test"),
+}
+"""Usual names of splits."""
+UNKNOWN = ("", "unknown", "n/a", "na", "none", "nan", "?")
+"""Texts that stand for a speaker that is not known."""
+
+
+def make_root(corpus: Corpus, target: Path) -> Path:
+    """Return the folder of the table, to which its paths are relative where no root is given."""
+    return Path(corpus.table or "").expanduser().resolve().parent
+
+
+def scan(root: Path, corpus: Corpus) -> Scan:
+    """List the recordings of a table.
+
+    Raises:
+        UserError: the table cannot be read; or rows have no file, no label, or contradict one another, and
+            `corpus.bad_rows` is `refuse`. All rows with the same mistake are named at once.
+    """
+    called = f"corpus.table={corpus.table}"
+    path = Path(corpus.table or "").expanduser()
+    if not path.is_file():
+        raise UserError(f"{called}: there is no such file")
+    rows = read_columns(path, corpus.columns, called)
+    found, mistakes = Scan(), defaultdict[str, list[str]](list)
+    seen: dict[str, tuple[int, Recording]] = {}
+    for line, row in rows.to_dict("index").items():
+        recording = read_row(root, {str(name): str(cell) for name, cell in row.items()}, int(str(line)), mistakes)
+        if recording is None:
+            continue
+        if recording.path not in seen:
+            seen[recording.path] = (int(str(line)), recording)
+        elif seen[recording.path][1] == recording:
+            found.leave_out("rows that repeat another", f"{show(recording.path)} (line {line})")
+        else:
+            mistakes["rows that contradict an earlier one"].append(
+                f"line {line} ({show(recording.path)}, {recording.emotion}; line {seen[recording.path][0]} differs)"
+            )
+    report_mistakes(mistakes, corpus, called, found)
+    found.recordings = sorted((recording for _, recording in seen.values()), key=lambda one: one.path)
+    named = {recording.file for recording in found.recordings}
+    for file in files_below(root):
+        if file not in named and PurePosixPath(file).suffix.lower() in AUDIO_SUFFIXES:
+            hidden = is_hidden(PurePosixPath(file))
+            found.leave_out("hidden files" if hidden else "audio files that the table does not name", show(file))
+    return found
+
+
+def read_columns(path: Path, columns: Mapping[str, str], called: str) -> "pd.DataFrame":
+    """Read a table, with its columns under the names of `ser`.
+
+    Raises:
+        UserError: `columns` names something unknown, or a column is not there.
+    """
+    known = (*NEEDED, *OPTIONAL, *TIMES)
+    for name in columns:
+        if name not in known:
+            raise UserError(
+                f"corpus.columns.{name}: there is no such column{suggest(name, known)}; choices: {', '.join(known)}"
+            )
+    given = {name: column.strip().lower() for name, column in columns.items()}
+    needed = [given.get(name, name) for name in NEEDED]
+    others = [column for column in given.values() if column not in needed]
+    try:
+        rows = read_table(path, [*needed, *others], called)
+    except UserError as error:
+        hint = "; name your columns with corpus.columns={path: COLUMN, emotion: COLUMN}"
+        raise UserError(f"{error}{hint if 'must name' in str(error) or 'must have' in str(error) else ''}") from error
+    clashing = [column for column in rows.columns if column in given and column not in given.values()]
+    return rows.drop(columns=clashing).rename(columns={column: name for name, column in given.items()})
+
+
+def read_row(root: Path, row: Mapping[str, str], line: int, mistakes: dict[str, list[str]]) -> Recording | None:
+    """Return the recording of a row; None where it has a mistake, which is added to `mistakes`."""
+    path = find_path(root, row["path"])
+    label = row["emotion"].strip()
+    if not row["path"].strip() or "\0" in row["path"]:
+        mistakes["rows without a path"].append(f"line {line}")
+    elif not (root / path).is_file():
+        mistakes["files that are not there"].append(f"{show(path)} (line {line})")
+    elif not label:
+        mistakes["rows without a label"].append(f"line {line} ({show(path)})")
+    elif (span := read_times(row)) is None:
+        mistakes["rows whose start and end are no times"].append(
+            f"line {line} (start '{row.get('start', '')}', end '{row.get('end', '')}')"
+        )
+    else:
+        return make_recording(path, label, span, row)
+    return None
+
+
+def make_recording(path: str, label: str, span: tuple[float, float | None], row: Mapping[str, str]) -> Recording:
+    """Return the recording of a row without mistakes."""
+    whole = add_fragment(path, *span) if span != (0.0, None) else path
+    known = {name: row[name].strip() for name in OPTIONAL if name in row}
+    if known.get("speaker", "").lower() in UNKNOWN:
+        known["speaker"] = ""
+    if "split" in known:
+        known["split"] = SPLITS.get(known["split"].lower(), known["split"].lower())
+    names = (*NEEDED, *OPTIONAL, *TIMES, "")
+    extra = {name: cell.strip() for name, cell in row.items() if name not in names and cell.strip()}
+    identity = str(PurePosixPath(path).with_suffix("")) + whole.removeprefix(path)
+    return Recording(
+        path=whole,
+        emotion=label,
+        id=identity,
+        extra=json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else "",
+        **{"speaker": "", **known},
+    )
+
+
+def find_path(root: Path, text: str) -> str:
+    r"""Return a path as a manifest holds it: relative to the root where it lies below it.
+
+    >>> find_path(Path("/data"), r"Path\with\backslashes.wav"), find_path(Path("/data"), "/data/./a.wav")
+    ('Path/with/backslashes.wav', 'a.wav')
+    """
+    written = text.strip()
+    if "\0" in written:
+        return ""
+    if "\\" in written and not (root / written).exists():
+        written = written.replace("\\", "/")
+    place = PurePosixPath(written)
+    for base in (root, root.resolve()):
+        if place.is_absolute() and place.is_relative_to(base.as_posix()):
+            return place.relative_to(base.as_posix()).as_posix()
+    return place.as_posix()
+
+
+def read_times(row: Mapping[str, str]) -> tuple[float, float | None] | None:
+    """Return the start and the end of a part of a file in seconds; None where they are no times."""
+    start, end = (row.get(name, "").strip().replace(",", ".") for name in TIMES)
+    if not all(re.fullmatch(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)?", text) for text in (start, end)):
+        return None
+    begin, stop = float(start or 0), float(end) if end else math.inf
+    return (begin, None if stop == math.inf else stop) if begin < stop else None
+
+
+def report_mistakes(mistakes: Mapping[str, list[str]], corpus: Corpus, called: str, found: Scan) -> None:
+    """Raise a UserError for the mistakes of a table, or count their rows as left out where the config says so."""
+    if corpus.bad_rows is BadRows.leave_out:
+        for kind, places in mistakes.items():
+            for place in places:
+                found.leave_out(kind, place)
+        return
+    if mistakes:
+        kinds = "; ".join(f"{len(all_)} {kind}: {', '.join(shorten(all_, 10))}" for kind, all_ in mistakes.items())
+        raise UserError(f"{called}: {kinds}. Correct the table, or give corpus.bad_rows=leave_out to leave them out")

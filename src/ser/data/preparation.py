@@ -1,0 +1,177 @@
+"""Prepare a corpus: list, check, divide and decode its recordings into a folder."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ser import corpora
+from ser.config import Audit, Corpus, Protocol, Split
+from ser.corpora.facts import Facts, join_facts
+from ser.corpora.recordings import Recording, Scan
+from ser.data import arrow_cache, audit, manifest
+from ser.data.arrow_cache import AudioCache, Clips, UnusableCacheError
+from ser.data.audio import DECODED_BY
+from ser.data.combined import JoinedClips, join, part_folders, qualify
+from ser.data.groups import resolve_protocol
+from ser.data.manifest import Utterance
+from ser.data.prepared_corpus import PreparedCorpus, is_combined, label_settings, open_parts, open_prepared
+from ser.data.protocols import identify_splits, list_folds, split_corpus
+from ser.files import printable, remove, write_json
+from ser.locks import locked
+
+log = logging.getLogger("ser")
+
+
+def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str, strictness: Audit) -> dict[str, Any]:
+    """Read a corpus into `data_dir`: manifest, split lists (of the first fold), audit and the 16 kHz cache.
+
+    Returns:
+        What audit.json holds, with the number of recordings that had to be `decoded`.
+
+    Raises:
+        UserError: the root or recordings below it cannot be used, or a strict audit finds something on both sides of a
+            fold; the lists and the manifest in `data_dir` are left as they were.
+    """
+    with locked(Path(data_dir), wait=True):
+        return prepare_unlocked(corpus, protocol, root, Path(data_dir), strictness)
+
+
+def prepare_unlocked(
+    corpus: Corpus, protocol: Protocol, root: str | None, target: Path, strictness: Audit
+) -> dict[str, Any]:
+    """Run `prepare` while holding the lock of the folder."""
+    if is_combined(corpus):
+        return combine(corpus, protocol, target, strictness)
+    source, facts = corpora.find_root(corpus, root, target), corpora.find_facts(corpus)
+    found = corpora.scan(source, corpus)
+    # Everything that can be refused without decoding is refused before anything is written.
+    split_corpus([Utterance(**vars(recording)) for recording in found.recordings], protocol)
+    rows, decoded = arrow_cache.build(source, found.recordings, target / arrow_cache.FILE)
+    utterances = [manifest.make_utterance(*pair) for pair in zip(found.recordings, rows, strict=True)]
+    clips = AudioCache(target / arrow_cache.FILE)
+    made_of = {"root": printable(str(source.resolve()))}
+    return write(corpus, protocol, target, strictness, found, facts, utterances, clips, made_of) | {"decoded": decoded}
+
+
+def combine(corpus: Corpus, protocol: Protocol, target: Path, strictness: Audit) -> dict[str, Any]:
+    """Join prepared corpora: their manifests are copied into `target`, their audio is not."""
+    parts = open_parts(part_folders(corpus, target))
+    qualified = {name: qualify(name, part.facts, part.utterances) for name, part in parts.items()}
+    utterances, found = join(corpus, qualified)
+    facts = join_facts({name: part.facts for name, part in parts.items()})
+    made_of = {
+        "root": "",
+        "parts": {name: {"folder": part.folder, "manifest_sha256": part.sha256} for name, part in parts.items()},
+    }
+    clips = JoinedClips({name: part.audio for name, part in parts.items()})
+    return write(corpus, protocol, target, strictness, found, facts, utterances, clips, made_of) | {"decoded": 0}
+
+
+def write(
+    corpus: Corpus,
+    protocol: Protocol,
+    target: Path,
+    strictness: Audit,
+    found: Scan,
+    facts: Facts,
+    utterances: list[Utterance],
+    clips: Clips,
+    made_of: dict[str, Any],
+) -> dict[str, Any]:
+    """Write what is known of the recordings, the manifest last; return the content of audit.json."""
+    protocol = resolve_protocol(utterances, protocol)
+    folds = list_folds(protocol)
+    splits = split_corpus(utterances, protocol)
+    emotions = facts.emotions if label_settings(corpus) == label_settings(Corpus(corpus.name)) else ()
+    report = {
+        "corpus": corpus.name,
+        "settings": label_settings(corpus),
+        "facts": facts.to_json(),
+        "emotions": list(emotions) or sorted({row.emotion for row in utterances}),
+        **made_of,
+        "decoder": DECODED_BY,
+        "manifest_sha256": manifest.checksum(utterances),
+        "description": facts.description,
+        "synthetic": facts.synthetic,
+        "protocol": identify_splits(replace(protocol, fold=folds[0]), splits),
+        **audit.audit(found, utterances, clips, splits, facts.format),
+    }
+    duplicates = audit.duplicate_pairs(report)
+    for fold in folds:
+        audit.check_leaks(split_corpus(utterances, replace(protocol, fold=fold)), duplicates, strictness)
+    for split in Split:
+        path = target / f"{split.value}.csv"
+        manifest.write(path, splits.get(split)) if splits.get(split) else remove(path)
+    write_json(target / audit.FILE, report)
+    manifest.write(target / manifest.FILE, utterances)  # last: a folder with a manifest is complete
+    return report
+
+
+def open_or_prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> PreparedCorpus:
+    """Open the prepared corpus; prepare it first where a root is given that is not the one in `data_dir` as it is now.
+
+    Several corpora are joined anew where one of them changed.
+
+    Raises:
+        UserError: see `prepare` and `open_prepared`.
+    """
+    folder = Path(data_dir)
+    if root is not None or is_combined(corpus):
+        with locked(folder, wait=True):
+            source = Path(root).expanduser() if root is not None else None
+            if outdated := reason_outdated(corpus, source, folder) if source else reason_changed(corpus, folder):
+                log.info("%s: %s; preparing %s", data_dir, outdated, f"root={root}" if root else corpus.name)
+                audit.log_warnings(prepare_unlocked(corpus, protocol, root, folder, Audit.warn))
+    return open_prepared(data_dir, corpus)
+
+
+def resolve(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str) -> Protocol:
+    """Return a protocol whose folds are lists; the corpus is opened or prepared only where they are computed from it.
+
+    Raises:
+        UserError: see `open_or_prepare` and `resolve_protocol`.
+    """
+    if protocol.group is None:
+        return protocol
+    return resolve_protocol(open_or_prepare(corpus, protocol, root, data_dir).utterances, protocol)
+
+
+def reason_outdated(corpus: Corpus, root: Path, folder: Path) -> str:
+    """Return why a prepared folder is not the corpus below a root; empty if it is.
+
+    Raises:
+        UserError: the folder holds another corpus, which is not thrown away for a root; or the root cannot be used.
+    """
+    if not (folder / manifest.FILE).is_file():
+        return "nothing is prepared there yet"
+    try:
+        prepared = open_prepared(str(folder), corpus)
+    except UnusableCacheError as error:
+        return str(error).removeprefix(f"{folder}: ")
+    found = corpora.scan(corpora.find_root(corpus, str(root), folder), corpus).recordings
+    assert isinstance(prepared.audio, AudioCache)  # only joined corpora have another
+    if prepared.audio.holds(arrow_cache.file_identities(root, found)) and same_recordings(prepared.utterances, found):
+        return ""
+    return f"it was made from other files or by another decoder ({prepared.root})"
+
+
+def same_recordings(utterances: Sequence[Utterance], found: Sequence[Recording]) -> bool:
+    """Return whether the rows of a manifest are these recordings, with these labels and speakers."""
+    names = [field.name for field in fields(Recording)]
+    return [[getattr(row, name) for name in names] for row in utterances] == [
+        [getattr(row, name) for name in names] for row in found
+    ]
+
+
+def reason_changed(corpus: Corpus, folder: Path) -> str:
+    """Return why several joined corpora have to be joined anew; empty if they are those that were joined."""
+    if not (folder / manifest.FILE).is_file():
+        return "nothing is prepared there yet"
+    try:
+        prepared = open_prepared(str(folder), corpus)
+    except UnusableCacheError as error:
+        return str(error).removeprefix(f"{folder}: ")
+    now = {name: part.sha256 for name, part in open_parts(part_folders(corpus, folder)).items()}
+    return "" if prepared.parts == now else "its parts are others now"

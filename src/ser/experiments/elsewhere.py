@@ -1,0 +1,126 @@
+"""Score a checkpoint, or anybody's predictions, on a corpus of choice."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ser import config
+from ser.corpora.labels import LabelMap
+from ser.data.groups import resolve_protocol
+from ser.data.manifest import Utterance
+from ser.data.preparation import open_or_prepare
+from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.protocols import list_folds, split_corpus, split_sha256
+from ser.errors import UserError
+from ser.evaluation import foreign
+from ser.evaluation.foreign import Alignment
+from ser.evaluation.predictions import SplitPredictions
+from ser.inference.predictor import Member
+from ser.reports.protocol_text import count_speakers, counted, describe_labels
+from ser.reports.provenance import Provenance
+
+PLAIN = config.Protocol(name="random", seed=0, test_fraction=0.2, validation_speakers=0, reference="every clip")
+"""Divides a corpus that is prepared here; its lists are not used."""
+
+
+def score_elsewhere(cfg: config.Evaluate) -> tuple[SplitPredictions, Provenance, PreparedCorpus]:
+    """Predict the clips of the corpus of choice, and describe what the metrics are about.
+
+    Raises:
+        UserError: the corpus is not prepared, or it shares too few emotions with the model.
+    """
+    corpus = cfg.corpus
+    assert corpus is not None
+    prepared = open_or_prepare(corpus, cfg.protocol or PLAIN, cfg.root, cfg.data_dir or f"data/{corpus.name}")
+    rows = choose_clips(prepared, cfg)
+    mapping = LabelMap(corpus.emotions, corpus.scheme)
+    if cfg.predictions is not None:
+        labels, probabilities = foreign.read_predictions(Path(cfg.predictions).expanduser(), rows)
+        alignment = foreign.align(labels, prepared.emotions, mapping, f"predictions={cfg.predictions}")
+        kept = [index for index, row in enumerate(rows) if row.emotion in alignment.emotions]
+        scored = foreign.to_shared_labels([rows[index] for index in kept], probabilities[kept], alignment)
+        return scored, describe_source(cfg, prepared, scored, alignment, name_of(cfg.predictions), {}), prepared
+    assert cfg.checkpoint is not None
+    member = Member.from_checkpoint(cfg.checkpoint)
+    alignment = foreign.align(member.labels, prepared.emotions, mapping, f"checkpoint={cfg.checkpoint}")
+    used = [row for row in rows if row.emotion in alignment.emotions]
+    clips = [prepared.audio.samples(index) for index in prepared.indices(used)]
+    scored = foreign.to_shared_labels(used, member.predict(clips, cfg.batch_size), alignment)
+    name = member.stamp.get("model") or name_of(cfg.checkpoint)
+    return scored, describe_source(cfg, prepared, scored, alignment, name, member.stamp), prepared
+
+
+def choose_clips(prepared: PreparedCorpus, cfg: config.Evaluate) -> list[Utterance]:
+    """Return the clips that are scored: all, or a split of each fold of the protocol."""
+    if cfg.protocol is None:
+        return prepared.utterances
+    protocol = resolve_protocol(prepared.utterances, cfg.protocol)
+    chosen: dict[str, Utterance] = {}
+    for fold in list_folds(protocol):
+        splits = split_corpus(prepared.utterances, replace(protocol, fold=fold))
+        chosen.update({row.path: row for row in splits.get(cfg.split)})
+    if not chosen:
+        raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such split")
+    return list(chosen.values())
+
+
+def describe_source(
+    cfg: config.Evaluate,
+    prepared: PreparedCorpus,
+    scored: SplitPredictions,
+    alignment: Alignment,
+    model: str,
+    stamp: dict[str, Any],
+) -> Provenance:
+    """Return the provenance of predictions whose training is known by the stamp at most."""
+    rows, protocol = scored.utterances, cfg.protocol
+    where = (
+        f"all clips of {prepared.corpus}" if protocol is None else f"protocol {protocol.name}, {cfg.split.value} split"
+    )
+    known, other = describe_training(stamp, prepared, rows)
+    identity = {
+        "name": "whole_corpus" if protocol is None else protocol.name,
+        "fold": protocol.fold if protocol else None,
+        "seed": protocol.seed if protocol else None,
+        "test_sha256": split_sha256(rows),
+    }
+    hard = cfg.predictions is not None and set(scored.probabilities.ravel().tolist()) <= {0.0, 1.0}
+    sentences = [
+        f"Scored on {where}: {counted(len(rows), 'clip')} of {count_speakers(rows)}.",
+        known,
+        alignment.describe(),
+        *describe_labels(prepared.labels),
+        *["Only labels were given: probabilities are 1 and 0, and their calibration means nothing."] * hard,
+    ]
+    return Provenance(
+        corpus=prepared.corpus,
+        description=prepared.facts.description,
+        synthetic=prepared.facts.synthetic,
+        protocol=identity,
+        split="all" if protocol is None else cfg.split.value,
+        protocol_text=" ".join(sentences),
+        leaks=[] if other or not stamp else [known],
+        speaker_independent=other,
+        model=model,
+        seed=stamp.get("seed"),
+        step=stamp.get("step"),
+        speakers_known=all(row.speaker for row in rows),
+    )
+
+
+def describe_training(stamp: dict[str, Any], prepared: PreparedCorpus, rows: Sequence[Utterance]) -> tuple[str, bool]:
+    """Say what is known of the training, and whether the scored speakers are certainly new to the model."""
+    if not stamp:
+        return "Nothing is known of its training: whether these clips or speakers were in it cannot be told.", False
+    trained = set(stamp.get("corpus_settings", {}).get("parts") or [stamp["corpus"]])
+    both = sorted(trained & (set(prepared.parts) or {prepared.corpus}))
+    source = f"{stamp['corpus']} under protocol {stamp['identity']['name']}"
+    if both:
+        return f"It was trained on {source}: scored clips of {', '.join(both)} may have been in its training.", False
+    return f"It was trained on another corpus, {source}.", all(row.speaker for row in rows)
+
+
+def name_of(given: str) -> str:
+    """Return the last part of a path or a hub name."""
+    return Path(given).resolve().stem if Path(given).exists() else given.rpartition("/")[2]
