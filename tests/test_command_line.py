@@ -98,15 +98,21 @@ def test_what_stands_behind_an_option_is_a_path(name):
     assert meant("train", "--data-dir", name) == name
 
 
+IN_CHOSEN_GROUPS = {
+    "evaluate": [f"corpus.{key}" for key in ("table", "speaker", "dataset", "parts")] + ["protocol.folds_csv"]
+}
+"""Keys of groups that a command composes only where the user chooses them."""
+
+
 def test_no_path_of_a_config_is_forgotten():
     known = {f"{command}.{key}" for command, schema in SCHEMAS.items() for key in path_keys(schema)}
     texts = ("root", "dir", "checkpoint", "runs", "audio", "output", "timeline", "embeddings", "pretrained", "csv")
-    texts += ("table", "dataset", "parts")
+    texts += ("table", "dataset", "parts", "corpus.speaker", "predictions")
     fields = {
         f"{command}.{key}"
         for command in SCHEMAS
-        for key in flat_keys(compose_raw(command))
-        if key.split(".")[-1].endswith(texts) and not key.startswith("trainer.")
+        for key in (*flat_keys(compose_raw(command)), *IN_CHOSEN_GROUPS.get(command, ()))
+        if key.endswith(texts) and not key.startswith("trainer.")
     }
     assert fields == known
 

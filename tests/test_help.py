@@ -27,4 +27,4 @@ def test_the_help_lists_the_groups_and_their_files_but_no_bases():
 
 
 def test_a_value_that_must_be_given_is_shown_as_missing():
-    assert "checkpoint=???" in apps.help_text("evaluate", "", [])
+    assert "checkpoint=???" in apps.help_text("predict", "", [])

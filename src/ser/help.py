@@ -40,7 +40,9 @@ def text(command: str, schema: type[Any], configs: Path, overrides: Sequence[str
 def groups(primary: Path, configs: Path) -> Iterator[str]:
     """Yield a line for each config group of a command."""
     for default in OmegaConf.to_container(OmegaConf.load(primary))["defaults"]:  # type: ignore[call-overload,index]
-        if isinstance(default, dict) and not next(iter(default)).startswith("override"):
+        if isinstance(default, str) and (configs / f"{default}.yaml").is_file():
+            yield from groups(configs / f"{default}.yaml", configs)
+        elif isinstance(default, dict) and not next(iter(default)).startswith("override"):
             name = next(iter(default))
             choices = sorted(path.stem for path in (configs / name).glob("*.yaml") if not path.stem.startswith("_"))
             yield textwrap.fill(f"{name}={' | '.join(choices)}", 110, initial_indent="  ", subsequent_indent=INDENT)
@@ -50,6 +52,8 @@ def shown(cfg: DictConfig, name: str) -> str:
     """Return the value of a key as a user would type it; `???` where it is mandatory."""
     parent, _, leaf = name.rpartition(".")
     holder = OmegaConf.select(cfg, parent) if parent else cfg
+    if holder is None:
+        return "null"  # a group that is not chosen
     if OmegaConf.is_missing(holder, leaf):
         return "???"
     value = OmegaConf.to_container(OmegaConf.create({"value": holder[leaf]}), enum_to_str=True)["value"]  # type: ignore[call-overload,index]

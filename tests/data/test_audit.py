@@ -27,7 +27,7 @@ def test_the_audit_warns_of_copies_on_both_sides_and_goes_on(caplog):
     splits = split_corpus(whole_corpus(), emobox(1))
     pair = (one_of(splits, Split.test), one_of(splits, Split.train))
     with caplog.at_level("WARNING", "ser"):
-        audit.check_leaks(splits, [pair], Audit.warn)
+        audit.check_leaks([splits], [pair], Audit.warn)
     assert " = ".join(pair) in caplog.text
 
 
@@ -35,13 +35,13 @@ def test_a_strict_audit_refuses_copies_on_both_sides():
     splits = split_corpus(whole_corpus(), emobox(1))
     pair = (one_of(splits, Split.test), one_of(splits, Split.train))
     with pytest.raises(UserError, match=f"on_leak=strict: on both sides of the split: {pair[0]} = {pair[1]}"):
-        audit.check_leaks(splits, [pair], Audit.strict)
-    audit.check_leaks(splits, [], Audit.strict)
+        audit.check_leaks([splits], [pair], Audit.strict)
+    audit.check_leaks([splits], [], Audit.strict)
 
 
 def test_a_strict_audit_refuses_speakers_on_both_sides():
     with pytest.raises(UserError, match="speakers 1, 2, 3, "):
-        audit.check_leaks(split_corpus(whole_corpus(), paper()), [], Audit.strict)
+        audit.check_leaks([split_corpus(whole_corpus(), paper())], [], Audit.strict)
 
 
 def test_audio_of_another_rate_or_length_contradicts_its_name():

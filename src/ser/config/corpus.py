@@ -35,7 +35,7 @@ class Corpus:
     """Names of columns in the table or data set, such as `{emotion: label, path: file}`."""
     bad_rows: BadRows = field(default=BadRows.refuse, metadata=INCIDENTAL)
     """`refuse`: stop where a row of the table has no file or no label; `leave_out`: leave such rows out."""
-    speaker: str | None = None
+    speaker: str | None = field(default=None, metadata=PATH)  # taken literally, as a path is
     """Regular expression whose first group is the speaker in the path of a recording below the root, for
     `corpus=folders`."""
     dataset: str | None = field(default=None, metadata={**PATH, **INCIDENTAL})

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from ser.config.corpus import Corpus
-from ser.corpora.download import download
+from ser.corpora.download import download as fetch_archives  # the module keeps its name
 from ser.corpora.facts import Facts
 from ser.corpora.file_names import scan_names
 from ser.corpora.labels import LabelMap
@@ -113,7 +113,7 @@ def download_archives(corpus: Corpus, target: Path) -> Path:
         raise UserError(f"download=true: {corpus.name} has no direct link; {where} and give --root DIR")
     if not facts.commercial:
         log.info("%s: its licence (%s) forbids commercial use", corpus.name, facts.license)
-    return download(facts.archives, target / "download")
+    return fetch_archives(facts.archives, target / "download")
 
 
 def find_root(corpus: Corpus, root: str | None, target: Path) -> Path:

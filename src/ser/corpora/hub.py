@@ -42,7 +42,13 @@ def load_splits(corpus: Corpus) -> dict[str, Any]:
     try:
         loaded = datasets.load_dataset(str(Path(corpus.dataset or "").expanduser()))
     except (DatasetsError, OSError, ValueError) as error:
-        raise UserError(f"corpus.dataset={corpus.dataset}: {' '.join(str(error).split())[:300]}") from error
+        message = f"corpus.dataset={corpus.dataset}: {' '.join(str(error).split())[:300]}"
+        if isinstance(error.__cause__, ImportError):
+            message = (
+                f"corpus.dataset={corpus.dataset}: datasets needs torchcodec for a folder of audio, which is "
+                "not installed; give corpus=folders, or corpus=table with its metadata.csv"
+            )
+        raise UserError(message) from error
     splits = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
     audio = corpus.columns.get(AUDIO, AUDIO)
     for name, rows in splits.items():

@@ -162,16 +162,17 @@ def describe_missing_emotions(folds: Sequence[Splits], scored: Split, emotions: 
     return [f"{lacks}: its unweighted average recall is at most {highest}."]
 
 
-def check_leaks(splits: Splits, duplicates: Sequence[Pair], audit: Audit) -> None:
-    """Warn of speakers and duplicates that training shares with another split, or refuse the splits.
+def check_leaks(folds: Sequence[Splits], duplicates: Sequence[Pair], audit: Audit) -> None:
+    """Warn of speakers and duplicates that training shares with another split of its fold, or refuse the splits.
 
     Raises:
         UserError: `audit` is strict, and speakers or copies of recordings are in the training split and in another.
     """
-    found = count_overlap(splits, duplicates)
-    pairs = [" = ".join(pair) for pair in found["copies_on_both_sides"]]
-    if audit is Audit.strict and (pairs or found["speakers_on_both_sides"]):
-        named = [f"speakers {', '.join(found['speakers_on_both_sides'])}"] * bool(found["speakers_on_both_sides"])
+    found = [count_overlap(splits, duplicates) for splits in folds]
+    pairs = list(dict.fromkeys(" = ".join(pair) for one in found for pair in one["copies_on_both_sides"]))
+    speakers = sorted({name for one in found for name in one["speakers_on_both_sides"]}, key=natural_key)
+    if audit is Audit.strict and (pairs or speakers):
+        named = [f"speakers {', '.join(speakers)}"] * bool(speakers)
         raise UserError(f"on_leak=strict: on both sides of the split: {'; '.join(named + shorten(pairs))}")
     if pairs:
         log.warning("warning: on both sides of the split: %s", "; ".join(shorten(pairs)))

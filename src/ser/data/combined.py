@@ -46,9 +46,7 @@ def part_folders(corpus: Corpus, data_dir: Path) -> list[Path]:
     parts = [str(part) for part in corpus.parts or []]
     folders = [Path(part) if "/" in part else data_dir.parent / part for part in parts]
     if len({folder.resolve() for folder in folders}) < max(1, len(folders)) or not folders:
-        raise UserError(
-            f"corpus.parts={parts}: name the prepared corpora, each once, as in corpus.parts=[ravdess,emodb]"
-        )
+        raise UserError(f"corpus.parts={parts}: name prepared corpora, each once, as in corpus.parts=[ravdess,emodb]")
     return folders
 
 

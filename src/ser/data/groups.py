@@ -58,7 +58,7 @@ def check_known(ordered: Sequence[Utterance], unit: str, protocol: Protocol) -> 
     if missing := sum(not getattr(row, unit) for row in ordered):
         raise UserError(
             f"protocol '{protocol.name}' divides by {unit}, and {missing} of {len(ordered)} recordings have no known "
-            f"{unit}; name it for each (a column '{unit}' of the table), or use protocol=random"
+            f"{unit}; name it for each (a column '{unit}' of corpus.table, or corpus.speaker), or use protocol=random"
         )
 
 

@@ -99,8 +99,8 @@ def write(
         **audit.audit(found, utterances, clips, splits, facts.format),
     }
     duplicates = audit.duplicate_pairs(report)
-    for fold in folds:
-        audit.check_leaks(split_corpus(utterances, replace(protocol, fold=fold)), duplicates, strictness)
+    splits_of_folds = [split_corpus(utterances, replace(protocol, fold=fold)) for fold in folds]
+    audit.check_leaks(splits_of_folds, duplicates, strictness)
     for split in Split:
         path = target / f"{split.value}.csv"
         manifest.write(path, splits.get(split)) if splits.get(split) else remove(path)

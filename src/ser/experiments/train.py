@@ -98,8 +98,7 @@ def load_data(
     """Load the corpus and the splits of each run; a run that is resumed keeps the splits that it began with."""
     prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
     splits_of_runs = [split_corpus(prepared.utterances, run.protocol) for run in plan]
-    for splits in splits_of_runs:
-        audit.check_leaks(splits, prepared.duplicates, cfg.on_leak)
+    audit.check_leaks(splits_of_runs, prepared.duplicates, cfg.on_leak)
     for run, target, splits in zip(plan, targets.runs, splits_of_runs, strict=True):
         if cfg.resume:
             check_same_splits(target.work, run, splits)
