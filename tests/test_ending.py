@@ -59,7 +59,7 @@ def test_an_interrupted_import_is_one_line(module, number, tmp_path):
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-def test_an_interruption_says_what_the_command_says_of_it(number, tmp_path):
+def test_an_interruption_has_the_line_of_the_command(number, tmp_path):
     body = (
         f"try: os.kill(os.getpid(), signal.{number})\n"
         "except KeyboardInterrupt as error: raise Interrupted('interrupted; resume=true goes on') from error"

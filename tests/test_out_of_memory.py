@@ -16,7 +16,7 @@ def too_large(*args, **kwargs):
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nOf the allocated memory ...")
 
 
-def test_training_that_does_not_fit_ends_with_a_line_that_says_what_to_lower(data_dir, tmp_path, monkeypatch):
+def test_training_that_does_not_fit_ends_with_a_line_on_what_to_lower(data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(EmotionTrainer, "compute_loss", too_large)
     with pytest.raises(UserError, match=r"out of memory: lower trainer\.per_device_train_batch_size") as error:
         train(composed("train", *QUICK, f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'run'}'"))

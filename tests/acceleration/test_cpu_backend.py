@@ -26,7 +26,7 @@ def test_a_library_that_computes_in_less_is_not_used(switch, monkeypatch):
     assert switch.fp32_precision == before
 
 
-def test_what_is_made_for_many_lengths_is_not_kept_unless_the_user_says_so(monkeypatch):
+def test_what_is_made_for_many_lengths_is_not_kept_unless_the_user_asks_for_it(monkeypatch):
     first, second = cpu_backend.CACHE_LIMITS
     monkeypatch.delenv(first, raising=False)
     monkeypatch.setenv(second, "2000")

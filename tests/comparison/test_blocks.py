@@ -40,7 +40,7 @@ def test_inside_a_block_the_best_uar_is_first(tmp_path):
     assert all(pair.difference > 0 for pair in block.pairs)
 
 
-def test_the_adjusted_p_is_of_speakers_where_they_are_new_and_of_clips_where_they_were_heard(tmp_path):
+def test_the_adjusted_p_is_of_speakers_where_they_are_new_and_of_clips_where_training_had_them(tmp_path):
     for new, honest in ((True, "speakers"), (False, "clips")):
         runs = [toy_run(tmp_path / f"{hits}-{new}", hits=hits, new=new) for hits in (0.5, 0.9)]
         (pair,) = comparison.group_runs(runs)[0].pairs

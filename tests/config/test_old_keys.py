@@ -56,7 +56,7 @@ def test_an_old_name_ends_a_list_of_paths():
     assert words == ["checkpoint=[a,b]", "max_seconds=10"]
 
 
-def test_an_old_name_works_and_one_line_says_the_new_one():
+def test_an_old_name_works_and_one_line_names_the_new_one():
     result = ser("predict", "checkpoint=a", "audio=b", "longest=5", "longest=7", "--cfg", "job")
     assert yaml.safe_load(result.stdout)["max_seconds"] == 7
     assert result.stderr == "ser: longest is called max_seconds now; the next release no longer takes the old name\n"

@@ -58,7 +58,7 @@ def damaged(path, content):
     return path
 
 
-def test_an_unusable_file_says_what_is_wrong_with_it(tmp_path):
+def test_an_unusable_file_is_refused_with_the_reason(tmp_path):
     soundfile.write(tmp_path / "whole.wav", tone(0.5), 16000)
     whole = (tmp_path / "whole.wav").read_bytes()
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
@@ -144,7 +144,7 @@ def test_what_resampling_overshoots_is_clipped_and_does_not_wrap(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
-def test_what_is_in_memory_is_heard_as_from_a_file(tmp_path, kind):
+def test_bytes_in_memory_are_decoded_as_a_file(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
     soundfile.write(path, tone(0.5, 48000), 48000)
     assert np.array_equal(audio.load_short(path.read_bytes(), 30), audio.load_short(path, 30))
@@ -181,7 +181,7 @@ def test_a_quiet_begin_does_not_hide_that_a_file_is_on_another_scale(tmp_path):
         pytest.fail("the first block could be answered")
 
 
-def test_a_loud_peak_of_float_samples_is_clipped_and_said(tmp_path):
+def test_a_loud_peak_of_float_samples_is_clipped_with_a_warning(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(0.3, level=1.5), 16000, subtype="FLOAT")
     clip = audio.load(tmp_path / "a.wav")
     assert (clip.clipped, clip.peak) == (True, 32768)

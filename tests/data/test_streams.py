@@ -69,7 +69,7 @@ def test_what_begins_with_no_header_is_raw_samples_of_the_given_form():
     assert heard.tolist() == [200] * 500
 
 
-def test_a_stream_that_ends_before_its_header_says_is_refused(tmp_path):
+def test_a_stream_that_ends_before_the_length_of_its_header_is_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(0.1), 16000)
     with pytest.raises(UnreadableAudio, match="truncated"):
         streamed((tmp_path / "a.wav").read_bytes()[:-100])
@@ -89,7 +89,7 @@ def test_a_stream_that_ends_before_its_header_says_is_refused(tmp_path):
         (b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 0, 0, 2, 16), "0 Hz is impossible"),
     ],
 )
-def test_a_header_that_is_no_wav_header_says_what_is_wrong(content, reason):
+def test_a_header_that_is_no_wav_header_is_refused_with_the_reason(content, reason):
     with pytest.raises(UnreadableAudio, match=reason):
         read_wav_header(io.BytesIO(content))
 

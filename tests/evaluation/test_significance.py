@@ -37,7 +37,7 @@ def test_many_speakers_are_tested_by_random_signs_and_always_the_same_ones():
     assert permutation_test(a, b, speakers) == permutation_test(a, b, speakers) < 0.01
 
 
-def test_under_the_null_hypothesis_a_p_below_5_percent_is_as_rare_as_it_says():
+def test_under_the_null_hypothesis_a_p_below_5_percent_occurs_in_5_percent_of_cases():
     generator = np.random.default_rng(1)
     speakers = [str(speaker) for speaker in range(10) for _ in range(6)]
     found = []

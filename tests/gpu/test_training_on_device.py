@@ -139,7 +139,7 @@ def test_no_step_waits_for_the_device(precision, device, prepared, tmp_path, mon
     assert alarm.steps == 2
 
 
-def test_a_run_that_does_not_fit_ends_with_a_line_that_says_what_to_lower(device, data_copy, tmp_path, monkeypatch):
+def test_a_run_that_does_not_fit_ends_with_a_line_on_what_to_lower(device, data_copy, tmp_path, monkeypatch):
     if device.type == "cpu":  # whose memory nobody wants to fill
         monkeypatch.setattr(EmotionTrainer, "training_step", lambda *_: torch.empty(2**55, dtype=torch.uint8))
     else:

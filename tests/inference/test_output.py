@@ -39,7 +39,7 @@ def below(folder):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_the_predictions_so_far_can_be_read_under_a_name_that_says_that_there_will_be_more(suffix, tmp_path):
+def test_the_predictions_so_far_can_be_read_under_the_name_of_a_partial_file(suffix, tmp_path):
     output = tmp_path / f"a{suffix}"
     with reserve(str(output), False) as target, open_writer(target, FORMAT) as add:
         for number in range(3):
@@ -58,7 +58,7 @@ def test_whatever_ends_the_command_the_predictions_so_far_are_kept(end, tmp_path
     assert below(tmp_path) == ["a.partial.csv"]
 
 
-def test_an_interruption_says_how_many_predictions_are_kept_and_where(tmp_path):
+def test_an_interruption_reports_how_many_predictions_are_kept_and_where(tmp_path):
     with pytest.raises(Interrupted, match=r"2 predictions so far are kept in .*a\.partial\.csv"):
         write(tmp_path / "a.csv", 0, 1, then=KeyboardInterrupt())
 

@@ -136,7 +136,7 @@ def test_side_files_of_macos_are_left_out_and_other_containers_are_named(folder,
     assert "1 .m4a, 1 .webm (d.WebM, d.m4a)" in caplog.text
 
 
-def test_a_folder_of_other_containers_says_how_to_convert_them(tmp_path):
+def test_a_folder_of_other_containers_is_refused_with_how_to_convert_them(tmp_path):
     (tmp_path / "a.m4a").touch()
     with pytest.raises(UserError, match=r"1 \.m4a \(a\.m4a\), which libsndfile does not decode; `ffmpeg -i IN\.m4a"):
         resolve(str(tmp_path), None)
@@ -148,7 +148,7 @@ def test_every_container_that_can_be_decoded_is_found_in_a_folder(suffix, tmp_pa
     assert names(tmp_path) == [f"a{suffix}"]
 
 
-def test_a_list_says_which_rows_are_twice_and_answers_each(folder, caplog):
+def test_rows_that_stand_twice_in_a_list_are_named_and_each_is_predicted(folder, caplog):
     (folder / "list.csv").write_text("path\nb.wav\nb.wav\nmissing.wav\n")
     found = resolve(str(folder / "list.csv"), None)
     assert [(one.name, one.error) for one in found] == [

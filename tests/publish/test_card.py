@@ -69,7 +69,7 @@ def test_the_index_of_results_survives_the_clients_own_reading(run, stamp):
     assert eval_results_to_model_index(*model_index_to_eval_results(index)) == index
 
 
-def test_the_card_says_what_the_report_page_says(run, stamp):
+def test_the_card_has_the_sentences_of_the_report_page(run, stamp):
     text = html(render_card(run, stamp, "anna/model", carries_code=False))
     assert "24 of 24 test speakers also occur in the training split" in text
     assert "The checkpoint was selected on this same split, which makes the metrics optimistic" in text

@@ -98,7 +98,7 @@ def delivered(finished_run, tmp_path_factory):
         hub.shutdown()
 
 
-def test_an_upload_that_breaks_off_says_so_in_a_line_and_publishes_no_half(delivered):
+def test_an_upload_that_breaks_off_is_reported_in_a_line_and_publishes_no_half(delivered):
     broken, _ = delivered["runs"]
     line = told(broken)
     assert line.startswith("ser: repo=anna/model: the hub cannot be reached (")
@@ -209,7 +209,7 @@ def test_train_tries_the_login_before_it_touches_anything(nearby, data_dir, fini
     assert RunFolder(folder).is_finished()
 
 
-def test_the_run_stays_whatever_the_hub_says_in_the_end(nearby, data_dir, tmp_path, capsys):
+def test_the_run_stays_whatever_the_hub_responds_in_the_end(nearby, data_dir, tmp_path, capsys):
     folder = tmp_path / "run"
     nearby.refusals["/preupload/main"] = (403, "Storage limit reached")
     with pytest.raises(UserError) as error:

@@ -56,13 +56,13 @@ def test_the_headline_has_both_numbers_with_their_intervals_and_what_they_are_ab
     assert "chance is 12.5 %" in headline
 
 
-def test_where_speakers_are_known_the_page_says_that_clips_are_resampled(written):
+def test_where_speakers_are_known_the_page_names_clips_as_resampled(written):
     html = written(provenance=replace(PROVENANCE, speaker_independent=False))
     assert "resample the 384 test clips" in words(html)
     assert "not other speakers" in words(html)
 
 
-def test_a_single_speaker_says_nothing_about_others(written):
+def test_a_single_speaker_gives_no_information_about_others(written):
     html = written(answers(speakers=1))
     assert "only one test speaker" in words(html)
     assert "95 % interval 0.0 to 100.0 %" in words(html)
@@ -88,7 +88,7 @@ def test_folds_and_seeds_have_mean_and_deviation_and_a_row_for_each_run(full, wr
     assert 'id="runs"' not in written()
 
 
-def test_each_picture_says_in_words_what_it_shows(full):
+def test_each_picture_is_described_in_words(full):
     _, html, measured = full
     alternatives = [unescape(text) for text in re.findall(r'<img [^>]*alt="([^"]*)"', html)]
     confusion, training, speakers, reliability = alternatives
@@ -132,7 +132,7 @@ def test_the_numbers_of_the_probabilities_are_explained(full):
     assert "0.875 is that of uniform probabilities" in text
 
 
-def test_the_page_says_how_it_was_made(full):
+def test_the_page_has_its_command_and_environment(full):
     text = words(full[1])
     assert "ser train model=tiny 'seed=[0,1]'" in text
     assert "Time 16 min 34 s" in text

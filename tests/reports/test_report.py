@@ -73,7 +73,7 @@ def test_the_confusion_matrix_is_numbers_and_a_picture(scored, tmp_path):
     assert (tmp_path / "confusion_matrix.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_the_title_of_a_synthetic_number_says_so():
+def test_the_title_of_a_synthetic_number_names_it_synthetic():
     assert "SYNTHETIC (no human speech)" in provenance(synthetic=True).title
     assert "emobox fold 2" in provenance().title
 
@@ -104,7 +104,7 @@ def test_history_puts_training_and_evaluation_of_a_step_in_one_row(tmp_path):
     assert history.read(tmp_path / "history.csv") == rows
 
 
-def test_speakers_are_resampled_where_they_are_new_and_clips_where_they_were_heard(scored):
+def test_speakers_are_resampled_where_they_are_new_and_clips_where_training_had_them(scored):
     new, heard = (report.build_report(scored, provenance(new=new)) for new in (True, False))
     assert "intervals: 2 speakers resampled" in tables.report_text(new)
     assert "intervals: 4 clips resampled" in tables.report_text(heard)

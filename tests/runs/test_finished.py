@@ -22,7 +22,7 @@ def test_the_answers_of_a_run_are_read_back(tmp_path):
         assert next(csv.reader(file)) == ["path", "truth", "prediction", *EMOTIONS]
 
 
-def test_pooled_answers_say_which_run_gave_them_and_older_files_are_read_as_well(tmp_path):
+def test_pooled_predictions_name_their_run_and_older_files_are_read(tmp_path):
     run = toy_run(tmp_path / "run", seed=[0, 1])
     half = len(run.predictions.utterances) // 2
     origins = [(0, 2)] * half + [(1, None)] * half

@@ -57,14 +57,14 @@ def test_a_finished_run_is_not_replaced_unasked(tmp_path):
     assert tree(folder) == before
 
 
-def test_an_unfinished_run_says_both_ways_on(tmp_path):
+def test_an_unfinished_run_is_refused_with_both_ways_on(tmp_path):
     folder = begun(tmp_path / "run", command(tmp_path / "run"))
     with pytest.raises(UserError, match=r"resume=true goes on with it, overwrite=true starts again"):
         decided(command(folder))
     assert decided(command(folder, "resume=true")).runs[0].work.path == folder
 
 
-def test_an_unfinished_new_run_is_what_goes_on_and_the_refusal_says_only_that(tmp_path):
+def test_an_unfinished_new_run_is_resumed_and_the_refusal_advises_only_that(tmp_path):
     folder = finished(tmp_path / "run", command(tmp_path / "run"))
     begun(folder / ".new", command(folder, "trainer.learning_rate=5e-5"))
     with pytest.raises(UserError, match=r"an unfinished new run is here .* resume=true goes on with it$"):

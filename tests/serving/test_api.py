@@ -107,7 +107,7 @@ def test_what_is_slid_over_has_a_limit_too(server):
         ("?window=", "seconds"),
     ],
 )
-def test_options_out_of_reach_are_refused_before_anything_is_heard(server, query, why):
+def test_options_out_of_reach_are_refused_before_anything_is_decoded(server, query, why):
     status, answer = server.predict(speech(), query)
     assert status == 400
     assert why in answer["error"]

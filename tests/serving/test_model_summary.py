@@ -64,7 +64,7 @@ def test_the_report_of_another_checkpoint_is_not_shown_as_this_one_s(tmp_path, o
     assert "not known here" in found.sentences[-1]
 
 
-def test_a_checkpoint_without_its_run_says_which_protocol_trained_it_and_no_score(tmp_path):
+def test_a_checkpoint_without_its_run_has_its_protocol_and_no_score(tmp_path):
     told = member(tmp_path)
     moved = tmp_path / "moved"
     moved.mkdir()

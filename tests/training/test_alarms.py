@@ -20,7 +20,7 @@ class Broken(TrainerCallback):
             model.classifier.weight.data.fill_(float("nan"))
 
 
-def test_a_loss_that_is_not_finite_stops_training_in_a_line_that_says_what_to_try(prepared, tmp_path):
+def test_a_loss_that_is_not_finite_stops_training_with_advice(prepared, tmp_path):
     trainer = ready(
         prepared, tmp_path, "trainer.max_steps=6", "trainer.eval_steps=1", "trainer.save_steps=1",
         "trainer.save_total_limit=9",

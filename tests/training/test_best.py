@@ -155,7 +155,7 @@ def test_a_resumed_run_stops_early_where_an_uninterrupted_one_does(stopped_at, p
     assert again.state.best_global_step == 2
 
 
-def test_a_checkpoint_of_each_step_says_its_step(prepared, tmp_path):
+def test_a_checkpoint_of_each_step_is_stamped_with_its_step(prepared, tmp_path):
     trainer = ready(prepared, tmp_path, *EACH_STEP, "trainer.background_checkpoints=true")
     trainer.model.config.ser = {"step": 0}
     trainer.train()

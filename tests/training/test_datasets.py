@@ -44,7 +44,7 @@ def test_trimmed_clips_have_features_of_their_own(data_copy, tmp_path):
     assert "read from" in (tmp_path / "trimmed" / "run.log").read_text()
 
 
-def test_where_the_cnn_is_trained_and_there_is_no_gpu_the_log_says_what_is_left_out(data_copy, tmp_path):
+def test_where_the_cnn_is_trained_and_there_is_no_gpu_the_log_names_what_is_left_out(data_copy, tmp_path):
     losses(
         data_copy, tmp_path / "run", "trainer.cache_features=true", "model.freeze=none", "trainer.dataset_on_gpu=true"
     )
@@ -94,7 +94,7 @@ def part_of(caplog, *options):
         (("trainer.compile=true", *QUIET), "trainer.compile makes one graph of all layers"),
     ],
 )
-def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_says_why(options, reason, caplog):
+def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_has_the_reason(options, reason, caplog):
     part, said = part_of(caplog, *options)
     assert part == FrozenCnn()
     assert said == [f"trainer.cache_features: the frozen layers are not cached, the CNN is, because {reason}"]

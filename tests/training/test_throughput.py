@@ -27,7 +27,7 @@ def logged(monkeypatch, state, times):
     return [entry["seconds"] for entry in state.log_history]
 
 
-def test_every_entry_of_the_log_says_how_long_training_has_taken(monkeypatch):
+def test_every_entry_of_the_log_has_the_seconds_of_training(monkeypatch):
     assert logged(monkeypatch, SimpleNamespace(log_history=[]), [100.0, 101.5, 103.0]) == [1.5, 3.0]
 
 

@@ -96,7 +96,7 @@ def one_batch(trainer):
         ("trainer.label_smoothing=0.3", lambda p, y: -(0.7 * p.log()[range(3), y] + 0.3 * p.log().mean(dim=1)).mean()),
     ],
 )
-def test_an_option_changes_the_loss_of_training_as_its_formula_says(override, expected, prepared, tmp_path):
+def test_an_option_changes_the_loss_of_training_by_its_formula(override, expected, prepared, tmp_path):
     trainer = ready(prepared, tmp_path, override, repetitions=UNEVEN)
     trainer.model.classifier.bias.data.copy_(torch.arange(8.0) / 2)  # a new head gives every emotion alike
     trainer.model.train()
