@@ -1,0 +1,142 @@
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from conftest import composed
+from helpers.own_corpora import prepare_folders
+from helpers.tiny_runs import QUICK
+
+from ser.commands.cross_corpus import cross_corpus
+from ser.commands.evaluate import evaluate
+from ser.comparison.cross_corpus import fill
+from ser.config import Split
+from ser.errors import UserError
+from ser.runs import finished
+
+STEPS = ("trainer.max_steps=2", "trainer.eval_steps=2", "trainer.save_steps=2", "protocol.folds=2")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """Two prepared corpora that share two emotions, and the table of both."""
+    base = tmp_path_factory.mktemp("crossed")
+    prepare_folders(base, "one", emotions=("angry", "happy", "sad"), speakers=("a", "b", "c", "d", "e", "f"))
+    prepare_folders(
+        base, "two", emotions=("angry", "neutral", "sad"), speakers=("u", "v", "w", "x", "y", "z"), rate=22050
+    )
+    cross_corpus(config_of(base))
+    return base
+
+
+def config_of(base, *overrides):
+    cfg = composed(
+        "cross_corpus", *QUICK, *STEPS, f"data_dir='{base / 'both'}'", f"output_dir='{base / 'table'}'", *overrides
+    )
+    return replace(cfg, corpus=replace(cfg.corpus, name="both", parts=["one", "two"]))
+
+
+def test_one_command_fills_the_table_of_all_pairs(base):
+    rows = list(csv.DictReader((base / "table" / "cross_corpus.csv").open()))
+    assert [(row["trained_on"], row["tested_on"]) for row in rows] == [
+        ("one", "one"), ("one", "two"), ("two", "one"), ("two", "two"),
+    ]  # fmt: skip
+    assert {row["clips"] for row in rows} == {"24"}
+    assert {row["units"] for row in rows} == {"6"}
+    assert (base / "table" / "cross_corpus.png").stat().st_size
+    page = (base / "table" / "cross_corpus.html").read_text()
+    assert "One corpus against another" in page
+    assert "no speaker who is tested is trained on" in page
+
+
+def test_within_a_corpus_no_speaker_and_no_other_corpus_is_trained_on(base):
+    for name in ("one", "two"):
+        run = finished.read(base / "table" / f"within-{name}")
+        assert run.report["speakers_are_new"]
+        assert {row.corpus for row in run.predictions.utterances} == {name}
+
+
+def test_across_corpora_a_model_of_one_is_tested_on_the_whole_other(base):
+    run = finished.read(base / "table" / "across")
+    pairs = list(zip(run.predictions.utterances, run.predictions.origins, strict=True))
+    tested = {fold: {row.corpus for row, (_, of_fold) in pairs if of_fold == fold} for fold in (1, 2)}
+    assert tested == {1: {"two"}, 2: {"one"}}
+    assert run.predictions.emotions == ["angry", "sad"]
+
+
+def test_the_table_is_made_of_the_runs_beside_it(base):
+    across = finished.read(base / "table" / "across").predictions
+    within = {name: finished.read(base / "table" / f"within-{name}").predictions for name in ("one", "two")}
+    cells = {(cell.trained_on, cell.tested_on): cell for cell in fill(["one", "two"], across, within)}
+    pairs = zip(across.utterances, across.labels, strict=True)
+    right = [row.emotion == label for row, label in pairs if row.corpus == "two"]
+    assert cells["one", "two"].accuracy == pytest.approx(sum(right) / len(right))
+    assert cells["one", "one"].accuracy == pytest.approx(within["one"].accuracy)
+
+
+def test_finished_runs_are_not_trained_again_and_the_command_says_so(base):
+    with pytest.raises(UserError, match="finished runs are here; overwrite=true"):
+        cross_corpus(config_of(base))
+    cross_corpus(config_of(base, "resume=true"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["protocol=cross_corpus"], "give the protocol within each corpus"),
+        (["protocol.fold=1"], "the table needs all folds"),
+        (["hub.push=true", "hub.repo=a/b"], "push one of its runs"),
+    ],
+)
+def test_what_the_table_cannot_be_made_of_is_refused(overrides, message, base):
+    with pytest.raises(UserError, match=message):
+        cross_corpus(config_of(base, *overrides))
+
+
+def test_nothing_of_the_users_is_replaced_by_a_table(base, tmp_path):
+    (tmp_path / "cross_corpus.md").write_text("my notes")
+    cfg = replace(config_of(base), output_dir=str(tmp_path))
+    with pytest.raises(UserError, match="not written by `ser cross-corpus`"):
+        cross_corpus(cfg)
+    assert (tmp_path / "cross_corpus.md").read_text() == "my notes"
+
+
+def elsewhere(base, output, corpus, **options):
+    """Evaluate on a corpus of choice, and return the report."""
+    cfg = composed("evaluate", "checkpoint=x")
+    known = {"checkpoint": None, "data_dir": str(base / corpus), "output_dir": str(output), **options}
+    chosen = replace(composed("train").corpus, name=corpus, reader="folders")
+    evaluate(replace(cfg, **known, corpus=chosen))
+    return finished.read_json(output, "classification_report.json")
+
+
+def test_a_checkpoint_is_scored_on_another_corpus_with_the_emotions_that_both_have(base, tmp_path):
+    report = elsewhere(base, tmp_path / "out", "two", checkpoint=str(base / "table" / "within-one" / "fold1"))
+    assert report["clips"] == 24  # neutral is left out
+    assert "Clips of other emotions (neutral) are left out." in report["in_words"]
+    assert "scored clips of two may have been in its training" in report["in_words"]
+
+
+def test_a_checkpoint_of_others_says_that_nothing_is_known_of_its_training(base, tmp_path):
+    shutil.copytree(base / "table" / "within-one" / "fold1" / "checkpoint", tmp_path / "theirs")
+    settings = json.loads((tmp_path / "theirs" / "config.json").read_text())
+    del settings["ser"]
+    settings["id2label"] = {"0": "ANG", "1": "sadness"}
+    settings["label2id"] = {"ANG": 0, "sadness": 1}
+    (tmp_path / "theirs" / "config.json").write_text(json.dumps(settings))
+    report = elsewhere(base, tmp_path / "out", "one", checkpoint=str(tmp_path / "theirs"))
+    assert "Nothing is known of its training" in report["in_words"]
+    assert not report["speakers_are_new"]
+    assert report["seed"] is None
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_anybodys_predictions_are_scored_under_a_protocol(base, tmp_path):
+    prepared = (base / "one" / "manifest.csv").read_text().splitlines()[1:]
+    lines = [f"{path},{emotion}" for path, emotion, *_ in (line.split(",") for line in prepared)]
+    (tmp_path / "p.csv").write_text("\n".join(["path,prediction", *lines]) + "\n")
+    protocol = composed("train", "protocol=leave_one_speaker_out").protocol
+    report = elsewhere(base, tmp_path / "out", "one", predictions=str(tmp_path / "p.csv"), protocol=protocol)
+    assert (report["accuracy"], report["clips"], report["scored_on"]) == (1.0, 36, Split.test.value)
+    assert "Only labels were given" in report["in_words"]
