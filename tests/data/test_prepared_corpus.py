@@ -57,9 +57,10 @@ def test_the_audit_names_what_is_odd(tmp_path):
     assert len(report["contradicting"]) == report["recordings"] == 80  # RAVDESS has 48 kHz and seconds
     assert report["warnings"] == [
         "80 recordings, where 1440 were published: angry 10 of 192, calm 10 of 192, disgust 10 of 192, "
-        "fearful 10 of 192, happy 10 of 192, neutral 10 of 96, sad 10 of 192, surprised 10 of 192"
+        "fearful 10 of 192, happy 10 of 192, neutral 10 of 96, sad 10 of 192, surprised 10 of 192",
+        "5 speakers, where 24 were published",
     ]
-    assert len(audit.describe_oddities(report)) == 6
+    assert len(audit.describe_oddities(report)) == 7
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Corpora: each is one file that knows its facts and lists its recordings.
 
 A published corpus whose names say everything has `FACTS` and `NAMES`; one with several parts or kinds of labels has
-`VARIANTS`, a table of facts whose first entry is the default, and `scan(root, variant)`. The corpora that a user
-describes in the config (`table`, `folders`, `hub`) have `FACTS` and `scan(root, corpus)`. A corpus that makes its
-recordings, or fetches them, has `make_root(corpus, target)`.
+`VARIANTS`, a table of facts whose first entry is the default, and `scan(root, variant)`. One whose labels stand in
+tables has `FACTS` and `scan(root)`. The corpora that a user describes in the config (`table`, `folders`, `hub`) have
+`FACTS` and `scan(root, corpus)`. A corpus that makes its recordings, or fetches them, has `make_root(corpus, target)`.
 """
 
 import logging
@@ -26,7 +26,17 @@ from ser.errors import UserError, suggest
 
 log = logging.getLogger("ser")
 
-HELPERS = {"archives", "download", "facts", "file_names", "labels", "recordings", "transfer", "zenodo"}
+HELPERS = {
+    "archives",
+    "download",
+    "facts",
+    "file_names",
+    "labels",
+    "published_tables",
+    "recordings",
+    "transfer",
+    "zenodo",
+}
 """Modules of this folder that are no corpus."""
 CONFIGURED = {"table", "folders", "hub"}
 """Corpora that the config describes."""
@@ -165,14 +175,17 @@ def scan(root: Path, corpus: Corpus) -> Scan:
 
 
 def describe_counts(found: Scan, facts: Facts) -> list[str]:
-    """Return a line where the recordings are not as many as were published."""
-    counts = Counter(row.emotion for row in found.recordings)
-    total = sum(facts.clips.values())
-    if not total or counts == Counter(facts.clips):
-        return []
+    """Return a line where the recordings or the speakers are not as many as were published."""
+    counts, lines = Counter(row.emotion for row in found.recordings), list[str]()
     differing = [
         f"{emotion} {counts[emotion]} of {published}"
         for emotion, published in facts.clips.items()
         if counts[emotion] != published
     ]
-    return [f"{len(found.recordings)} recordings, where {total} were published: {', '.join(differing)}"]
+    if differing:
+        present, total = sum(counts[emotion] for emotion in facts.clips), sum(facts.clips.values())
+        lines.append(f"{present} recordings, where {total} were published: {', '.join(differing)}")
+    speakers = len({row.speaker for row in found.recordings} - {""})
+    if facts.speakers and speakers != facts.speakers:
+        lines.append(f"{speakers} speakers, where {facts.speakers} were published")
+    return lines

@@ -43,7 +43,7 @@ class Facts:
     emotions: tuple[str, ...] = ()
     """The labels in their order; empty: those that occur, in alphabetical order."""
     clips: Mapping[str, int] = field(default_factory=dict)
-    """Published number of recordings of each emotion; empty where it is not known."""
+    """Published number of recordings of each emotion, without broken ones; of the emotions for which it is known."""
     speakers: int | None = None
     """Published number of speakers."""
     archives: tuple[Archive, ...] = ()

@@ -17,6 +17,7 @@ from ser.corpora.recordings import (
     why_unwritable,
 )
 from ser.errors import UserError
+from ser.tables import shorten
 
 Codes = Mapping[str, str]
 """The groups of a name."""
@@ -47,14 +48,15 @@ class FileNames:
     left_out: Callable[[Codes], str] = no_reason
     """Why a recording is left out, as a plural; empty if it is used. It gets the codes as they are written."""
     broken: Sequence[str] = ()
-    """Names, without suffix, of published files that are known to be broken."""
+    """Names of published files that are known to be broken; without a suffix: in every container."""
     suffixes: frozenset[str] = AUDIO_SUFFIXES
 
     def match(self, path: str) -> Codes | None:
         """Return the codes of a path below the root; None if it is not named as the corpus names its files."""
         place = PurePosixPath(path)
         text = str(place.with_suffix("")) if "/" in self.pattern else place.stem
-        expression = f"(?:.*/)?{self.pattern}" if "/" in self.pattern else self.pattern
+        # As few folders as possible before the pattern, so that those in it are found where it makes them optional.
+        expression = f"(?:.*?/)??{self.pattern}" if "/" in self.pattern else self.pattern
         match = re.fullmatch(expression, text)
         return {name: code for name, code in match.groupdict().items() if code is not None} if match else None
 
@@ -73,18 +75,20 @@ class FileNames:
         assert codes is not None, path
         meanings = {part: self.codes.get(part, {}).get(code, code) for part, code in codes.items()}
         known = {name: text for name, text in self.fields(meanings).items() if name in Recording.__dataclass_fields__}
-        return Recording(**{"path": path, "speaker": "", **known})
+        return Recording(**{"path": path, "emotion": "", "speaker": "", **known})
 
 
 def scan_names(root: Path, names: FileNames) -> Scan:
     """List the recordings below `root`, whatever its folders are called; folders that are links are followed.
 
+    Of a recording in several containers the WAV file is taken, or else the first.
+
     Raises:
         UserError: a folder that cannot be read; names with impossible codes, or that are no UTF-8, all of them at once;
-            or two files of one name with different sizes.
+            or two files of one name and container with different sizes.
     """
     found, mistakes, seen = Scan(), [], dict[tuple[str, ...], str]()
-    for path in files_below(root):
+    for path in sorted(files_below(root), key=lambda path: (PurePosixPath(path).suffix.lower() != ".wav", path)):
         codes, suffix = names.match(path), PurePosixPath(path).suffix.lower()
         if codes is None or why_no_file(root, path):
             found.leave_out(describe_file(root, path, names.corpus), show(path))
@@ -92,12 +96,14 @@ def scan_names(root: Path, names: FileNames) -> Scan:
             mistakes.append(f"{show(path)} ({mistake})")
         elif reason := names.left_out(codes) or why_not_read(suffix, names):
             found.leave_out(reason, show(path))
-        elif PurePosixPath(path).stem in names.broken:
+        elif {PurePosixPath(path).stem, PurePosixPath(path).name} & set(names.broken):
             found.leave_out("files that are broken as published", show(path))
         else:
             recording = names.recording(path)
-            key = (recording.speaker, recording.id or PurePosixPath(path).stem)
-            if key in seen:
+            key = (recording.speaker, recording.name)
+            if key in seen and PurePosixPath(seen[key]).suffix.lower() != suffix:
+                found.leave_out("copies in another format", show(path))
+            elif key in seen:
                 # Popular copies hold the whole tree twice.
                 if (root / seen[key]).stat().st_size != (root / path).stat().st_size:
                     mistakes.append(f"{show(path)} (another recording than {show(seen[key])}, under the same name)")
@@ -106,7 +112,8 @@ def scan_names(root: Path, names: FileNames) -> Scan:
                 seen[key] = path
                 found.recordings.append(recording)
     if mistakes:
-        raise UserError(f"root={root}: {len(mistakes)} impossible names: " + "; ".join(mistakes))
+        raise UserError(f"root={root}: {len(mistakes)} impossible names: " + "; ".join(shorten(mistakes)))
+    found.recordings.sort(key=lambda recording: recording.path)
     return found
 
 

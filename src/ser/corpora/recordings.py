@@ -49,6 +49,11 @@ class Recording:
     """Further columns of a table, as JSON."""
 
     @property
+    def name(self) -> str:
+        """The name of the recording, wherever and in whatever container it is stored."""
+        return self.id or PurePosixPath(self.path).stem
+
+    @property
     def file(self) -> str:
         """The path of the file, also of a part of it."""
         return split_fragment(self.path)[0]
@@ -92,6 +97,16 @@ class Scan:
 
     def leave_out(self, reason: str, path: str) -> None:
         self.left_out.setdefault(reason, []).append(path)
+
+    def revise(self, change: Callable[[Recording], Recording | str]) -> None:
+        """Replace each recording by the one that `change` returns, or leave it out for the reason that it returns."""
+        found, self.recordings = self.recordings, []
+        for recording in found:
+            result = change(recording)
+            if isinstance(result, str):
+                self.leave_out(result, show(recording.path))
+            else:
+                self.recordings.append(result)
 
     def summary(self) -> str:
         """Return the reasons with their counts: `12 song recordings, 3 files that are no audio`."""

@@ -4,7 +4,7 @@ import csv
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -29,11 +29,6 @@ class Utterance(Recording):
     """Of the file."""
     sha256: str = ""
     """Of the decoded samples."""
-
-    @property
-    def name(self) -> str:
-        """The name of the recording, wherever and in whatever container it is stored."""
-        return self.id or PurePosixPath(self.path).stem
 
     @property
     def key(self) -> tuple[str, str]:
