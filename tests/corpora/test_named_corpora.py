@@ -19,6 +19,10 @@ EXAMPLES = [
     # corpus, a published name, and fields that follow from it
     ("crema_d", "AudioWAV/1001_IEO_ANG_HI.wav", {"emotion": "angry", "speaker": "1001", "intensity": "high"}),
     ("crema_d", "1091_WSI_NEU_XX.wav", {"emotion": "neutral", "intensity": "", "statement": "WSI", "gender": ""}),
+    ("emodb", "wav/03a01Wa.wav", {"emotion": "angry", "speaker": "03", "gender": "male", "statement": "a01"}),
+    ("emodb", "16b10Tb.wav", {"emotion": "sad", "speaker": "16", "gender": "female"}),
+    ("urdu", "Angry/SM1_F19_A019.wav", {"emotion": "angry", "speaker": "SM1", "gender": "male"}),
+    ("urdu", "SF10_F2_S02.wav", {"emotion": "sad", "speaker": "SF10", "gender": "female"}),
     ("savee", "AudioData/DC/a01.wav", {"emotion": "angry", "speaker": "DC", "gender": "male"}),
     ("savee", "DC/sa01.wav", {"emotion": "sad", "statement": "01"}),
     ("savee", "KL/su15.wav", {"emotion": "surprised", "speaker": "KL"}),
@@ -109,6 +113,9 @@ def test_a_whole_corpus_has_the_published_counts_and_a_lost_file_is_told(name, t
 IMPOSSIBLE = [
     ("crema_d", "1092_IEO_ANG_HI.wav", "speaker 1092"),
     ("crema_d", "1001_IEO_BOR_HI.wav", "emotion BOR"),
+    ("emodb", "04a01Wa.wav", "speaker 04"),
+    ("emodb", "03a03Wa.wav", "statement a03"),
+    ("urdu", "SM1_F19_B019.wav", "emotion B"),
     ("savee", "DC/x01.wav", "emotion x"),
     ("tess", "OAF_back_calm.wav", "emotion calm"),
     ("tess", "ZAF_back_sad.wav", "speaker ZAF"),
