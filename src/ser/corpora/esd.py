@@ -48,12 +48,13 @@ def find_impossible(codes: Codes) -> str:
 
 def add_facts(codes: Codes) -> Codes:
     speaker, number = int(codes["speaker"]), codes["number"]
+    language = "zh" if speaker <= 10 else "en"
     return {
         **codes,
         "emotion": emotion_of(number),
-        "statement": str((int(number) - 1) % SENTENCES + 1),
+        "statement": f"{language}-{(int(number) - 1) % SENTENCES + 1}",
         "gender": "male" if speaker in MEN else "female",
-        "language": "zh" if speaker <= 10 else "en",
+        "language": language,
     }
 
 

@@ -1,7 +1,7 @@
 """SAVEE, Surrey Audio-Visual Expressed Emotion (Haq & Jackson 2009).
 
     DC/sa01.wav     as published; DC_sa01.wav in copies
-    |  | +- number of the sentence
+    |  | +- number, which stands for another sentence with each emotion
     |  +--- emotion a, d, f, h, n, sa, su
     +------ speaker DC, JE, JK, KL
 
@@ -30,7 +30,7 @@ def add_gender(codes: Codes) -> Codes:
 
 NAMES = FileNames(
     corpus="SAVEE",
-    pattern=r"(?P<speaker>DC|JE|JK|KL)[/_](?P<id>(?P<emotion>sa|su|[a-z])(?P<statement>[0-9]{2}))",
+    pattern=r"(?P<speaker>DC|JE|JK|KL)[/_](?P<id>(?P<emotion>sa|su|[a-z])(?P<repetition>[0-9]{2}))",
     codes={
         "emotion": {
             "a": "angry",
