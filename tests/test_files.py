@@ -133,7 +133,7 @@ def test_a_link_is_followed_and_a_device_is_written_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "reason"),
     [
         ("x" * 300, "File name too long"),
         ("file/below", "Not a directory|File exists"),
@@ -141,13 +141,13 @@ def test_a_link_is_followed_and_a_device_is_written_as_it_is(tmp_path):
         ("new/folders/x", None),
     ],
 )
-def test_a_name_that_cannot_be_written_is_reported_in_one_line(tmp_path, target, told):
+def test_a_name_that_cannot_be_written_is_reported_in_one_line(tmp_path, target, reason):
     (tmp_path / "file").touch()
-    if told is None:
+    if reason is None:
         write_text(tmp_path / target, "x")
         assert (tmp_path / target).read_text() == "x"
     else:
-        with pytest.raises(UserError, match=rf"it cannot be written \(({told})\)"):
+        with pytest.raises(UserError, match=rf"it cannot be written \(({reason})\)"):
             write_text(tmp_path / target, "x")
         assert names(tmp_path) == ["file"]
 

@@ -50,11 +50,11 @@ def refused(target):
 
 def test_a_second_command_is_refused_and_the_message_names_the_process(tmp_path, holding):
     process = holding(tmp_path / "run")
-    said = refused(tmp_path / "run")
-    assert f"process {process.pid} on " in said
-    assert "\n" not in said
-    assert "resume" not in said
-    assert "overwrite" not in said
+    message = refused(tmp_path / "run")
+    assert f"process {process.pid} on " in message
+    assert "\n" not in message
+    assert "resume" not in message
+    assert "overwrite" not in message
     with locked(tmp_path / "other"):
         pass
 

@@ -39,15 +39,15 @@ def test_recordings_that_do_not_fit_name_the_batch_size_of_predict(finished_run,
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "[enforce fail at alloc_cpu.cpp:120] err == 0. DefaultCPUAllocator: can't allocate memory: you tried 8 TB",
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
     ],
 )
-def test_memory_that_is_lacking_is_known_by_its_signs_too(said):
+def test_memory_that_is_lacking_is_known_by_its_signs_too(message):
     with pytest.raises(UserError, match="out of memory: lower it"), explaining_out_of_memory("lower it"):
-        raise RuntimeError(said)
+        raise RuntimeError(message)
 
 
 def test_a_real_allocation_that_fails_is_explained():

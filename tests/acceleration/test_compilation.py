@@ -124,7 +124,7 @@ def test_afterwards_the_encoder_is_what_it_was():
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         (lambda: wav2vec2(layerdrop=0.1), "model.encoder_config.layerdrop=0.1"),
         (lambda: wav2vec2(feat_extract_norm="group", do_stable_layer_norm=False), "depend on padding"),
@@ -136,8 +136,8 @@ def test_afterwards_the_encoder_is_what_it_was():
         ),
     ],
 )
-def test_an_encoder_of_which_there_is_no_graph_is_refused_in_a_line(model, said):
-    with pytest.raises(UserError, match=said):
+def test_an_encoder_of_which_there_is_no_graph_is_refused_in_a_line(model, message):
+    with pytest.raises(UserError, match=message):
         check_compilable(model())
 
 

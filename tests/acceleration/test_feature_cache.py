@@ -224,13 +224,13 @@ def test_what_another_run_wrote_meanwhile_is_read_and_not_replaced(prepared, tmp
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (KeyboardInterrupt(), KeyboardInterrupt),
         (OSError(errno.ENOSPC, "No space left on device"), UserError),
     ],
 )
-def test_an_interrupted_build_leaves_nothing(error, told, prepared, tmp_path, monkeypatch):
+def test_an_interrupted_build_leaves_nothing(error, expected, prepared, tmp_path, monkeypatch):
     calls, stored = [], feature_cache.to_bytes
 
     def failing(*arguments):
@@ -240,7 +240,7 @@ def test_an_interrupted_build_leaves_nothing(error, told, prepared, tmp_path, mo
         return stored(*arguments)
 
     monkeypatch.setattr(feature_cache, "to_bytes", failing)
-    with pytest.raises(told):
+    with pytest.raises(expected):
         built(some(prepared), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -131,16 +131,16 @@ def test_a_clip_has_the_same_samples_in_every_thread(tmp_path):
     quiet = np.random.default_rng(0).integers(-2, 3, 48000).astype(np.int16)
     soundfile.write(tmp_path / "a.wav", quiet, 48000)
     with ThreadPoolExecutor(4) as pool:
-        heard = list(pool.map(lambda _: audio.load(tmp_path / "a.wav").samples.tobytes(), range(40)))
-    assert set(heard) == {audio.load(tmp_path / "a.wav").samples.tobytes()}
+        decoded = list(pool.map(lambda _: audio.load(tmp_path / "a.wav").samples.tobytes(), range(40)))
+    assert set(decoded) == {audio.load(tmp_path / "a.wav").samples.tobytes()}
 
 
 def test_what_resampling_overshoots_is_clipped_and_does_not_wrap(tmp_path):
     loud = np.where(tone(0.1, 44100, level=1) > 0, 32767, -32768).astype(np.int16)
     soundfile.write(tmp_path / "a.wav", loud, 44100)
-    heard = audio.load(tmp_path / "a.wav").samples.astype(int)
-    assert heard.max() == 32767
-    assert np.abs(np.diff(heard)).max() < 60000
+    decoded = audio.load(tmp_path / "a.wav").samples.astype(int)
+    assert decoded.max() == 32767
+    assert np.abs(np.diff(decoded)).max() < 60000
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])

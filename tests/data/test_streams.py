@@ -52,9 +52,9 @@ def test_a_wav_through_a_pipe_has_the_samples_of_the_file(subtype, container, tm
     samples, rate, channels = audio.decode(path)
     for size in (None, 0, 0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFF00, 2_000_000_000):
         content = path.read_bytes()
-        form, heard = streamed(content if size is None else placeholder(content, size))
+        form, samples_read = streamed(content if size is None else placeholder(content, size))
         assert (form.sample_rate, form.channels, form.subtype) == (rate, channels, subtype)
-        assert np.array_equal(heard, samples)
+        assert np.array_equal(samples_read, samples)
 
 
 def test_what_follows_the_samples_of_a_wav_is_no_sound(tmp_path):
@@ -64,9 +64,9 @@ def test_what_follows_the_samples_of_a_wav_is_no_sound(tmp_path):
 
 def test_what_begins_with_no_header_is_raw_samples_of_the_given_form():
     left, right = np.full(500, 100, "<i2"), np.full(500, 300, "<i2")
-    form, heard = streamed(np.stack([left, right], axis=1).tobytes(), WavFormat(8000, 2))
+    form, samples_read = streamed(np.stack([left, right], axis=1).tobytes(), WavFormat(8000, 2))
     assert form.sample_rate == 8000
-    assert heard.tolist() == [200] * 500
+    assert samples_read.tolist() == [200] * 500
 
 
 def test_a_stream_that_ends_before_the_length_of_its_header_is_refused(tmp_path):

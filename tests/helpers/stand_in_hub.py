@@ -53,9 +53,9 @@ class Answer(BaseHTTPRequestHandler):
         if self.command == "PUT":  # storage, whose signed addresses need no token
             return self.put(path.split("/")[-1])
         content = json_lines(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-        for end, (status, said) in self.server.refusals.items():
+        for end, (status, reason) in self.server.refusals.items():
             if path.endswith(end):
-                return self.send({"error": said}, status)
+                return self.send({"error": reason}, status)
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self.send({"error": "Invalid username or password."}, 401)
         if path == "/api/whoami-v2":

@@ -61,7 +61,7 @@ def answers(speakers=24, name="Actor_{0:02d}/{1}-{0:02d}.wav", emotions=EMOTIONS
     return report.SplitPredictions(rows, emotions, softmax(logits))
 
 
-def heard(scored):
+def error_recordings(scored):
     """The most confident mistakes, each with a tone of its own."""
     return [
         ConfidentError(
@@ -92,7 +92,7 @@ def write_full(folder):
     tables.write(folder, measured)
     row = {"step": 300, "train_loss": 1.0, "train_accuracy": 0.5, "eval_loss": 1.0, "eval_accuracy": 0.5}
     figures.save(figures.training_figure([[row]], [300], "validation", "title"), folder / "training_graph")
-    html_report.write(folder, measured, USED, heard(scored))
+    html_report.write(folder, measured, USED, error_recordings(scored))
     return measured
 
 
@@ -105,4 +105,4 @@ def write_hostile(folder):
     )
     measured = report.build_report(scored, source)
     tables.write(folder, measured)
-    html_report.write(folder, measured, {**USED, "command": HOSTILE}, heard(scored))
+    html_report.write(folder, measured, {**USED, "command": HOSTILE}, error_recordings(scored))

@@ -108,14 +108,14 @@ def served(folder, temporary, *overrides, logged=()):
         assert address.startswith("http://127.0.0.1:"), process.communicate()
         yield Server(address, process, temporary)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 0
     if logged:
-        assert all(text in said for text in logged), said
+        assert all(text in errors for text in logged), errors
     else:
-        assert len(said.splitlines()) == 2, said  # which model it is, and that it has stopped
+        assert len(errors.splitlines()) == 2, errors  # which model it is, and that it has stopped
     left = [path.name for path in temporary.rglob("*")]
     assert left == [], left
 

@@ -90,20 +90,20 @@ def test_leaks_stand_beside_the_number(run, stamp):
 
 
 @pytest.mark.parametrize(
-    ("pretrained", "base_model", "said"),
+    ("pretrained", "base_model", "sentence"),
     [
         ("facebook/hubert-large-ls960-ft", "facebook/hubert-large-ls960-ft", "huggingface.co/facebook/hubert-large"),
         ("/home/anna/hubert", None, "from a local folder called hubert"),
         (None, None, "no pretrained encoder is in it"),
     ],
 )
-def test_the_base_model_is_named_where_the_hub_has_it(pretrained, base_model, said, run, stamp, tmp_path):
+def test_the_base_model_is_named_where_the_hub_has_it(pretrained, base_model, sentence, run, stamp, tmp_path):
     text = render_card(run, {**stamp, "pretrained": pretrained}, "anna/model", carries_code=False)
     found = loaded(text, tmp_path).data
     assert found.base_model == base_model
     assert found.license == "cc-by-nc-sa-4.0"
     assert (found.library_name, found.pipeline_tag) == ("transformers", "audio-classification")
-    assert said in text
+    assert sentence in text
     assert "/home" not in text
 
 

@@ -62,7 +62,7 @@ def environment(hub, home, token=TOKEN):
     return {**kept, **ours, "HF_TOKEN": token, "PYTHONPATH": tests}
 
 
-def told(result):
+def error_line(result):
     """The one line in which a command said why it failed."""
     assert result.returncode == 1
     lines = [line for line in result.stderr.splitlines() if line.startswith("ser: ")]
@@ -100,7 +100,7 @@ def delivered(finished_run, tmp_path_factory):
 
 def test_an_upload_that_breaks_off_is_reported_in_a_line_and_publishes_no_half(delivered):
     broken, _ = delivered["runs"]
-    line = told(broken)
+    line = error_line(broken)
     assert line.startswith("ser: repo=anna/model: the hub cannot be reached (")
     assert line.endswith("give the command again: what has arrived is not uploaded twice")
     stored, files = delivered["first"]
@@ -143,7 +143,7 @@ def test_a_wrong_token_is_reported_in_one_line(hub, finished_run, tmp_path):
     env = environment(hub, tmp_path, token="hf_wrong")
     result = ser("push", f"checkpoint='{finished_run}'", "repo=anna/model", env=env, python=FRESH_PYTHON)
     line = "ser: repo=anna/model: the hub does not know this token (401); log in with `hf auth login` or set HF_TOKEN"
-    assert told(result) == line
+    assert error_line(result) == line
     assert "hf_wrong" not in result.stdout + result.stderr
     assert not hub.repositories
 

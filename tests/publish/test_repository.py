@@ -49,12 +49,12 @@ def test_what_holds_no_local_folder_is_sent_as_it_is(folder):
 
 @pytest.mark.parametrize("place", ["/home/anna/encoder", "~/encoder", "../anna/encoder", "in/home/of/anna/encoder"])
 def test_nothing_that_is_sent_names_a_local_folder(place, folder):
-    def told(settings):
+    def changed(settings):
         settings["ser"]["pretrained"] = place
         settings["ser"]["protocol"]["folds_csv"] = str(folder / "folds.csv")
         settings["_name_or_path"] = str(folder / "checkpoint-1")
 
-    change(folder / "checkpoint" / "config.json", told)
+    change(folder / "checkpoint" / "config.json", changed)
     change(folder / "environment.json", lambda used: used.update(command=f"ser train root={folder} a=/home/anna/b"))
     sent = packed(folder)
     texts = {name: content.decode() for name, content in sent.items() if isinstance(content, bytes)}

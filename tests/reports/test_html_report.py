@@ -8,7 +8,7 @@ from html import unescape
 import numpy as np
 import pytest
 import soundfile
-from helpers.toy_pages import HOSTILE, PROVENANCE, USED, answers, heard, write_full, write_hostile
+from helpers.toy_pages import HOSTILE, PROVENANCE, USED, answers, error_recordings, write_full, write_hostile
 
 from ser.corpora.ravdess import EMOTIONS
 from ser.data.manifest import Utterance
@@ -162,12 +162,12 @@ def test_the_players_hold_the_recordings_as_they_are_under_the_licence_of_the_co
     _, html, measured = full
     sources = re.findall(r'<audio [^>]*src="data:audio/flac;base64,([^"]*)"', html)
     assert len(sources) == 8
-    for source, error in zip(sources, heard(measured.predictions), strict=True):
+    for source, error in zip(sources, error_recordings(measured.predictions), strict=True):
         samples, rate = soundfile.read(io.BytesIO(base64.b64decode(source)), dtype="int16")
         assert rate == 16000
         assert np.array_equal(samples, error.samples)
     assert "under the licence of the corpus: RAVDESS, speech part (CC BY-NC-SA 4.0)." in words(html)
-    first = heard(measured.predictions)[0]
+    first = error_recordings(measured.predictions)[0]
     line = f"{first.utterance.emotion} predicted as {first.prediction} {100 * first.probability:.1f} %"
     assert f"{line} {first.utterance.path}" in words(html)
 
@@ -195,7 +195,7 @@ def test_a_clip_that_several_models_get_wrong_is_listed_once():
 def test_a_perfect_split_has_a_page_too(written):
     rows = answers().utterances
     scored = report.SplitPredictions(rows, EMOTIONS, metrics.one_hot([row.emotion for row in rows], EMOTIONS))
-    text = words(written(scored, recordings=heard(scored)))
+    text = words(written(scored, recordings=error_recordings(scored)))
     assert "No prediction is wrong." in text
     assert "100.0 %" in text
 

@@ -105,10 +105,10 @@ def test_history_puts_training_and_evaluation_of_a_step_in_one_row(tmp_path):
 
 
 def test_speakers_are_resampled_where_they_are_new_and_clips_where_training_had_them(scored):
-    new, heard = (report.build_report(scored, provenance(new=new)) for new in (True, False))
+    new, shared = (report.build_report(scored, provenance(new=new)) for new in (True, False))
     assert "intervals: 2 speakers resampled" in tables.report_text(new)
-    assert "intervals: 4 clips resampled" in tables.report_text(heard)
-    assert new.intervals["accuracy"] != heard.intervals["accuracy"]
+    assert "intervals: 4 clips resampled" in tables.report_text(shared)
+    assert new.intervals["accuracy"] != shared.intervals["accuracy"]
 
 
 def test_several_answers_to_one_clip_are_one_unit(scored):

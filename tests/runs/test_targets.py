@@ -171,11 +171,11 @@ def test_a_second_command_is_refused_whatever_its_flags(tmp_path, flag):
     for first, second in ((folds, one), (one, replace(folds, resume=True)), (one, one), (folds, folds)):
         with (
             acquire(first, expand_runs(first)),
-            pytest.raises(UserError, match="another ser command writes there") as told,
+            pytest.raises(UserError, match="another ser command writes there") as refusal,
             acquire(second, expand_runs(second)),
         ):
             pass
-        assert "=true" not in str(told.value)
+        assert "=true" not in str(refusal.value)
     with acquire(one, expand_runs(one)), acquire(other, expand_runs(other)):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -13,8 +13,8 @@ def test_a_port_in_use_is_reported_with_what_to_do():
     with bound("127.0.0.1", 0) as first:
         first.listen()
         port = first.getsockname()[1]
-        told = f"host=127.0.0.1 port={port}: Address already in use; port=0 takes any that is free"
-        with pytest.raises(UserError, match=told), bound("127.0.0.1", port):
+        message = f"host=127.0.0.1 port={port}: Address already in use; port=0 takes any that is free"
+        with pytest.raises(UserError, match=message), bound("127.0.0.1", port):
             pass
 
 

@@ -15,7 +15,7 @@ STAMP = {"corpus": "ravdess", "model": "tiny", "identity": IDENTITY, "step": 300
 
 
 def member(folder, stamp=STAMP, **differences):
-    """A checkpoint in its run folder, with a report that says what it is told to."""
+    """A checkpoint in its run folder, with a report of the given numbers."""
     source = provenance.Provenance(
         corpus="ravdess", description="RAVDESS", synthetic=False, protocol=IDENTITY, split="test",
         protocol_text=INDEPENDENT, leaks=[], speaker_independent=True, model="tiny", seed=0,
@@ -65,11 +65,11 @@ def test_the_report_of_another_checkpoint_is_not_shown_as_this_one_s(tmp_path, o
 
 
 def test_a_checkpoint_without_its_run_has_its_protocol_and_no_score(tmp_path):
-    told = member(tmp_path)
+    summary_of_member = member(tmp_path)
     moved = tmp_path / "moved"
     moved.mkdir()
     shutil.move(tmp_path / "checkpoint", moved)
-    found = summarise(SimpleNamespace(name=str(moved / "checkpoint"), stamp=told.stamp, labels=EMOTIONS))
+    found = summarise(SimpleNamespace(name=str(moved / "checkpoint"), stamp=summary_of_member.stamp, labels=EMOTIONS))
     assert found.title.endswith("tiny, trained on ravdess under protocol 'emobox'")
     assert found.score is None
 

@@ -40,7 +40,7 @@ def opened(browser, server):
         complaints.append(dialog.message)
         dialog.dismiss()
 
-    def heard(message):
+    def log_message(message):
         # The player cannot play what is no audio, and says so where nobody looks.
         if message.type == "error" and "Waveform load error: MediaError" not in message.text:
             complaints.append(message.text)
@@ -50,7 +50,7 @@ def opened(browser, server):
         context.set_default_timeout(30_000)
         contexts.append(context)
         tab = context.new_page()
-        tab.on("console", heard)
+        tab.on("console", log_message)
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.on("dialog", complain)
         context.on("request", lambda request: requests.append(request.url))
@@ -107,8 +107,8 @@ def test_what_is_longer_than_one_answer_is_the_mean_over_windows(opened):
 def test_a_file_that_is_no_audio_is_reported_and_the_next_one_is_predicted(opened):
     tab = opened()
     drop(tab, BAD["text"][0], HOSTILE)
-    told = tab.get_by_role("alert").inner_text()
-    assert told == f"No prediction: {UNKNOWN}."
+    alert = tab.get_by_role("alert").inner_text()
+    assert alert == f"No prediction: {UNKNOWN}."
     tab.get_by_role("button", name="Clear").click()
     tab.get_by_text("The prediction will be shown here.").wait_for()
     drop(tab, speech())

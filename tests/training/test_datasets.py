@@ -48,9 +48,9 @@ def test_where_the_cnn_is_trained_and_there_is_no_gpu_the_log_names_what_is_left
     losses(
         data_copy, tmp_path / "run", "trainer.cache_features=true", "model.freeze=none", "trainer.dataset_on_gpu=true"
     )
-    said = (tmp_path / "run" / "run.log").read_text()
-    assert "trainer.dataset_on_gpu: clips are read from the memory map, because there is no GPU" in said
-    assert "nothing is cached, because model.freeze lets the CNN be trained" in said
+    logged = (tmp_path / "run" / "run.log").read_text()
+    assert "trainer.dataset_on_gpu: clips are read from the memory map, because there is no GPU" in logged
+    assert "nothing is cached, because model.freeze lets the CNN be trained" in logged
 
 
 QUIET = [
@@ -95,9 +95,9 @@ def part_of(caplog, *options):
     ],
 )
 def test_where_the_frozen_layers_are_no_constant_the_cnn_is_cached_and_the_log_has_the_reason(options, reason, caplog):
-    part, said = part_of(caplog, *options)
+    part, logged = part_of(caplog, *options)
     assert part == FrozenCnn()
-    assert said == [f"trainer.cache_features: the frozen layers are not cached, the CNN is, because {reason}"]
+    assert logged == [f"trainer.cache_features: the frozen layers are not cached, the CNN is, because {reason}"]
 
 
 @pytest.mark.parametrize(
