@@ -61,12 +61,12 @@ def test_crema_d_takes_the_gender_of_its_actors_where_the_table_is_there(crema_d
     assert (rows["1001_IEO_ANG_LO"].gender, rows["1002_DFA_SAD_XX"].gender) == ("male", "")
 
 
-def test_votes_that_are_not_there_are_told(tmp_path):
+def test_missing_votes_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"summaryTable.csv is not below it; give the folder of the whole corpus"):
         scan(plant(tmp_path, "1001_IEO_ANG_LO.wav"), "crema_d", variant="voted")
 
 
-def test_a_vote_that_means_nothing_is_told(tmp_path):
+def test_a_vote_that_is_no_code_is_refused(tmp_path):
     write(plant(tmp_path, "1001_IEO_ANG_LO.wav") / "summaryTable.csv", "FileName,VoiceVote", "1001_IEO_ANG_LO,Q")
     with pytest.raises(UserError, match=r"VoiceVote 'Q' must be one of A, D, F, H, N, S"):
         scan(tmp_path, "crema_d", variant="voted")
@@ -134,7 +134,7 @@ def test_the_configs_of_iemocap_have_four_and_six_classes():
     ]
 
 
-def test_iemocap_without_its_labels_is_told(tmp_path):
+def test_iemocap_without_its_labels_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no labels in Session\*/dialog/EmoEvaluation"):
         scan(plant(tmp_path, "Ses01F_impro01/Ses01F_impro01_F000.wav"), "iemocap")
 
@@ -184,7 +184,7 @@ def meld(tmp_path):
     return plant(tmp_path, "output_repeated_splits_test/final_videos_testdia0_utt0.wav", "train_splits/dia0_utt0.mp4")
 
 
-def test_meld_tells_the_same_names_of_three_splits_apart(meld):
+def test_the_same_names_in_three_splits_of_meld_are_different_recordings(meld):
     rows, found = scan(meld, "meld")
     assert {name: (row.speaker, row.emotion, row.split, row.session) for name, row in rows.items()} == {
         "train/dia0_utt0": ("Monica train", "happy", "train", "train/0"),

@@ -1,4 +1,4 @@
-"""Corpora whose file names say everything, on trees of their published names."""
+"""Corpora whose file names hold everything, on trees of their published names."""
 
 import importlib
 from pathlib import Path
@@ -105,7 +105,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_whole_corpus_has_the_published_counts_and_a_lost_file_is_told(name, tmp_path):
+def test_a_whole_corpus_has_the_published_counts_and_a_lost_file_is_reported(name, tmp_path):
     names = PUBLISHED[name]
     plant(tmp_path, *names)
     assert not corpora.scan(tmp_path, Corpus(name)).warnings
@@ -143,7 +143,7 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("name", "path", "mistake"), IMPOSSIBLE)
-def test_an_impossible_name_is_told(name, path, mistake, tmp_path):
+def test_an_impossible_name_is_refused(name, path, mistake, tmp_path):
     with pytest.raises(UserError) as error:
         corpora.scan(plant(tmp_path, path), Corpus(name))
     assert "1 impossible names" in str(error.value)
@@ -219,7 +219,7 @@ def facts_of(name):
 
 
 @pytest.mark.parametrize("name", sorted(PLAIN))
-def test_a_named_corpus_says_where_it_comes_from_and_what_may_be_done_with_it(name):
+def test_a_named_corpus_has_a_source_and_a_licence(name):
     for variant, facts in facts_of(name).items():
         assert facts.source.startswith("http")
         assert facts.license

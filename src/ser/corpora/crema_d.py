@@ -6,7 +6,7 @@
     |    +--------- one of twelve sentences
     +-------------- actor 1001-1091
 
-7442 recordings of 91 actors, of which one has no sound. `voted` takes the label that most listeners to the sound alone
+7442 recordings of 91 actors, one without sound. `voted` takes the label that most listeners to the sound alone
 chose (VoiceVote in processedResults/summaryTable.csv). https://github.com/CheyneyComputerScience/CREMA-D, ODbL 1.0.
 """
 

@@ -1,6 +1,6 @@
-"""Emozionalmente: Italian sentences with acted emotions, recorded by a crowd (Catania & Garzotto 2023).
+"""Emozionalmente: Italian sentences with acted emotions, recorded by a crowd (Catania).
 
-    audio/1613655062436.wav     a number says nothing; the tables say all
+    audio/1613655062436.wav     a number; the rest stands in tables
     metadata/samples.csv        file_name,actor,emotion_expressed, sentence ...
     metadata/users.csv          username,gender, age ...
     metadata/evaluations.csv    file_name,emotion_recognized ...: about five listeners for each recording
