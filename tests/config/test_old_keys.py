@@ -145,3 +145,15 @@ def test_a_key_that_is_gone_is_refused_on_the_command_line():
             hydra_words([word], Train)
     with pytest.raises(UserError, match=r"^format: this key is gone: ONNX is the only format"):
         hydra_words(["format=onnx"], Export)
+
+
+def test_a_key_that_a_later_release_added_makes_no_difference_while_it_is_off(tmp_path):
+    cfg = composed("train")
+    settings.write_config(tmp_path, cfg)
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del content["trainer"]["balanced_corpora"]
+    content["corpus"] = {"name": "ravdess"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    settings.check_same_settings(tmp_path, cfg)
+    with pytest.raises(UserError, match=r"trainer\.balanced_corpora was None"):
+        settings.check_same_settings(tmp_path, composed("train", "trainer.balanced_corpora=true"))

@@ -42,7 +42,7 @@ class Corpus:
     """A data set of the hub, or a folder in its layout, for `corpus=hub`."""
     parts: Any = field(default=None, metadata=PATHS)
     """Several prepared corpora: names (`ravdess` is `data/ravdess`) or prepared folders, for `corpus=combined`."""
-    labels: SharedLabels = SharedLabels.shared
+    labels: SharedLabels | None = None
     """Labels of combined corpora. `shared`: the emotions that all of them have; `all`: the emotions of any."""
     license: str | None = field(default=None, metadata=INCIDENTAL)
     """Licence of your recordings, as the hub names it; it is written to model cards."""

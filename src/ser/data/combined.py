@@ -82,7 +82,7 @@ def join(corpus: Corpus, parts: Mapping[str, Sequence[Utterance]]) -> tuple[list
     labels, found = LabelMap(corpus.emotions, corpus.scheme), Scan()
     mapped = {name: [(row, labels.map(row.emotion)) for row in rows] for name, rows in parts.items()}
     emotions = [{label for _, label in rows if label is not None} for rows in mapped.values()]
-    kept = set.intersection(*emotions) if corpus.labels is SharedLabels.shared else set.union(*emotions)
+    kept = set.intersection(*emotions) if corpus.labels is not SharedLabels.all else set.union(*emotions)
     if not kept:
         named = "; ".join(f"{name} has {', '.join(sorted(has))}" for name, has in zip(parts, emotions, strict=True))
         raise UserError(f"corpus.labels=shared: no emotion is in all corpora: {named}; see corpus.emotions")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ser import corpora
-from ser.config import Corpus
+from ser.config import Corpus, SharedLabels
 from ser.corpora.facts import Facts
 from ser.data import arrow_cache, audit, manifest
 from ser.data.arrow_cache import AudioCache, UnusableCacheError
@@ -57,7 +57,7 @@ def label_settings(corpus: Corpus) -> dict[str, Any]:
         "variant": corpus.variant,
         "scheme": corpus.scheme,
         "emotions": dict(corpus.emotions),
-        "labels": corpus.labels.value if is_combined(corpus) else None,
+        "labels": (corpus.labels or SharedLabels.shared).value if is_combined(corpus) else None,
     }
     return {name: value for name, value in values.items() if value}
 
