@@ -12,10 +12,10 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
-    track,
 )
 from rich.text import Text
 
@@ -86,9 +86,22 @@ def logging_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def progress(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
-    """Yield `items` while a progress bar is shown."""
-    return track(items, description=description, total=total, console=stderr, transient=True)
+@contextmanager
+def progress(items: Iterable[Item], description: str, total: int) -> Iterator[Iterable[Item]]:
+    """Show a progress bar while `items` are taken; it ends with the block, also where an error ends the loop.
+
+    The bar of a generator that an error leaves behind would stay, and a second one could not be shown beside it.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr, transient=True) as shown:
+        task = shown.add_task(description, total=total)
+
+        def count() -> Iterator[Item]:
+            for item in items:
+                yield item
+                shown.advance(task)
+
+        yield count()
 
 
 def bar() -> Progress:

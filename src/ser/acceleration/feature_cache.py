@@ -283,11 +283,12 @@ def compute(
         sums = [zlib.crc32(silence)]
         with (temporary / FRAMES).open("wb") as file:
             file.write(silence)
-            for index in progress(range(len(clips)), f"Running the frozen {part.name}", total=len(clips)):
-                waveform = collator([clips[index]])["input_values"].to(default_device())
-                content = to_bytes(part.run(classifier, waveform), dtype)
-                sums.append(zlib.crc32(content))
-                file.write(content)
+            with progress(range(len(clips)), f"Running the frozen {part.name}", total=len(clips)) as indices:
+                for index in indices:
+                    waveform = collator([clips[index]])["input_values"].to(default_device())
+                    content = to_bytes(part.run(classifier, waveform), dtype)
+                    sums.append(zlib.crc32(content))
+                    file.write(content)
         np.array(sums, "<u4").tofile(temporary / SUMS)
         assert (temporary / FRAMES).stat().st_size == made_from["bytes"]
         write_json(temporary / MADE_FROM, made_from)

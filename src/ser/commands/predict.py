@@ -125,17 +125,18 @@ def predict_whole(
             return report_failure(recording, error)
 
     clips = zip(recordings, in_threads(decode, recordings, AT_ONCE), strict=True)
-    for some in chunks(console.progress(clips, "Predicting", total=len(recordings)), AT_ONCE):
-        readable = [clip for _, clip in some if not isinstance(clip, str)]
-        predictions = iter(predictor.predict(readable)) if readable else iter(())
-        for recording, clip in some:
-            if isinstance(clip, str):
-                yield WindowPrediction(recording.name, error=clip)
-            else:
-                warning = audio.describe_oddity(clip)
-                warn(recording, warning)
-                length = len(clip) / SAMPLE_RATE
-                yield WindowPrediction(recording.name, 0.0, length, next(predictions), warning=warning)
+    with console.progress(clips, "Predicting", total=len(recordings)) as shown:
+        for some in chunks(shown, AT_ONCE):
+            readable = [clip for _, clip in some if not isinstance(clip, str)]
+            predictions = iter(predictor.predict(readable)) if readable else iter(())
+            for recording, clip in some:
+                if isinstance(clip, str):
+                    yield WindowPrediction(recording.name, error=clip)
+                else:
+                    warning = audio.describe_oddity(clip)
+                    warn(recording, warning)
+                    length = len(clip) / SAMPLE_RATE
+                    yield WindowPrediction(recording.name, 0.0, length, next(predictions), warning=warning)
 
 
 def predict_sliding(
@@ -143,21 +144,22 @@ def predict_sliding(
 ) -> Iterator[WindowPrediction]:
     """Yield a prediction for each window of each recording, and draw the timelines that are requested."""
     window, hop = window_and_hop(cfg)
-    for recording in console.progress(recordings, "Predicting", total=len(recordings)):
-        predicted = []
-        try:
-            blocks = read_file(readable_path(recording))
-            for one in predict_windows(recording.name, blocks, window, hop, predictor, cfg.batch_size):
-                predicted.append(one)
-                yield one
-            if not predicted:
-                raise UnreadableAudio(TOO_SHORT)
-        except (UnreadableAudio, OSError) as error:
-            yield WindowPrediction(recording.name, error=report_failure(recording, error))
-        if predicted:
-            log_average(recording, predicted)
-        if predicted and timelines is not None:
-            timelines.draw(recording, predicted, predictor.labels)
+    with console.progress(recordings, "Predicting", total=len(recordings)) as shown:
+        for recording in shown:
+            predicted = []
+            try:
+                blocks = read_file(readable_path(recording))
+                for one in predict_windows(recording.name, blocks, window, hop, predictor, cfg.batch_size):
+                    predicted.append(one)
+                    yield one
+                if not predicted:
+                    raise UnreadableAudio(TOO_SHORT)
+            except (UnreadableAudio, OSError) as error:
+                yield WindowPrediction(recording.name, error=report_failure(recording, error))
+            if predicted:
+                log_average(recording, predicted)
+            if predicted and timelines is not None:
+                timelines.draw(recording, predicted, predictor.labels)
 
 
 def predict_live(cfg: config.Predict) -> None:

@@ -165,12 +165,13 @@ def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Fac
     facts, mistakes = list[Facts](), list[str]()
     with replacing(path) as temporary:
         writer = ArrowWriter(path=str(temporary), features=FEATURES, writer_batch_size=ROWS_AT_A_TIME)
-        for result in progress(in_threads(row, files), "Decoding", total=len(files)):
-            if isinstance(result, str):
-                mistakes.append(result)
-            else:
-                facts.append({name: result[name] for name in FACTS})
-                writer.write(result)
+        with progress(in_threads(row, files), "Decoding", total=len(files)) as results:
+            for result in results:
+                if isinstance(result, str):
+                    mistakes.append(result)
+                else:
+                    facts.append({name: result[name] for name in FACTS})
+                    writer.write(result)
         writer.finalize()
         writer.close()
         if mistakes:

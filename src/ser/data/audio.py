@@ -1,9 +1,7 @@
 """Decode, downmix and resample recordings: any container and rate of libsndfile -> 16 kHz mono int16.
 
-soundfile and soxr, measured on the real corpus (360 RAVDESS clips, 48 -> 16 kHz, one EPYC core, 2026-11-23): decoding
-and soxr HQ on float32 run at 1700 clips/s, `torchaudio.functional.resample` at 1300 with its default filter. That one
-also lets 8.5 kHz through at -11 dB as an alias and takes 1.8 dB off 7 kHz, where soxr HQ has -87 dB and 0.0 dB;
-torchaudio's "kaiser best" is as clean as soxr, at 290 clips/s.
+soxr HQ takes 1.3 times less time than `torchaudio.functional.resample` with its default filter, which lets 8.5 kHz
+through at -11 dB as an alias (soxr: -87 dB); the figures are in scripts/README.md.
 """
 
 import hashlib
@@ -90,10 +88,6 @@ class Clip:
 
 def load(path: Path, span: Span = WHOLE) -> Clip:
     """Decode a recording.
-
-    Args:
-        path: its file.
-        span: where it begins and ends in the file, in seconds; None: at its end.
 
     Raises:
         UnreadableAudio: the file is empty, damaged or truncated, or has no sample or no finite one; or it ends before
