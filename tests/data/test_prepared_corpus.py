@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -207,3 +208,19 @@ def test_a_root_whose_other_files_have_names_that_are_no_utf8_is_prepared(tmp_pa
     report = json.loads((tmp_path / "data" / "audit.json").read_text(encoding="utf-8"))
     assert report["left_out"]["files that are no audio"]["files"] == [r"'J\udcf6rg.txt'"]
     assert report["root"].endswith(r"corp\udcfcs")
+
+
+def test_what_an_earlier_release_prepared_is_opened_with_the_facts_of_its_corpus(prepared, data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    report = json.loads((tmp_path / "data" / "audit.json").read_text())
+    for key in ("settings", "facts", "emotions", "labels", "warnings", "without_speaker"):
+        del report[key]
+    (tmp_path / "data" / "audit.json").write_text(json.dumps(report))
+    opened = open_prepared(str(tmp_path / "data"), Corpus("ravdess"))
+    assert opened.utterances == prepared.utterances
+    assert (opened.emotions, opened.facts.description) == (prepared.emotions, "RAVDESS, speech part (CC BY-NC-SA 4.0)")
+
+
+def test_a_manifest_of_a_corpus_with_one_language_has_the_columns_of_earlier_releases(data_dir):
+    header = (data_dir / "manifest.csv").read_text().splitlines()[0]
+    assert header == "path,emotion,speaker,gender,intensity,statement,repetition,duration,sample_rate,channels,sha256"

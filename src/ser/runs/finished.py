@@ -1,6 +1,5 @@
 """Finished runs, read back from their folders."""
 
-import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from ser.config.old_keys import current_settings
@@ -73,16 +73,23 @@ def explain_damage(path: Path) -> Iterator[None]:
 def read_predictions(folder: Path) -> SplitPredictions:
     """Read predictions.csv; in a file that an older version pooled, the rows do not name their run."""
     utterances = {row.path: row for row in manifest.read(folder / TEST)}
-    with (folder / PREDICTIONS).open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        emotions = [name for name in reader.fieldnames or () if name not in FIRST]
-        rows = list(reader)
-    if {row["path"] for row in rows} != utterances.keys():
+    rows = pd.read_csv(
+        folder / PREDICTIONS,
+        dtype=dict.fromkeys(FIRST, str),
+        keep_default_na=False,
+        float_precision="round_trip",
+        encoding="utf-8",
+    )
+    if set(rows["path"]) != utterances.keys():
         raise ValueError(f"{PREDICTIONS} and {TEST} are about other recordings")
-    shares = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
-    pooled = "seed" in (reader.fieldnames or ())
-    origins = [(int(row["seed"]), int(row["fold"]) if row["fold"] else None) for row in rows] if pooled else None
-    return SplitPredictions([utterances[row["path"]] for row in rows], emotions, shares, origins)
+    emotions = [name for name in rows if name not in FIRST]
+    origins = None
+    if "seed" in rows:
+        origins = [
+            (int(seed), int(fold) if fold else None) for seed, fold in zip(rows["seed"], rows["fold"], strict=True)
+        ]
+    shares = rows[emotions].to_numpy(dtype=np.float64)
+    return SplitPredictions([utterances[path] for path in rows["path"]], emotions, shares, origins)
 
 
 def is_about(report: dict[str, Any], stamp: dict[str, Any]) -> bool:
