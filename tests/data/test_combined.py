@@ -37,6 +37,7 @@ def test_corpora_are_joined_with_the_emotions_that_all_have(parts):
         "recordings of one whose emotion another corpus lacks (happy)": 8,
         "recordings of two whose emotion another corpus lacks (neutral)": 8,
     }
+    assert both.labels["left_out"] == {"happy of one": 8, "neutral of two": 8}  # what every report says
 
 
 def test_all_emotions_are_kept_where_the_config_says_so(parts):

@@ -10,6 +10,7 @@ from ser.data.audit import log_warnings
 from ser.data.preparation import prepare
 from ser.errors import Interrupted, UserError
 from ser.files import printable
+from ser.reports.protocol_text import describe_labels
 
 
 def prepare_data(cfg: config.PrepareData) -> None:
@@ -33,19 +34,34 @@ def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
     sides, seconds = report["split"], report["seconds"]
     lines = [
         f"{report['description']}",
-        f"{report['recordings']} clips, {report['speakers']} speakers, {seconds['total'] / 60:.0f} minutes "
+        f"{report['recordings']} clips, {describe_speakers(report)}, {seconds['total'] / 60:.0f} minutes "
         f"({seconds['shortest']:.2f}-{seconds['longest']:.2f} s, mean {seconds['mean']:.2f} s)",
         "per emotion: " + ", ".join(f"{name} {number}" for name, number in report["per_emotion"].items()),
     ]
     lines += [f"left out: {entry['count']} {reason}" for reason, entry in sorted(report["left_out"].items())]
+    lines += describe_labels(report["labels"])
     if report["not_mono"]:
         lines.append(f"{len(report['not_mono'])} not mono, averaged: {', '.join(report['not_mono'])}")
     fold = f" fold {report['protocol']['fold']}" if report["protocol"]["fold"] is not None else ""
     lines += [
         f"protocol {cfg.protocol.name}{fold}: {sides['train']} train, {sides['validation']} validation, "
-        f"{sides['test']} test clips; {len(sides['speakers_on_both_sides'])} speakers and "
+        f"{sides['test']} test clips; {describe_sides(report)} and "
         f"{len(sides['copies_on_both_sides'])} copies of recordings on both sides",
         f"{report['decoded']} decoded, {report['recordings'] - report['decoded']} unchanged; "
         f"written to {printable(cfg.data_dir)}",
     ]
     return "\n".join(lines)
+
+
+def describe_speakers(report: dict[str, Any]) -> str:
+    """Return the number of speakers in words."""
+    unknown = report["without_speaker"]
+    if unknown == report["recordings"]:
+        return "speakers unknown"
+    return f"{report['speakers']} speakers" + (f" ({unknown} clips of unknown ones)" if unknown else "")
+
+
+def describe_sides(report: dict[str, Any]) -> str:
+    """Say how many speakers are on both sides of the split, as far as that is known."""
+    number = len(report["split"]["speakers_on_both_sides"])
+    return f"{number} known speakers" if report["without_speaker"] else f"{number} speakers"

@@ -99,8 +99,8 @@ class LabelMap:
 
     def changes(self) -> dict[str, dict[str, int]]:
         """Return what was mapped to another word, and what was left out, with the numbers of recordings."""
-        mapped = {f"{text} -> {label}": n for (text, label), n in sorted(self.counts.items(), key=str) if label}
+        counts = sorted(self.counts.items(), key=str)
         return {
-            "mapped": {pair: n for pair, n in mapped.items() if len(set(pair.split(" -> "))) == 2},
-            "left_out": {text: n for (text, label), n in sorted(self.counts.items(), key=str) if label is None},
+            "mapped": {f"{text} -> {label}": n for (text, label), n in counts if label not in (None, text.lower())},
+            "left_out": {text: n for (text, label), n in counts if label is None},
         }

@@ -1,6 +1,7 @@
 """Several prepared corpora as one: their manifests joined, their audio where it is."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -96,5 +97,9 @@ def join(corpus: Corpus, parts: Mapping[str, Sequence[Utterance]]) -> tuple[list
             else:
                 found.leave_out(f"recordings of {name} whose emotion another corpus lacks ({label})", row.path)
     found.labels = labels.changes()
+    lacking = Counter(
+        f"{label} of {name}" for name, rows in mapped.items() for _, label in rows if label and label not in kept
+    )
+    found.labels["left_out"] |= dict(sorted(lacking.items()))
     found.warnings = [f"corpus.emotions: no recording has the label {text}" for text in labels.unused()]
     return joined, found
