@@ -1,10 +1,11 @@
 from dataclasses import replace
 
 from conftest import composed
-from helpers.protocol_lists import emobox, every_fold, paper, whole_corpus
+from helpers.protocol_lists import emobox, every_fold, paper, sectioned_corpus, whole_corpus
 
 from ser.config import Split
 from ser.data.audit import describe_missing_emotions
+from ser.data.groups import resolve_protocol
 from ser.data.protocols import split_corpus
 from ser.reports.protocol_text import describe_protocol
 
@@ -64,3 +65,21 @@ def test_an_emotion_without_a_clip_bounds_the_recall():
     without = replace(splits, test=[row for row in splits.test if row.emotion != "sad"])
     (sentence,) = describe_missing_emotions([without], Split.test, emotions)
     assert sentence == "The test split has no clip of sad: its unweighted average recall is at most 7/8."
+
+
+def test_a_corpus_that_is_tested_by_a_model_of_others_is_named():
+    protocol = resolve_protocol(sectioned_corpus(), composed("train", "protocol=cross_corpus").protocol)
+    splits = split_corpus(sectioned_corpus(), replace(protocol, fold=2))
+    text = describe_protocol(replace(protocol, fold=2), [splits], Split.test)
+    assert "Trained on one, scored on two." in text
+    assert "Speaker-independent" in text
+
+
+def test_unknown_speakers_and_shared_sessions_are_reported():
+    splits = split_corpus(sectioned_corpus(), composed("train", "protocol=random").protocol)
+    text = describe_protocol(composed("train", "protocol=random").protocol, [splits], Split.test)
+    assert "6 of 6 test sessions also occur in the training split." in text
+    assert "selected on 116 other clips, not of other speakers" in text
+    unknown = replace(splits, test=[replace(row, speaker="") for row in splits.test])
+    text = describe_protocol(composed("train", "protocol=random").protocol, [unknown], Split.test)
+    assert "Speakers unknown: 288 clips of the training and test splits have no known speaker" in text

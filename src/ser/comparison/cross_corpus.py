@@ -20,8 +20,8 @@ from ser.runs.finished import Run
 
 BEGINNING = "Trained on the corpus of the row"
 NOTE = (
-    f"{BEGINNING}, tested on that of the column: unweighted average recall with its 95 % interval. Within a corpus no "
-    "speaker who is tested is trained on; across corpora the whole other corpus is tested."
+    f"{BEGINNING}, tested on that of the column: unweighted average recall with its 95 % interval. On the diagonal "
+    "folds of one corpus are tested, elsewhere the whole other corpus."
 )
 DARK = 0.6
 """UAR above which the text of a cell is white."""
@@ -98,16 +98,16 @@ def measure(trained: str, tested: str, predictions: SplitPredictions, chosen: Se
 def write(folder: Path, cells: Sequence[Cell], across: Run, description: str, within: Mapping[str, Run]) -> None:
     """Write `cross_corpus.md`, `.csv`, `.png`, `.pdf` and `.html` into `folder`."""
     rows, emotions = tabulate_cells(cells), list(across.predictions.emotions)
+    about = f"{description}; {len(emotions)} emotions ({', '.join(emotions)}), chance is {percent(1 / len(emotions))}."
     notes = [
-        f"{description}; {len(emotions)} emotions ({', '.join(emotions)}), chance is {percent(1 / len(emotions))}.",
         *(f"Within {name}: {run.report['in_words']}" for name, run in within.items()),
         f"Across: {across.report['in_words']}",
     ]
     markdown = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
-    write_text(folder / "cross_corpus.md", "\n\n".join([NOTE, markdown, *notes]) + "\n")
+    write_text(folder / "cross_corpus.md", "\n\n".join([NOTE, markdown, about, *notes]) + "\n")
     write_csv(folder / "cross_corpus.csv", asdict(cells[0]), (asdict(cell).values() for cell in cells))
     figures.save(heat_map(cells), folder / "cross_corpus")
-    block = {"title": across.report["model"], "description": NOTE, "tables": [rows], "notes": notes}
+    block = {"title": across.report["model"], "description": about, "tables": [rows], "notes": notes}
     described = "; ".join(
         f"{cell.trained_on} to {cell.tested_on} {percent(cell.unweighted_average_recall)}" for cell in cells
     )

@@ -75,7 +75,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Limits:
-    """How patient a download is."""
+    """Timeouts and attempts of a download."""
 
     connect: float = 15
     """Seconds until the server accepts a connection."""

@@ -21,6 +21,7 @@ def describe_protocol(protocol: Protocol, folds: Sequence[Splits], scored: Split
         selected: false for a checkpoint that was written during training and not selected.
     """
     sentences = [one_fold(protocol, folds[0], scored) if len(folds) == 1 else all_folds(protocol, folds, scored)]
+    sentences += trained_and_tested(folds, scored) if len(folds) == 1 else []
     if scored is Split.train:
         sentences.append("These clips were used in training: the metrics describe the fit, not generalization.")
     else:
@@ -56,6 +57,13 @@ def one_fold(protocol: Protocol, splits: Splits, scored: Split) -> str:
         f"{len(splits.validation)} validation clips, {len(splits.test)} test clips; scored on the {scored.value} split "
         f"({len(utterances)} clips, {count_speakers(utterances)})."
     )
+
+
+def trained_and_tested(folds: Sequence[Splits], scored: Split) -> list[str]:
+    """Return a sentence where one corpus of several is tested by a model of others."""
+    trained = sorted({row.corpus for splits in folds for row in splits.train})
+    tested = sorted({row.corpus for splits in folds for row in splits.get(scored)})
+    return [f"Trained on {', '.join(trained)}, scored on {', '.join(tested)}."] if trained != tested else []
 
 
 def all_folds(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> str:
