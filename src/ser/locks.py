@@ -103,7 +103,10 @@ def _by_kernel_or_file(path: Path, timeout: float) -> BaseFileLock:
         # Another file name: the file of the failed attempt is empty, and SoftFileLock would take it for a held lock.
         path.unlink(missing_ok=True)
         lock = SoftFileLock(path.with_suffix(".pid.lock"), timeout=timeout)
-        lock.acquire()
+        try:
+            lock.acquire()
+        except Timeout:  # before 4.3 this attempt only removes the file of a dead process, and the next one takes it
+            lock.acquire()
     else:
         path.write_text(f"{os.getpid()}\n{socket.gethostname()}\n", encoding="utf-8")
     return lock

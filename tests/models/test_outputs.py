@@ -24,7 +24,10 @@ def predictor(*folders):
 def test_the_probabilities_of_a_head_are_those_of_the_librarys_pipeline(problem, tmp_path):
     folder = configured(saved(tmp_path / "toy", labels=LABELS), problem_type=problem)
     (clip,) = clips(0.8)
-    theirs = {row["label"]: row["score"] for row in pipeline("audio-classification", str(folder))(clip / 32768)}
+    # Older releases of transformers need the order; newer ones do this for such a head by themselves.
+    order = {"function_to_apply": "sigmoid"} if problem == "multi_label_classification" else {}
+    rows = pipeline("audio-classification", str(folder))(clip / 32768, **order)
+    theirs = {row["label"]: row["score"] for row in rows}
     ours = predictor(folder).predict([clip])[0].as_array()
     assert ours.tolist() == pytest.approx([theirs[label] for label in LABELS], abs=1e-5)
     assert (abs(ours.sum() - 1) < 1e-6) == (problem != "multi_label_classification")
