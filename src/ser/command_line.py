@@ -84,7 +84,7 @@ class Line:
             self.add(key, self.written(key, filled(key, text)))
         elif not option and (equals or word.startswith("~")):
             self.check(name)
-            self.others.append(f"++{word}" if self.adds_to_mapping(name, text) else word)
+            self.others.append(f"++{name}={quote_entries(text)}" if self.adds_to_mapping(name, text) else word)
         else:
             self.options.append(word)
 
@@ -164,6 +164,20 @@ def elements(text: str) -> list[str]:
     ['a', "'b,c'", '[d,e]', "it's"]
     """
     return ELEMENT.findall(f"{text},") if text.strip() else []
+
+
+def quote_entries(text: str) -> str:
+    """Quote the keys and values of a flat mapping that hold letters beyond ASCII, which Hydra's grammar lacks.
+
+    >>> quote_entries("{emotion: GEFÜHL, path: file}")
+    "{emotion: 'GEFÜHL', path: file}"
+    """
+    inside = text.strip()
+    if inside.isascii() or not (inside.startswith("{") and inside.endswith("}")):
+        return text if inside.isascii() or re.fullmatch(QUOTED, inside) else literal(inside)
+    pairs = [[part.strip() for part in entry.partition(":")[::2]] for entry in elements(inside[1:-1])]
+    quoted = [[part if part.isascii() or part[:1] in "'\"[{" else literal(part) for part in pair] for pair in pairs]
+    return "{" + ", ".join(": ".join(pair) for pair in quoted) + "}"
 
 
 def filled(key: str, text: str) -> str:

@@ -41,8 +41,10 @@ def read_table(path: Path, needed: Sequence[str], called: str) -> "pd.DataFrame"
         header = read_header(text, delimiter)
         if all(header.count(name) == 1 for name in needed):
             return drop_empty_rows(parse(text, delimiter, called).iloc[1:].set_axis(header, axis=1))
+    found = max((read_header(text, delimiter) for delimiter in DELIMITERS), key=len)
     raise UserError(
-        f"{called}: its first line must name the {quoted(needed)} once, and columns are divided by , or ; or a tab"
+        f"{called}: its first line must name the {quoted(needed)} once, and columns are divided by , or ; or a tab; it "
+        f"has {', '.join(shorten(found)) or 'nothing'}"
     )
 
 

@@ -43,10 +43,19 @@ def test_the_users_choice_comes_before_the_scheme():
     assert [labels.map(text) for text in ("fru", "neu", "sad")] == ["angry", None, "sad"]
 
 
-def test_an_entry_that_no_recording_has_is_named():
-    labels = LabelMap({"boredom": None, "tired": "sad"})
-    labels.map("Bored")
-    assert labels.unused() == ["tired"]
+def test_an_entry_that_changes_nothing_is_named():
+    labels = LabelMap({"boredem": None, "xyz": "sad", "happy": "joyful"})
+    for text in ("Bored", "Happy"):
+        labels.map(text)
+    assert labels.warnings() == [
+        "corpus.emotions: no recording has the label xyz; there are bored, happy",
+        "corpus.emotions: joyful is a spelling of happy, and changes nothing",
+    ]
+
+
+def test_two_spellings_of_one_label_cannot_become_two_labels():
+    with pytest.raises(UserError, match="happiness and Happy are one label, and cannot become sad and None"):
+        LabelMap({"happiness": "sad", "Happy": None})
 
 
 def test_an_unknown_scheme_is_refused_with_the_choices():

@@ -159,7 +159,7 @@ def test_the_labels_that_were_mapped_and_left_out_stand_in_the_audit(recordings,
     corpus = Corpus("table", table=str(tmp_path / "labels.csv"), emotions={"joy": "cheerful", "sad": None, "x": "y"})
     report = prepare(corpus, random_protocol(), str(tmp_path / "rec"), str(tmp_path / "data"), config.Audit.warn)
     assert report["labels"] == {"mapped": {"happy -> cheerful": 8}, "left_out": {"sad": 8}}
-    assert report["warnings"] == ["corpus.emotions: no recording has the label x"]
+    assert report["warnings"] == ["corpus.emotions: no recording has the label x; there are angry, happy, sad"]
     assert report["emotions"] == ["angry", "cheerful"]
 
 
@@ -173,7 +173,7 @@ def test_data_prepared_with_other_labels_are_refused(recordings, tmp_path):
         config.Audit.warn,
     )  # fmt: skip
     with pytest.raises(
-        UserError, match=r"prepared with corpus.emotions=None, not {'sad': None}; prepare the data again"
+        UserError, match=r"prepared with corpus.emotions=None, not {'sad': None}; repeat that here, or prepare"
     ):
         open_prepared(str(tmp_path / "d"), Corpus("table", table="x", emotions={"sad": None}))
 
@@ -181,3 +181,14 @@ def test_data_prepared_with_other_labels_are_refused(recordings, tmp_path):
 def test_reading_a_table_needs_no_audio_library():
     code = "import sys, ser.tables; assert not {'soundfile', 'torch'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_file_of_a_kind_that_is_not_read_is_told_with_the_other_mistakes(recordings, tmp_path):
+    (tmp_path / "rec" / "phone.m4a").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"1 files of a kind that is not read \(`ffmpeg .*: phone\.m4a \(line 3\)"):
+        table(tmp_path, "path,emotion\nben/sad/0.wav,sad\nphone.m4a,sad\n")
+
+
+def test_the_columns_that_a_table_has_are_named(recordings, tmp_path):
+    with pytest.raises(UserError, match="it has datei, gefühl;"):
+        table(tmp_path, "DATEI;GEFÜHL\na;b\n")

@@ -105,3 +105,9 @@ def test_unknown_speakers_are_never_new_speakers():
     unknown = replace(splits, test=[replace(splits.test[0], speaker="")])
     assert not are_new_speakers(unknown, Split.test)
     assert count_unknown_speakers(unknown, Split.test) == 1
+
+
+def test_corpora_that_a_user_lists_replace_the_computed_folds():
+    given = protocol("protocol=cross_corpus", "+protocol.test_corpora={1: [two]}")
+    assert list_folds(resolve_protocol(sectioned_corpus(), given)) == [1]
+    assert {row.corpus for row in split_corpus(sectioned_corpus(), given).test} == {"two"}

@@ -26,7 +26,7 @@ def test_labels_of_a_model_are_found_by_their_spellings_and_by_the_users_map():
 
 
 def test_a_model_that_shares_too_few_labels_is_refused():
-    with pytest.raises(UserError, match=r"of its labels up, sad 1 are emotions .* corpus\.emotions="):
+    with pytest.raises(UserError, match=r"1 of its labels \(up, sad\) is an emotion .* corpus\.emotions="):
         aligned(["up", "sad"])
 
 
@@ -66,3 +66,8 @@ def test_a_table_of_probabilities_keeps_them(tmp_path):
 def test_predictions_that_cannot_be_scored_are_refused_in_one_line(text, message, tmp_path):
     with pytest.raises(UserError, match=message):
         read(tmp_path, text)
+
+
+def test_a_bare_name_that_only_one_recording_has_is_that_recording(tmp_path):
+    _, shares = read(tmp_path, "path,prediction\n0.wav,sad\n1.wav,happy\n")
+    assert shares.tolist() == [[0, 1], [1, 0]]

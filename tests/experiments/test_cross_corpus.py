@@ -141,3 +141,13 @@ def test_anybodys_predictions_are_scored_under_a_protocol(base, tmp_path):
     report = elsewhere(base, tmp_path / "out", "one", predictions=str(tmp_path / "p.csv"), protocol=protocol)
     assert (report["accuracy"], report["clips"], report["scored_on"]) == (1.0, 36, Split.test.value)
     assert "Only labels were given" in report["in_words"]
+
+
+def test_scored_clips_that_were_trained_on_under_another_name_are_named(base, tmp_path):
+    shutil.copytree(base / "one-recordings", tmp_path / "renamed-recordings")
+    prepare_folders(tmp_path, "renamed", emotions=("angry", "happy", "sad"), speakers=tuple("abcdef"))
+    run = base / "table" / "within-one" / "fold1"
+    report = elsewhere(tmp_path, tmp_path / "out", "renamed", checkpoint=str(run))
+    assert not report["speakers_are_new"]
+    trained = len((run / "train.csv").read_text().splitlines()) - 1
+    assert report["leaks"] == [f"Leak: {trained} of the 24 scored clips are recordings of its training split."]

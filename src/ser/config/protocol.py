@@ -73,6 +73,8 @@ class Protocol:
         for key in (*LISTS, "named_validation_speakers"):
             # Speakers are strings, also where YAML reads a number.
             setattr(self, key, {fold: [str(name) for name in row] for fold, row in getattr(self, key).items()})
+        if self.group is not None and self.listed:
+            self.group, self.folds = None, None  # lists that a user gives replace folds that would be computed
         if len(given := [key for key in KINDS if getattr(self, key)]) != 1:
             raise UserError(
                 f"protocol '{self.name}': give one of {', '.join(f'protocol.{key}' for key in KINDS)}; "

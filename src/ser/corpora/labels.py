@@ -71,6 +71,13 @@ class LabelMap:
                 f"corpus.scheme={self.scheme}: there is no such scheme{suggest(self.scheme, list(SCHEMES))}; "
                 f"choices: {', '.join(SCHEMES)}"
             )
+        chosen: dict[str, tuple[str, str | None]] = {}
+        for text, value in self.emotions.items():
+            first, before = chosen.setdefault(normalise(text), (text, value))
+            if before != value:
+                raise UserError(
+                    f"corpus.emotions: {first} and {text} are one label, and cannot become {before} and {value}"
+                )
         self._by_text = {text.strip().lower(): value for text, value in self.emotions.items()}
         self._by_label = {normalise(text): value for text, value in self.emotions.items()}
 
@@ -92,10 +99,18 @@ class LabelMap:
                 return None if chosen is None else normalise(chosen)
         return SCHEMES[self.scheme].get(label) if self.scheme else label
 
-    def unused(self) -> list[str]:
-        """Return the entries of the user's choice that no label of the corpus met."""
+    def warnings(self) -> list[str]:
+        """Return a line for each entry of the user's choice that changes nothing."""
         met = {key for text, _ in self.counts for key in (text.lower(), normalise(text))}
-        return [text for text in self.emotions if not {text.strip().lower(), normalise(text)} & met]
+        labels = sorted({normalise(text) for text, _ in self.counts})
+        lines = []
+        for text, value in self.emotions.items():
+            if not {text.strip().lower(), normalise(text)} & met:
+                near = suggest(text, labels)
+                lines.append(f"corpus.emotions: no recording has the label {text}{near}; there are {', '.join(labels)}")
+            elif value is not None and value != text and normalise(value) == normalise(text):
+                lines.append(f"corpus.emotions: {value} is a spelling of {normalise(text)}, and changes nothing")
+        return lines
 
     def changes(self) -> dict[str, dict[str, int]]:
         """Return what was mapped to another word, and what was left out, with the numbers of recordings."""

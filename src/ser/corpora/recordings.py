@@ -120,8 +120,7 @@ def relabel(found: Scan, labels: LabelMap) -> Scan:
         label = labels.map(recording.emotion)
         if label is not None:
             kept.append(recording if label == recording.emotion else replace(recording, emotion=label))
-    warnings = [f"corpus.emotions: no recording has the label {text}" for text in labels.unused()]
-    return Scan(kept, found.left_out, [*found.warnings, *warnings], labels.changes())
+    return Scan(kept, found.left_out, [*found.warnings, *labels.warnings()], labels.changes())
 
 
 def describe_file(root: Path, path: str, corpus: str) -> str:

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 from ser.config.corpus import Corpus
 from ser.config.enums import BadRows
 from ser.corpora.facts import Facts
-from ser.corpora.recordings import AUDIO_SUFFIXES, Recording, Scan, add_fragment, files_below, is_hidden, show
+from ser.corpora.recordings import (
+    AUDIO_SUFFIXES,
+    OTHER_SUFFIXES,
+    Recording,
+    Scan,
+    add_fragment,
+    files_below,
+    is_hidden,
+    show,
+)
 from ser.errors import UserError, suggest
 from ser.tables import read_table, shorten
 
@@ -109,6 +118,10 @@ def read_row(root: Path, row: Mapping[str, str], line: int, mistakes: dict[str, 
         mistakes["rows without a path"].append(f"line {line}")
     elif not (root / path).is_file():
         mistakes["files that are not there"].append(f"{show(path)} (line {line})")
+    elif PurePosixPath(path).suffix.lower() in OTHER_SUFFIXES:
+        mistakes["files of a kind that is not read (`ffmpeg -i IN.m4a OUT.wav` converts one)"].append(
+            f"{show(path)} (line {line})"
+        )
     elif not label:
         mistakes["rows without a label"].append(f"line {line} ({show(path)})")
     elif (span := read_times(row)) is None:

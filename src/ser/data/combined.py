@@ -101,5 +101,5 @@ def join(corpus: Corpus, parts: Mapping[str, Sequence[Utterance]]) -> tuple[list
         f"{label} of {name}" for name, rows in mapped.items() for _, label in rows if label and label not in kept
     )
     found.labels["left_out"] |= dict(sorted(lacking.items()))
-    found.warnings = [f"corpus.emotions: no recording has the label {text}" for text in labels.unused()]
+    found.warnings = labels.warnings()
     return joined, found

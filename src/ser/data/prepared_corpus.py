@@ -78,7 +78,7 @@ def open_prepared(data_dir: str, corpus: Corpus) -> PreparedCorpus:
         differing = next(name for name in (*wanted, *settings) if wanted.get(name) != settings.get(name))
         message = (
             f"data_dir={folder}: it was prepared with corpus.{differing}={settings.get(differing)}, not "
-            f"{wanted.get(differing)}; prepare the data again"
+            f"{wanted.get(differing)}; repeat that here, or prepare the data again"
         )
         raise UnusableCacheError(message)
     return prepared

@@ -92,8 +92,8 @@ def draw_clips(
         rest, drawn = train_test_split(ordered, test_size=fraction, stratify=emotions, random_state=protocol.seed)
     except ValueError as error:
         raise UserError(
-            f"protocol '{protocol.name}': {len(ordered)} recordings cannot be divided by {fraction:g} ({error}); take a "
-            "larger share (protocol.test_fraction, protocol.validation_fraction), or leave rare emotions out "
+            f"protocol '{protocol.name}': {len(ordered)} recordings cannot be divided by {fraction:g} ({error}); take "
+            "a larger share (protocol.test_fraction, protocol.validation_fraction), or leave rare emotions out "
             "(corpus.emotions)"
         ) from error
     return rest, drawn

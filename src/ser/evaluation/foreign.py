@@ -1,8 +1,9 @@
 """Predictions that another program or model made, brought to the labels of a corpus."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -51,8 +52,8 @@ def align(labels: Sequence[str], emotions: Sequence[str], mapping: LabelMap, cal
     shared = tuple(emotion for emotion in emotions if emotion in meanings)
     if len(shared) < 2:
         raise UserError(
-            f"{called}: of its labels {', '.join(labels)} {len(shared)} are emotions of the corpus "
-            f"({', '.join(emotions)}); map them with corpus.emotions={{LABEL: EMOTION}}"
+            f"{called}: {len(shared)} of its labels ({', '.join(labels)}) is an emotion of the corpus "
+            f"({', '.join(emotions)}), and two are needed; map them with corpus.emotions={{LABEL: EMOTION}}"
         )
     columns = {name: [place for place, meaning in enumerate(meanings) if meaning == name] for name in shared}
     only_model = tuple(label for label, meaning in zip(labels, meanings, strict=True) if meaning not in shared)
@@ -95,12 +96,16 @@ def read_predictions(path: Path, utterances: Sequence[Utterance]) -> tuple[list[
         raise UserError(f"{called}: there is no such file")
     rows = read_table(path, ["path"], called)
     known = {row.path for row in utterances}
-    rows["path"] = [path_in_corpus(name.strip().replace("\\", "/"), known) for name in rows["path"]]
+    by_name = Counter(PurePosixPath(path).name for path in known)
+    places = {PurePosixPath(path).name: path for path in known if by_name[PurePosixPath(path).name] == 1}
+    names = [path_in_corpus(name.strip().replace("\\", "/"), known) for name in rows["path"]]
+    rows["path"] = [name if name in known or "/" in name else places.get(name, name) for name in names]
     if repeated := sorted(rows.loc[rows["path"].duplicated(), "path"]):
         raise UserError(f"{called}: {len(repeated)} recordings stand there twice: {', '.join(shorten(repeated, 5))}")
     if missing := sorted(known - set(rows["path"])):
         raise UserError(
-            f"{called}: {len(missing)} of {len(known)} clips have no prediction: {', '.join(shorten(missing, 5))}"
+            f"{called}: {len(missing)} of {len(known)} clips have no prediction: {', '.join(shorten(missing, 5))}; the "
+            f"table has paths such as {rows['path'].iloc[0] if len(rows) else 'none'}"
         )
     chosen = rows.set_index("path").loc[[row.path for row in utterances]]
     if "prediction" in chosen:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ser import config
 from ser.corpora.labels import LabelMap
+from ser.data import manifest
 from ser.data.groups import resolve_protocol
 from ser.data.manifest import Utterance
 from ser.data.preparation import open_or_prepare
@@ -17,6 +18,7 @@ from ser.evaluation import foreign
 from ser.evaluation.foreign import Alignment
 from ser.evaluation.predictions import SplitPredictions
 from ser.inference.predictor import Member
+from ser.models.hub import find_checkpoint, is_hub_name
 from ser.reports.protocol_text import count_speakers, counted, describe_labels
 from ser.reports.provenance import Provenance
 
@@ -79,6 +81,7 @@ def describe_source(
         f"all clips of {prepared.corpus}" if protocol is None else f"protocol {protocol.name}, {cfg.split.value} split"
     )
     known, other = describe_training(stamp, prepared, rows)
+    copies = describe_copies(cfg.checkpoint, rows) if stamp else []
     identity = {
         "name": "whole_corpus" if protocol is None else protocol.name,
         "fold": protocol.fold if protocol else None,
@@ -100,8 +103,8 @@ def describe_source(
         protocol=identity,
         split="all" if protocol is None else cfg.split.value,
         protocol_text=" ".join(sentences),
-        leaks=[] if other or not stamp else [known],
-        speaker_independent=other,
+        leaks=[*([] if other or not stamp else [known]), *copies],
+        speaker_independent=other and not copies,
         model=model,
         seed=stamp.get("seed"),
         step=stamp.get("step"),
@@ -119,6 +122,18 @@ def describe_training(stamp: dict[str, Any], prepared: PreparedCorpus, rows: Seq
     if both:
         return f"It was trained on {source}: scored clips of {', '.join(both)} may have been in its training.", False
     return f"It was trained on another corpus, {source}.", all(row.speaker for row in rows)
+
+
+def describe_copies(checkpoint: str | None, rows: Sequence[Utterance]) -> list[str]:
+    """Return a sentence where scored clips are in the training split of a run, under whatever name."""
+    if checkpoint is None or is_hub_name(checkpoint):
+        return []
+    trained = find_checkpoint(checkpoint).resolve().parent / "train.csv"
+    if not trained.is_file():
+        return []
+    samples = {row.sha256 for row in manifest.read(trained)}
+    copies = sum(row.sha256 in samples for row in rows)
+    return [f"Leak: {copies} of the {len(rows)} scored clips are recordings of its training split."] * bool(copies)
 
 
 def name_of(given: str) -> str:
