@@ -23,8 +23,6 @@ NOTE = (
     f"{BEGINNING}, tested on that of the column: unweighted average recall with its 95 % interval. On the diagonal "
     "folds of one corpus are tested, elsewhere the whole other corpus."
 )
-DARK = 0.6
-"""UAR above which the text of a cell is white."""
 
 
 @dataclass(frozen=True)
@@ -137,17 +135,11 @@ def heat_map(cells: Sequence[Cell]) -> Figure:
     mesh = axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
     for index, cell in enumerate(cells):
         row, column = divmod(index, len(names))
-        colour = "white" if cell.unweighted_average_recall > DARK else "black"
+        colour = "white" if cell.unweighted_average_recall > figures.DARK else "black"
         at: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
         axes.text(column + 0.5, row + 0.42, percent(cell.unweighted_average_recall), fontsize=11, **at)
         axes.text(column + 0.5, row + 0.66, f"[{100 * cell.low:.0f}, {100 * cell.high:.0f}]", fontsize=8, **at)
-    places = [place + 0.5 for place in range(len(names))]
-    axes.set_xticks(places, names, rotation=30, ha="right", rotation_mode="anchor", parse_math=False)
-    axes.set_yticks(places, names, parse_math=False)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_aspect("equal")
-    axes.invert_yaxis()
+    figures.label_grid(axes, names, rotation=30)
     axes.set_xlabel("tested on")
     axes.set_ylabel("trained on")
     figure.colorbar(mesh, ax=axes, label="unweighted average recall", shrink=0.8)

@@ -14,7 +14,7 @@ from ser.errors import UserError
 LISTS = {"test_speakers": "speaker", "test_sessions": "session", "test_corpora": "corpus"}
 """Key of a list for each fold -> the field of a recording whose values it holds."""
 KINDS = ("test_fraction", *LISTS, "group", "test_split", "folds_csv")
-"""The keys of which a protocol has exactly one."""
+"""A protocol has exactly one of these keys."""
 
 
 @dataclass

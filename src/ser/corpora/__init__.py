@@ -175,7 +175,7 @@ def scan(root: Path, corpus: Corpus) -> Scan:
 
 
 def describe_counts(found: Scan, facts: Facts) -> list[str]:
-    """Return a line where the recordings or the speakers are not as many as were published."""
+    """Return a warning for each published number of recordings or speakers that differs from what was found."""
     counts, lines = Counter(row.emotion for row in found.recordings), list[str]()
     differing = [
         f"{emotion} {counts[emotion]} of {published}"

@@ -75,7 +75,7 @@ def join(corpus: Corpus, parts: Mapping[str, Sequence[Utterance]]) -> tuple[list
         parts: the qualified recordings of each corpus.
 
     Returns:
-        The recordings that are used, and what was left out of which corpus, as `prepare` reports it.
+        The recordings that are used, and a scan with the recordings that were left out, by reason.
 
     Raises:
         UserError: no emotion is left.

@@ -120,8 +120,7 @@ def open_or_prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_d
     folder = Path(data_dir)
     if root is not None or is_combined(corpus):
         with locked(folder, wait=True):
-            source = Path(root).expanduser() if root is not None else None
-            if outdated := reason_outdated(corpus, source, folder) if source else reason_changed(corpus, folder):
+            if outdated := reason_outdated(corpus, Path(root).expanduser() if root is not None else None, folder):
                 log.info("%s: %s; preparing %s", data_dir, outdated, f"root={root}" if root else corpus.name)
                 audit.log_warnings(prepare_unlocked(corpus, protocol, root, folder, Audit.warn))
     return open_prepared(data_dir, corpus)
@@ -138,8 +137,13 @@ def resolve(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str)
     return resolve_protocol(open_or_prepare(corpus, protocol, root, data_dir).utterances, protocol)
 
 
-def reason_outdated(corpus: Corpus, root: Path, folder: Path) -> str:
-    """Return why a prepared folder is not the corpus below a root; empty if it is.
+def reason_outdated(corpus: Corpus, root: Path | None, folder: Path) -> str:
+    """Return why a prepared folder is not the corpus below a root, or its parts; empty if it is.
+
+    Args:
+        corpus: the corpus.
+        root: its folder; None for joined corpora, which have parts.
+        folder: the prepared folder.
 
     Raises:
         UserError: the folder holds another corpus, which is not thrown away for a root; or the root cannot be used.
@@ -150,6 +154,9 @@ def reason_outdated(corpus: Corpus, root: Path, folder: Path) -> str:
         prepared = open_prepared(str(folder), corpus)
     except UnusableCacheError as error:
         return str(error).removeprefix(f"{folder}: ")
+    if root is None:
+        now = {name: part.sha256 for name, part in open_parts(part_folders(corpus, folder)).items()}
+        return "" if prepared.parts == now else "its parts are others now"
     found = corpora.scan(corpora.find_root(corpus, str(root), folder), corpus).recordings
     assert isinstance(prepared.audio, AudioCache)  # only joined corpora have another
     if prepared.audio.holds(arrow_cache.file_identities(root, found)) and same_recordings(prepared.utterances, found):
@@ -163,15 +170,3 @@ def same_recordings(utterances: Sequence[Utterance], found: Sequence[Recording])
     return [[getattr(row, name) for name in names] for row in utterances] == [
         [getattr(row, name) for name in names] for row in found
     ]
-
-
-def reason_changed(corpus: Corpus, folder: Path) -> str:
-    """Return why several joined corpora have to be joined anew; empty if they are those that were joined."""
-    if not (folder / manifest.FILE).is_file():
-        return "nothing is prepared there yet"
-    try:
-        prepared = open_prepared(str(folder), corpus)
-    except UnusableCacheError as error:
-        return str(error).removeprefix(f"{folder}: ")
-    now = {name: part.sha256 for name, part in open_parts(part_folders(corpus, folder)).items()}
-    return "" if prepared.parts == now else "its parts are others now"

@@ -40,16 +40,21 @@ def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], tit
     for truth, row in enumerate(counts):
         for prediction, count in enumerate(row):
             cell(axes, prediction + 0.5, truth + 0.5, count, shares[truth][prediction])
+    label_grid(axes, labels, rotation=45)
+    axes.set_xlabel("predicted emotion")
+    axes.set_ylabel("true emotion")
+    return figure
+
+
+def label_grid(axes: Axes, labels: Sequence[str], rotation: int) -> None:
+    """Name the rows and columns of a square grid of cells, the first row on top."""
     places = [place + 0.5 for place in range(len(labels))]
-    axes.set_xticks(places, labels, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_xticks(places, labels, rotation=rotation, ha="right", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(places, labels, parse_math=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_aspect("equal")
     axes.invert_yaxis()
-    axes.set_xlabel("predicted emotion")
-    axes.set_ylabel("true emotion")
-    return figure
 
 
 def cell(axes: Axes, x: float, y: float, count: int, share: float) -> None:
