@@ -2,11 +2,11 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.errors import UserError
-from ser.tables import read_column
+from ser.tables import read_column, read_table
 
 NAMES = ["a.wav", "Jörg, (1).wav", "deep/b.wav"]
 
@@ -80,3 +80,27 @@ def test_every_name_that_a_program_writes_is_read_back(names, place):
     wanted = [name for name in names if name.strip()]
     if wanted == names:
         assert read(place, lines.getvalue().encode()) == names
+
+
+ROWS = st.lists(st.text(st.sampled_from('ab,;"\t\r\n ')), max_size=9).map("".join)
+
+
+@settings(max_examples=300, deadline=None)  # the first table imports pandas
+@given(rows=ROWS, head=st.sampled_from(["path\n", "path,x\n", "x;path;y\n"]))
+def test_a_column_that_is_read_row_by_row_is_that_of_the_whole_table(rows, head, place):
+    def outcome(read):
+        try:
+            return read()
+        except UserError as error:
+            return str(error).partition(":")[0]
+
+    file = place / "list.csv"
+    file.write_text(head + rows, newline="")
+
+    def whole():
+        cells = list(read_table(file, ["path"], "the list")["path"])
+        if not all(cell.strip() for cell in cells):
+            raise UserError("the list: a row names nothing")
+        return cells
+
+    assert outcome(lambda: read_column(file, "path", "the list")) == outcome(whole)

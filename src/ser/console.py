@@ -1,6 +1,8 @@
 """Output to the terminal, and the same log lines in run.log."""
 
 import logging
+import math
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +23,13 @@ from rich.text import Text
 
 from ser.errors import UserError
 
+log = logging.getLogger("ser")
+
 Item = TypeVar("Item")
+
+LINE_EVERY = 30.0
+"""Seconds between two lines on the progress in a log."""
+clock = time.monotonic
 
 stderr = Console(stderr=True)
 """The console for progress bars and log lines; standard output carries only results."""
@@ -87,21 +95,73 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def progress(items: Iterable[Item], description: str, total: int) -> Iterator[Iterable[Item]]:
-    """Show a progress bar while `items` are taken; it ends with the block, also where an error ends the loop.
+def progress(
+    items: Iterable[Item], description: str, total: int, done: int = 0, noun: str = "items"
+) -> Iterator[Iterable[Item]]:
+    """Show a progress bar while `items` are taken, or log a line now and then where there is no terminal.
 
-    The bar of a generator that an error leaves behind would stay, and a second one could not be shown beside it.
+    The bar ends with the block, also where an error ends the loop: the bar of a generator that an error leaves behind
+    would stay, and a second one could not be shown beside it.
+
+    Args:
+        items: What is taken.
+        description: The text before the bar.
+        total: The number of all items, with those that were `done` before.
+        done: The number of items that an earlier command has done.
+        noun: The plural of an item, for the log.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True) as shown:
-        task = shown.add_task(description, total=total)
+        task = shown.add_task(description, total=total, completed=done)
+        lines = ProgressLines(noun, total, done)
 
         def count() -> Iterator[Item]:
-            for item in items:
+            for number, item in enumerate(items, done + 1):
                 yield item
                 shown.advance(task)
+                if not stderr.is_terminal:
+                    lines.show(number)
 
         yield count()
+
+
+class ProgressLines:
+    """Log lines with the time that is left, `LINE_EVERY` seconds apart, for a log that shows no bar."""
+
+    def __init__(self, noun: str, total: int, done: int) -> None:
+        self.noun, self.total, self.begin = noun, total, done
+        self.started = self.latest = clock()
+
+    def show(self, done: int) -> None:
+        """Log a line if one is due."""
+        now = clock()
+        if now - self.latest < LINE_EVERY or done >= self.total:
+            return
+        self.latest = now
+        left = (now - self.started) * (self.total - done) / (done - self.begin)
+        log.info("%s of %s %s, %s left", group_digits(done), group_digits(self.total), self.noun, describe_time(left))
+
+
+def group_digits(number: int) -> str:
+    """Return a number with spaces between groups of three digits.
+
+    >>> group_digits(1234567)
+    '1 234 567'
+    """
+    return f"{number:,}".replace(",", " ")
+
+
+def describe_time(seconds: float) -> str:
+    """Return a time in its two largest units.
+
+    >>> describe_time(3), describe_time(61), describe_time(8000), describe_time(200_000)
+    ('1 min', '2 min', '2 h 14 min', '2 d 7 h')
+    """
+    minutes = math.ceil(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
 
 
 def bar() -> Progress:

@@ -3,7 +3,7 @@
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,20 +38,21 @@ def read_table(path: Path, needed: Sequence[str], called: str) -> "pd.DataFrame"
         return read_parquet(path, needed, called)
     text = decode_text(path, called)
     for delimiter in DELIMITERS:
-        header = read_header(text, delimiter)
+        header = read_header(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
         if all(header.count(name) == 1 for name in needed):
             return drop_empty_rows(parse(text, delimiter, called).iloc[1:].set_axis(header, axis=1))
-    found = max((read_header(text, delimiter) for delimiter in DELIMITERS), key=len)
+    headers = (read_header(csv.reader(io.StringIO(text, newline=""), delimiter=each)) for each in DELIMITERS)
+    found = max(headers, key=len)
     raise UserError(
         f"{called}: its first line must name the {quoted(needed)} once, and columns are divided by , or ; or a tab; it "
         f"has {', '.join(shorten(found)) or 'nothing'}"
     )
 
 
-def read_header(text: str, delimiter: str) -> list[str]:
-    """Return the names of columns in the first line."""
+def read_header(rows: Iterator[list[str]]) -> list[str]:
+    """Return the names of columns in the first row."""
     try:
-        cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        cells = next(rows, [])
     except csv.Error:
         return []
     return [cell.strip().lower() for cell in cells]
@@ -97,16 +98,50 @@ def drop_empty_rows(rows: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def read_column(path: Path, name: str, called: str) -> list[str]:
-    """Read one column of a table; see `read_table`.
+    """Read one column of a table, a row at a time; see `read_table`.
 
     Raises:
         UserError: the table has no such column, or a row has nothing there.
     """
-    cells = read_table(path, [name], called)[name]
-    for line, cell in cells.items():
+    if path.suffix.lower() in PARQUET:
+        cells: Iterable[tuple[int, str]] = read_parquet(path, [name], called)[name].items()
+    else:
+        cells = iterate_column(path, name, called)
+    column = []
+    for line, cell in cells:
         if not cell.strip() or "\0" in cell:
             raise UserError(f"{called}: line {line} names nothing")
-    return list(cells)
+        column.append(cell)
+    return column
+
+
+def iterate_column(path: Path, name: str, called: str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the cell of each row of a CSV that holds anything; see `read_table`."""
+    encoding = detect_encoding(path)
+    try:
+        for delimiter in DELIMITERS:
+            with path.open(encoding=encoding, newline="") as file:
+                rows = csv.reader(file, delimiter=delimiter, strict=True)
+                header = read_header(rows)
+                if header.count(name) == 1:
+                    yield from take_column(rows, header.index(name), len(header), called)
+                    return
+    except UnicodeDecodeError:
+        decode_text(path, called)  # raises with the line
+    read_table(path, [name], called)  # raises with the columns that are there
+
+
+def take_column(rows: Iterator[list[str]], place: int, width: int, called: str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the cell of each row behind the header that holds anything."""
+    number = 1
+    try:
+        for number, cells in enumerate(rows, 2):
+            if len(cells) > width:
+                raise UserError(f"{called}: it is no CSV (Expected {width} fields in line {number}, saw {len(cells)})")
+            if any(cells):
+                yield number, cells[place] if place < len(cells) else ""
+    except csv.Error as error:
+        raise UserError(f"{called}: it is no CSV ({error}, after line {number})") from error
 
 
 def decode_text(path: Path, called: str) -> str:
@@ -115,8 +150,7 @@ def decode_text(path: Path, called: str) -> str:
     Raises:
         UserError: it is in another encoding.
     """
-    content = path.read_bytes()
-    encoding = next((name for mark, name in ENCODINGS.items() if content.startswith(mark)), "utf-8")
+    content, encoding = path.read_bytes(), detect_encoding(path)
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
@@ -124,6 +158,13 @@ def decode_text(path: Path, called: str) -> str:
         raise UserError(
             f"{called}: line {line} is not {encoding.upper()}; a spreadsheet writes that as 'CSV UTF-8'"
         ) from error
+
+
+def detect_encoding(path: Path) -> str:
+    """Return the encoding that the first bytes of a file name, or else UTF-8."""
+    with path.open("rb") as file:
+        begin = file.read(4)
+    return next((name for mark, name in ENCODINGS.items() if begin.startswith(mark)), "utf-8")
 
 
 def quoted(names: Sequence[str]) -> str:

@@ -125,7 +125,7 @@ def predict_whole(
             return report_failure(recording, error)
 
     clips = zip(recordings, in_threads(decode, recordings, AT_ONCE), strict=True)
-    with console.progress(clips, "Predicting", total=len(recordings)) as shown:
+    with console.progress(clips, "Predicting", len(recordings), noun="recordings") as shown:
         for some in chunks(shown, AT_ONCE):
             readable = [clip for _, clip in some if not isinstance(clip, str)]
             predictions = iter(predictor.predict(readable)) if readable else iter(())
@@ -144,7 +144,7 @@ def predict_sliding(
 ) -> Iterator[WindowPrediction]:
     """Yield a prediction for each window of each recording, and draw the timelines that are requested."""
     window, hop = window_and_hop(cfg)
-    with console.progress(recordings, "Predicting", total=len(recordings)) as shown:
+    with console.progress(recordings, "Predicting", len(recordings), noun="recordings") as shown:
         for recording in shown:
             predicted = []
             try:

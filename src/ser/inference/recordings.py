@@ -4,9 +4,11 @@ import glob
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import overload
 
 from ser.corpora.recordings import AUDIO_SUFFIXES, OTHER_SUFFIXES, files_below
 from ser.errors import UserError
@@ -30,7 +32,34 @@ class Recording:
     """Reason why it cannot be predicted, where it is known before the file is opened."""
 
 
-def resolve(audio: str, root: str | None) -> list[Recording]:
+@dataclass(frozen=True)
+class Recordings(Sequence[Recording]):
+    """Recordings by name, 100 bytes each; a `Recording` is made, and its file looked for, when it is needed."""
+
+    names: list[str]
+    root: Path | None = None
+    """The folder that the names start from; None: the current one, with the names as they are."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """Reasons why a name cannot be predicted, by name, where they are known already."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, place: int) -> Recording: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Recordings": ...
+
+    def __getitem__(self, place: int | slice) -> "Recording | Recordings":
+        if isinstance(place, slice):
+            return Recordings(self.names[place], self.root, self.problems)
+        name = self.names[place]
+        path = Path(name) if self.root is None else self.root / os.path.normpath(name)
+        return Recording(name, path, self.problems.get(name) or find_problem(path))
+
+
+def resolve(audio: str, root: str | None) -> Recordings:
     """Return the recordings of `audio=`, sorted by name, or in the order of the rows of a CSV.
 
     Args:
@@ -49,14 +78,14 @@ def resolve(audio: str, root: str | None) -> list[Recording]:
     elif place.exists():
         raise UserError(f"audio={audio}: a pipe, a socket or a device; `audio=- < {audio}` reads WAV or raw samples")
     else:
-        found = [Recording(name, Path(name), find_problem(Path(name))) for name in match_pattern(place)]
+        found = Recordings(match_pattern(place))
         wanted = "no such file or folder, and no file matches it as a pattern"
     if not found:
         raise UserError(f"audio={audio}: {wanted}")
     return found
 
 
-def find_below(folder: Path) -> list[Recording]:
+def find_below(folder: Path) -> Recordings:
     """Find the recordings below a folder; other audio files are logged, and unreadable folders become failures.
 
     Raises:
@@ -66,25 +95,24 @@ def find_below(folder: Path) -> list[Recording]:
     names = files_below(folder, unreadable.__setitem__)
     if "." in unreadable:
         raise UserError(f"audio={folder}: the folder cannot be read ({unreadable['.']})")
-    own = [name for name in names if not is_of_macos(name)]
     log_skipped("side files of macOS, which hold no audio", [name for name in names if is_of_macos(name)])
-    others = [name for name in own if PurePosixPath(name).suffix.lower() in OTHER_SUFFIXES]
-    found = [
-        Recording(name, folder / name, find_problem(folder / name))
-        for name in own
-        if PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
-    ]
+    own = [name for name in names if not is_of_macos(name)]
+    others = [name for name in own if suffix_of(name) in OTHER_SUFFIXES]
+    found = [name for name in own if suffix_of(name) in AUDIO_SUFFIXES]
     if others and not found:
         raise UserError(f"audio={folder}: {count_suffixes(others)}, which libsndfile does not decode; {CONVERT}")
     log_skipped(f"containers that libsndfile does not decode ({CONVERT})", others)
-    closed = [Recording(name, folder / name, f"the folder cannot be read: {why}") for name, why in unreadable.items()]
-    return sorted([*found, *closed], key=lambda one: one.name)
+    closed = {name: f"the folder cannot be read: {why}" for name, why in unreadable.items()}
+    return Recordings(sorted([*found, *closed]), folder, closed)
 
 
 def is_of_macos(name: str) -> bool:
     """Return whether a file is a side file, which macOS writes for each file in archives and on foreign disks."""
-    path = PurePosixPath(name)
-    return path.name.startswith("._") or "__MACOSX" in path.parts
+    return name.rpartition("/")[2].startswith("._") or ("__MACOSX" in name and "__MACOSX" in name.split("/"))
+
+
+def suffix_of(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def log_skipped(what: str, names: Sequence[str]) -> None:
@@ -99,7 +127,7 @@ def count_suffixes(names: Sequence[str]) -> str:
     >>> count_suffixes(["a.m4a", "b.webm", "c.m4a", "d.m4a"])
     '3 .m4a, 1 .webm (a.m4a, b.webm, c.m4a ...)'
     """
-    suffixes = Counter(PurePosixPath(name).suffix.lower() for name in names)
+    suffixes = Counter(map(suffix_of, names))
     numbers = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
     first = ", ".join(printable(name) for name in names[:NAMED])
     return f"{numbers} ({first}{' ...' if len(names) > NAMED else ''})"
@@ -119,27 +147,41 @@ def find_problem(path: Path) -> str:
     )
 
 
-def read_list(place: Path, root: Path) -> list[Recording]:
+def read_list(place: Path, root: Path) -> Recordings:
     """Return a single file, or the recordings in the rows of a CSV.
 
     Raises:
         UserError: A CSV has no column `path`, or a row is empty or leads out of `root`.
     """
     if place.suffix.lower() != ".csv":
-        return [Recording(place.name, place)]
+        return Recordings([place.name], place.parent)
     names = read_column(place, "path", f"audio={place}")
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        log.warning("%s names %d recordings more than once, and each row is predicted", place, len(twice))
-    return [Recording(name, path, find_problem(path)) for name in names for path in [resolve_row(root, name, place)]]
+    if repeated := count_repeated(names):
+        log.warning("%s names %d recordings more than once, and each row is predicted", place, repeated)
+    start = os.path.abspath(root)
+    for name in names:
+        check_row(start, name, place)
+    return Recordings(names, Path(start))
 
 
-def resolve_row(root: Path, name: str, manifest: Path) -> Path:
-    """Return the path of a row; a row that leads out of `root` is refused, because a CSV may come from a third party.
+def count_repeated(names: Sequence[str]) -> int:
+    """Count the names that are there more than once.
+
+    >>> count_repeated(["a", "b", "a", "a"])
+    1
+    """
+    return len({name for name, following in pairwise(sorted(names)) if name == following})
+
+
+def check_row(root: str, name: str, manifest: Path) -> None:
+    """Raise a UserError where a row leads out of `root`, because a CSV may come from a third party.
 
     Links below `root` belong to the user and are followed.
     """
-    start = os.path.abspath(root)
-    path = os.path.normpath(os.path.join(start, name))
-    if not Path(path).is_relative_to(start) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+    path = os.path.normpath(os.path.join(root, name))
+    if not is_below(path, root) and not is_below(os.path.realpath(path), os.path.realpath(root)):
         raise UserError(f"audio={manifest}: the row {name!r} leads out of {root}; give root=DIR")
-    return Path(path)
+
+
+def is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
