@@ -51,7 +51,7 @@ def test_the_audio_of_joined_corpora_is_that_of_each(parts):
         if row.corpus == "one":
             alone = one.audio.samples(one.index_of[row.path.removeprefix("one/")])
             assert both.audio.samples(both.index_of[row.path]).tolist() == alone.tolist()
-    assert not (parts / "both" / "audio.arrow").exists()
+    assert not (parts / "both" / "audio").exists()
 
 
 def test_copies_are_found_across_corpora(tmp_path):

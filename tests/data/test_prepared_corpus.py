@@ -11,7 +11,7 @@ from conftest import composed, tone, write_corpus
 from ser import config
 from ser.commands.prepare_data import prepare_data
 from ser.config import Corpus
-from ser.data import arrow_cache, audit
+from ser.data import audit, decoding, shards
 from ser.data.preparation import open_or_prepare, prepare
 from ser.data.prepared_corpus import open_prepared
 from ser.errors import Interrupted, UserError
@@ -25,7 +25,7 @@ def prepare_toy(root, data_dir, *overrides):
 def test_the_prepared_folder_has_its_files_and_no_others(tmp_path, corpus_root):
     prepare_toy(corpus_root, tmp_path / "paper")
     prepare_toy(corpus_root, tmp_path / "emobox", "protocol=emobox")
-    names = {"manifest.csv", "train.csv", "test.csv", "audit.json", "audio.arrow"}
+    names = {"manifest.csv", "train.csv", "test.csv", "audit.json", "audio"}
     assert {path.name for path in (tmp_path / "paper").iterdir()} == names
     assert {path.name for path in (tmp_path / "emobox").iterdir()} == names | {"validation.csv"}
 
@@ -80,21 +80,24 @@ def test_a_root_that_cannot_be_used_leaves_nothing_behind(make, message, tmp_pat
     assert not (tmp_path / "data").exists()
 
 
-def test_unusable_recordings_leave_nothing_behind(tmp_path):
+def test_unusable_recordings_leave_what_was_decoded_and_nothing_that_counts_as_prepared(tmp_path):
     root = write_corpus(tmp_path / "root", actors=range(1, 6))
     (root / "Actor_01" / "03-01-05-01-01-01-01.wav").write_bytes(b"")
     with pytest.raises(UserError, match="the file is empty"):
         prepare_toy(root, tmp_path / "data")
-    assert not (tmp_path / "data").exists()
+    assert [path.name for path in (tmp_path / "data").rglob("*")] == ["audio", "00000.arrow"]
+    with pytest.raises(UserError, match=r"no manifest\.csv here"):
+        open_prepared(str(tmp_path / "data"), Corpus("ravdess"))
+    (root / "Actor_01" / "03-01-05-01-01-01-01.wav").unlink()
+    assert prepare_toy(root, tmp_path / "data")["decoded"] == 0
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):
-    class FullDisk(arrow_cache.ArrowWriter):
-        def write(self, *args, **kwargs):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(arrow_cache, "ArrowWriter", FullDisk)
-    with pytest.raises(UserError, match=r"no space left on the disk for .*audio\.arrow"):
+    monkeypatch.setattr(shards, "write_shard", full)
+    with pytest.raises(UserError, match=r"no space left on the disk for .*00000\.arrow"):
         prepare_toy(corpus_root, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -123,7 +126,7 @@ def test_a_strict_audit_writes_no_lists_where_a_recording_is_on_both_sides_of_an
         soundfile.write(root / f"Actor_{actor}" / f"03-01-05-01-01-01-{actor}.wav", tone(0.3), 16000)
     with pytest.raises(UserError, match="on_leak=strict: on both sides of the split: Actor_0"):
         prepare_toy(root, tmp_path / "data", "protocol=emobox", "on_leak=strict")
-    assert {path.name for path in (tmp_path / "data").iterdir()} == {"audio.arrow"}
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"audio"}
     report = prepare_toy(root, tmp_path / "data", "protocol=emobox")
     assert len(report["identical"]) == 1
 
@@ -169,7 +172,7 @@ def test_what_another_version_decoded_is_refused_and_prepared_again_from_a_root(
     assert json.loads((tmp_path / "data" / "audit.json").read_text())["decoder"] == first["decoder"]
 
 
-@pytest.mark.parametrize("name", ["manifest.csv", "audit.json", "audio.arrow"])
+@pytest.mark.parametrize("name", ["manifest.csv", "audit.json", "audio/00000.arrow", "audio/index.json"])
 @pytest.mark.parametrize("kept", [0, 0.5, 0.97])
 def test_a_torn_file_is_never_used_and_prepared_again(name, kept, tmp_path, corpus_root):
     prepare_toy(corpus_root, tmp_path / "data")
@@ -194,7 +197,7 @@ def test_an_interruption_is_one_line_and_leaves_nothing_behind(tmp_path, corpus_
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(arrow_cache.audio, "load", interrupted)
+    monkeypatch.setattr(decoding.audio, "load", interrupted)
     with pytest.raises(Interrupted, match="nothing half-written"):
         prepare_data(composed("prepare_data", f"root='{corpus_root}'", f"data_dir='{tmp_path / 'data'}'"))
     assert not (tmp_path / "data").exists()

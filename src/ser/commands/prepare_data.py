@@ -23,7 +23,7 @@ def prepare_data(cfg: config.PrepareData) -> None:
         report = prepare(cfg.corpus, cfg.protocol, root, cfg.data_dir, cfg.on_leak)
     except KeyboardInterrupt as error:
         raise Interrupted(
-            f"interrupted: nothing half-written is in {cfg.data_dir}; the same command begins again"
+            f"interrupted: nothing half-written is in {cfg.data_dir}; the same command goes on from its finished shards"
         ) from error
     log_warnings(report)
     print(summary(report, cfg))

@@ -1,66 +1,36 @@
-"""The 16 kHz cache: one memory-mapped Arrow file with a row for each recording, its audio as int16.
+"""The 16 kHz cache, memory-mapped: the shards of a prepared corpus as one.
 
-Any other program opens it with `datasets.Dataset.from_file("data/ravdess/audio.arrow")`. Inside `ser` the audio column
-is used as what it is, one flat array in the page cache: a clip is a slice of it, and nothing is copied before a batch.
+Any other program opens a shard with `datasets.Dataset.from_file("data/ravdess/audio/00000.arrow")`. Inside `ser` the
+audio column is used as what it is, one flat array in the page cache: a clip is a slice of it, and nothing is copied
+before a batch.
 """
 
-import logging
-import zlib
 from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
-import datasets
 import numpy as np
-from datasets.arrow_writer import ArrowWriter
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ser.console import progress
-from ser.corpora.recordings import Recording, split_fragment
-from ser.data import audio
-from ser.data.audio import DECODED_BY, Int16, UnreadableAudio
-from ser.data.parallel import in_threads
-from ser.errors import UserError
-from ser.files import replacing
-
-log = logging.getLogger("ser")
-
-FILE = "audio.arrow"
-ROWS_AT_A_TIME = 200
-"""Clips in a chunk of the file, which is what writing holds in memory."""
-
-FEATURES = datasets.Features(
-    {
-        "path": datasets.Value("string"),
-        "size": datasets.Value("int64"),  # with mtime_ns tells whether the file changed since
-        "mtime_ns": datasets.Value("int64"),
-        "decoder": datasets.Value("string"),  # of whom the samples are
-        "duration": datasets.Value("float64"),
-        "sample_rate": datasets.Value("int32"),
-        "channels": datasets.Value("int32"),
-        "sha256": datasets.Value("string"),
-        "peak": datasets.Value("int32"),
-        "clipped": datasets.Value("bool"),
-        "crc32": datasets.Value("int64"),  # of the samples below
-        "samples": datasets.Sequence(datasets.Value("int16")),
-    }
-)
-DAMAGES = (OSError, ValueError, KeyError, TypeError, NotImplementedError)
-"""Errors of Arrow for a damaged file."""
-IDENTITY = ("path", "size", "mtime_ns", "decoder")
-FACTS = [name for name in FEATURES if name != "samples"]
+from ser.data.audio import DECODED_BY, Int16
+from ser.data.shards import FACTS, SCHEMA, MissingShardError, Shard, read_index
+from ser.data.shards import UnusableCacheError as UnusableCacheError
 
 Facts = dict[str, Any]
 """A row without its samples."""
-
-
-class UnusableCacheError(UserError):
-    """A prepared file that is damaged, or was made by another version of the decoder."""
+Indices = npt.NDArray[np.int64]
 
 
 class Clips(Protocol):
     """Decoded recordings with their facts: a cache, or several."""
 
-    facts: list[Facts]
+    @property
+    def facts(self) -> pa.Table:
+        """The columns `FACTS`, with a row for each recording."""
 
     def __len__(self) -> int: ...
 
@@ -68,129 +38,97 @@ class Clips(Protocol):
 
 
 class AudioCache:
-    """The recordings of a prepared corpus: `facts` in order, and `samples(index)` as int16 at 16 kHz."""
+    """The recordings of a prepared corpus: `facts` as a table, and `samples(index)` as int16 at 16 kHz.
 
-    def __init__(self, path: Path) -> None:
-        """Map a cache.
+    Their order is that of the shards, which is that of the manifest only until some of them change.
+    """
 
-        Raises:
-            Unusable: it is not what `build` of this version writes.
-        """
-        self._path = path
-        try:
-            table = datasets.Dataset.from_file(str(path)).data
-            current = table.schema.names == list(FEATURES)
-            self.facts: list[Facts] = table.select(FACTS).to_pylist() if current else []
-            self._chunks = [
-                (chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=True))
-                for chunk in table.column("samples").chunks
-            ]
-        except DAMAGES as error:
-            raise UnusableCacheError(f"{path}: it is damaged; prepare the data again") from error
-        if not current:
-            raise UnusableCacheError(f"{path}: an older version of ser decoded it; prepare the data again")
-        self._starts = [0]
-        for offsets, _ in self._chunks:
-            self._starts.append(self._starts[-1] + len(offsets) - 1)
-        self._checked = bytearray(len(self.facts))
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        """Join shards; nothing of them is copied."""
+        self._shards = shards
+        self._starts = [0, *accumulate(len(shard) for shard in shards)]
+        self.facts: pa.Table = pa.concat_tables([SCHEMA.empty_table().select(FACTS), *(s.facts for s in shards)])
+        self._checked = bytearray(len(self))
 
     def __len__(self) -> int:
-        return len(self.facts)
+        return self._starts[-1]
 
     def samples(self, index: int) -> Int16:
-        """Return a read-only view, `(samples,)`, of the mapped file; its checksum is compared once.
+        """Return a read-only view, `(samples,)`, of a mapped file; its checksum is compared once.
 
         Raises:
-            Unusable: they are not what was written.
+            UnusableCacheError: they are not what was written.
         """
-        chunk = bisect_right(self._starts, index) - 1
-        offsets, values = self._chunks[chunk]
-        start = index - self._starts[chunk]
-        view: Int16 = values[offsets[start] : offsets[start + 1]]
+        shard, row = self.locate(index)
         if not self._checked[index]:
-            if zlib.crc32(view.data) != self.facts[index]["crc32"]:
-                name = self.facts[index]["path"]
-                raise UnusableCacheError(f"{self._path}: it is damaged (the samples of {name}); prepare the data again")
+            if not shard.is_whole(row):
+                name = shard.facts["path"][row].as_py()
+                raise UnusableCacheError(f"{shard.path}: it is damaged (the samples of {name}); prepare the data again")
             self._checked[index] = 1
-        return view
+        return shard.samples(row)
 
-    def holds(self, files: list[Facts]) -> bool:
-        """Return whether these files were decoded, in their present state and by the present decoder."""
-        return [{name: facts[name] for name in IDENTITY} for facts in self.facts] == files
+    def locate(self, index: int) -> tuple[Shard, int]:
+        """Return the shard of a recording, and its row there."""
+        number = bisect_right(self._starts, index) - 1
+        return self._shards[number], index - self._starts[number]
 
-
-def open_cache(path: Path) -> AudioCache | None:
-    """Return the cache of a folder, if there is one that can be used; why one cannot is logged."""
-    if not path.exists():
-        return None
-    try:
-        cache = AudioCache(path)
-        for index in range(len(cache)):
-            cache.samples(index)
-    except UnusableCacheError as error:
-        log.warning("warning: %s", str(error).replace("prepare the data again", "all is decoded again"))
-        return None
-    return cache
+    def holds(self, files: pa.Table) -> bool:
+        """Return whether these files were decoded, and no others, in their present state and by the present decoder."""
+        return len(self) == len(files) and bool((match_rows(self.facts, files) >= 0).all())
 
 
-def build(root: Path, recordings: list[Recording], path: Path) -> tuple[list[Facts], int]:
-    """Bring the cache up to date with the recordings below `root`; decode only what changed.
+class OrderedClips:
+    """Recordings in another order."""
 
-    Returns:
-        The facts of each recording, in order, and how many were decoded.
+    def __init__(self, clips: Clips, order: Indices) -> None:
+        """Take the recordings whose indices are in `order`."""
+        self._clips, self._order = clips, order
+
+    @property
+    def facts(self) -> pa.Table:
+        """A copy, in the order."""
+        return self._clips.facts.take(self._order)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def samples(self, index: int) -> Int16:
+        return self._clips.samples(int(self._order[index]))
+
+
+def put_in_order(clips: Clips, order: Indices) -> Clips:
+    """Return recordings in another order, which they may have already."""
+    return clips if np.array_equal(order, np.arange(len(clips))) else OrderedClips(clips, order)
+
+
+def open_cache(data_dir: Path) -> AudioCache:
+    """Map the cache of a folder.
 
     Raises:
-        UserError: recordings that cannot be used, all of them at once; the cache stays as it was.
+        UnusableCacheError: there is none, or it is not what this version writes.
     """
-    old, files = open_cache(path), file_identities(root, recordings)
-    if old and old.holds(files):
-        return old.facts, 0
-    if old and old.facts and old.facts[0]["decoder"] != DECODED_BY:
-        log.info("%s: decoded by %s, and again by %s", path, old.facts[0]["decoder"], DECODED_BY)
-
-    known = {tuple(facts[name] for name in IDENTITY): index for index, facts in enumerate(old.facts)} if old else {}
-
-    def row(file: Facts) -> Facts | str:
-        """Return the row of a recording, from the old cache if the file is unchanged, or what is wrong with it."""
-        if old and (index := known.get(tuple(file.values()))) is not None:
-            return {**old.facts[index], "samples": old.samples(index)}
-        try:
-            clip = audio.load(*locate(root, file["path"]))
-            return {**file, **vars(clip), "crc32": zlib.crc32(np.ascontiguousarray(clip.samples).data)}
-        except UnreadableAudio as error:
-            return f"{file['path']}: {error}"
-        except OSError as error:
-            return f"{file['path']}: {error.strerror}"
-
-    facts, mistakes = list[Facts](), list[str]()
-    with replacing(path) as temporary:
-        writer = ArrowWriter(path=str(temporary), features=FEATURES, writer_batch_size=ROWS_AT_A_TIME)
-        with progress(in_threads(row, files), "Decoding", total=len(files)) as results:
-            for result in results:
-                if isinstance(result, str):
-                    mistakes.append(result)
-                else:
-                    facts.append({name: result[name] for name in FACTS})
-                    writer.write(result)
-        writer.finalize()
-        writer.close()
-        if mistakes:
-            raise UserError(f"root={root}: {len(mistakes)} unusable recordings: " + "; ".join(mistakes))
-    return facts, sum(tuple(file.values()) not in known for file in files)
+    listed = read_index(data_dir)
+    try:
+        return AudioCache([Shard(path, rows) for path, rows in listed.items()])
+    except MissingShardError:
+        if read_index(data_dir) != listed:  # it was prepared again in between
+            return open_cache(data_dir)
+        raise
 
 
-def locate(root: Path, path: str) -> tuple[Path, tuple[float, float | None]]:
-    """Return the file of a recording, and where it begins and ends in it."""
-    file, span = split_fragment(path)
-    return root / file, span
+def match_rows(facts: pa.Table, files: pa.Table) -> Indices:
+    """Return for each row of a cache the index of its file; -1 where the file is another now, or by another decoder.
 
-
-def file_identities(root: Path, recordings: list[Recording]) -> list[Facts]:
-    """Return the facts that identify the file of each recording and the decoder."""
-    found = []
-    for recording in recordings:
-        stat = (root / recording.file).stat()
-        found.append(
-            {"path": recording.path, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "decoder": DECODED_BY}
-        )
+    Args:
+        facts: The rows.
+        files: See `ser.data.decoding.file_identities`; a path occurs once.
+    """
+    current = pc.equal(facts["decoder"], DECODED_BY).to_numpy()
+    if len(facts) == len(files) and facts["path"].equals(files["path"]):  # the usual case, without a table of hashes
+        found = np.arange(len(files))
+    else:
+        found = pc.fill_null(pc.index_in(facts["path"], value_set=files["path"]), -1).to_numpy().astype(np.int64)
+    for name in ("size", "mtime_ns") if len(files) else ():
+        current &= facts[name].to_numpy() == files[name].to_numpy()[found]
+    found[~current] = -1
     return found

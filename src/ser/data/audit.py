@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
+import pyarrow.compute as pc
+
 from ser.config import Audit, Split
 from ser.corpora.facts import Format
 from ser.corpora.recordings import Scan
@@ -33,7 +35,7 @@ def audit(
     Returns:
         What audit.json holds, without the stamp of corpus and protocol.
     """
-    durations = [row.duration for row in utterances]
+    durations, facts = [row.duration for row in utterances], cache.facts
     groups = find_identical(utterances)
     found = {"identical": groups, "copies": find_near_identical(cache, groups)}
     return {
@@ -57,9 +59,9 @@ def audit(
         "not_mono": [row.path for row in utterances if row.channels != 1],
         **found,
         "contradicting": find_contradicting(utterances, format),
-        "silent": [row["path"] for row in cache.facts if row["peak"] < SILENCE],
-        "clipped": [row["path"] for row in cache.facts if row["clipped"]],
-        "too_short": [row["path"] for row in cache.facts if row["duration"] < SHORTEST],
+        "silent": facts["path"].filter(pc.less(facts["peak"], SILENCE)).to_pylist(),
+        "clipped": facts["path"].filter(facts["clipped"]).to_pylist(),
+        "too_short": facts["path"].filter(pc.less(facts["duration"], SHORTEST)).to_pylist(),
         "split": count_overlap(splits, duplicate_pairs(found)),
     }
 
@@ -75,10 +77,9 @@ def find_identical(utterances: Sequence[Utterance]) -> list[list[str]]:
 def find_near_identical(cache: Clips, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
     """Return the duplicates whose samples differ, with the correlation of their waveforms."""
     known = {frozenset(pair) for group in groups for pair in combinations(group, 2)}
-    paths = [facts["path"] for facts in cache.facts]
-    found = []
+    paths, found = cache.facts["path"], list[dict[str, Any]]()
     for copy in find_duplicates([cache.samples(index) for index in range(len(cache))]):
-        pair = [paths[copy.first], paths[copy.second]]
+        pair = [paths[copy.first].as_py(), paths[copy.second].as_py()]
         if frozenset(pair) not in known:
             found.append({"files": pair, "correlation": round(copy.correlation, 4)})
     return found

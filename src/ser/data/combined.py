@@ -7,12 +7,14 @@ from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ser.config import Corpus, SharedLabels
 from ser.corpora.facts import Facts
 from ser.corpora.labels import LabelMap
 from ser.corpora.recordings import Scan
 from ser.data.arrow_cache import Clips
-from ser.data.arrow_cache import Facts as ClipFacts
 from ser.data.audio import Int16
 from ser.data.manifest import Utterance
 from ser.errors import UserError
@@ -23,14 +25,21 @@ class JoinedClips:
 
     def __init__(self, parts: Mapping[str, Clips]) -> None:
         """Join caches by the name of their corpus."""
-        self._parts = list(parts.values())
+        self._names, self._parts = list(parts), list(parts.values())
         self._starts = [0, *accumulate(len(part) for part in self._parts)]
-        self.facts: list[ClipFacts] = [
-            {**facts, "path": f"{name}/{facts['path']}"} for name, part in parts.items() for facts in part.facts
-        ]
+
+    @property
+    def facts(self) -> pa.Table:
+        """The facts of all; the paths are computed at each call, so that no second copy of them stays in memory."""
+        tables = []
+        for name, part in zip(self._names, self._parts, strict=True):
+            facts = part.facts
+            paths = pc.binary_join_element_wise(f"{name}/", facts["path"], "")
+            tables.append(facts.set_column(facts.schema.get_field_index("path"), "path", paths))
+        return pa.concat_tables(tables)
 
     def __len__(self) -> int:
-        return len(self.facts)
+        return self._starts[-1]
 
     def samples(self, index: int) -> Int16:
         """Return a read-only view, `(samples,)`, of a mapped file."""

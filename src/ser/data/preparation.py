@@ -6,12 +6,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ser import corpora
 from ser.config import Audit, Corpus, Protocol, Split
 from ser.corpora.facts import Facts, join_facts
 from ser.corpora.recordings import Recording, Scan
-from ser.data import arrow_cache, audit, manifest
-from ser.data.arrow_cache import AudioCache, Clips, UnusableCacheError
+from ser.data import audit, decoding, manifest
+from ser.data.arrow_cache import AudioCache, Clips, UnusableCacheError, put_in_order
 from ser.data.audio import DECODED_BY
 from ser.data.combined import JoinedClips, join, part_folders, qualify
 from ser.data.groups import resolve_protocol
@@ -48,9 +50,9 @@ def prepare_unlocked(
     found = corpora.scan(source, corpus)
     # Everything that can be refused without decoding is refused before anything is written.
     split_corpus([Utterance(**vars(recording)) for recording in found.recordings], protocol)
-    rows, decoded = arrow_cache.build(source, found.recordings, target / arrow_cache.FILE)
+    clips, decoded = decoding.build(source, found.recordings, target)
+    rows = clips.facts.to_pylist()
     utterances = [manifest.make_utterance(*pair) for pair in zip(found.recordings, rows, strict=True)]
-    clips = AudioCache(target / arrow_cache.FILE)
     made_of = {"root": printable(str(source.resolve()))}
     return write(corpus, protocol, target, strictness, found, facts, utterances, clips, made_of) | {"decoded": decoded}
 
@@ -65,7 +67,9 @@ def combine(corpus: Corpus, protocol: Protocol, target: Path, strictness: Audit)
         "root": "",
         "parts": {name: {"folder": part.folder, "manifest_sha256": part.sha256} for name, part in parts.items()},
     }
-    clips = JoinedClips({name: part.audio for name, part in parts.items()})
+    clips = JoinedClips(
+        {name: put_in_order(part.audio, np.array(part.indices(part.utterances))) for name, part in parts.items()}
+    )
     return write(corpus, protocol, target, strictness, found, facts, utterances, clips, made_of) | {"decoded": 0}
 
 
@@ -159,7 +163,7 @@ def reason_outdated(corpus: Corpus, root: Path | None, folder: Path) -> str:
         return "" if prepared.parts == now else "its parts are others now"
     found = corpora.scan(corpora.find_root(corpus, str(root), folder), corpus).recordings
     assert isinstance(prepared.audio, AudioCache)  # only joined corpora have another
-    if prepared.audio.holds(arrow_cache.file_identities(root, found)) and same_recordings(prepared.utterances, found):
+    if prepared.audio.holds(decoding.file_identities(root, found)) and same_recordings(prepared.utterances, found):
         return ""
     return f"it was made from other files or by another decoder ({prepared.root})"
 

@@ -9,8 +9,8 @@ from typing import Any
 from ser import corpora
 from ser.config import Corpus, SharedLabels
 from ser.corpora.facts import Facts
-from ser.data import arrow_cache, audit, manifest
-from ser.data.arrow_cache import AudioCache, UnusableCacheError
+from ser.data import audit, manifest
+from ser.data.arrow_cache import AudioCache, UnusableCacheError, open_cache
 from ser.data.audio import DECODER
 from ser.data.combined import JoinedClips
 from ser.data.manifest import Utterance
@@ -96,8 +96,8 @@ def open_folder(folder: Path) -> PreparedCorpus:
             "preparation); prepare the data again"
         )
     parts: dict[str, Any] = report.get("parts", {})
-    clips = open_joined(folder, parts) if parts else AudioCache(folder / arrow_cache.FILE)
-    rows = {facts["path"]: index for index, facts in enumerate(clips.facts)}
+    clips = open_joined(folder, parts) if parts else open_cache(folder)
+    rows = {path: index for index, path in enumerate(clips.facts["path"].to_pylist())}
     if stale := [row.path for row in utterances if row.path not in rows]:
         raise UnusableCacheError(
             f"data_dir={folder}: {stale[0]} is in the manifest but not in the cache; prepare the data again"
@@ -125,7 +125,7 @@ def open_joined(folder: Path, parts: dict[str, Any]) -> JoinedClips:
         there = Path(part["folder"])
         if read_audit(there / audit.FILE)["manifest_sha256"] != part["manifest_sha256"]:
             raise UnusableCacheError(f"data_dir={folder}: its part {name} ({there}) changed; prepare the data again")
-        clips[name] = AudioCache(there / arrow_cache.FILE)
+        clips[name] = open_cache(there)
     return JoinedClips(clips)
 
 
