@@ -135,7 +135,7 @@ def drop_damaged(there: Sequence[Shard], parts: Sequence[Indices]) -> None:
         shard, files = there[number], parts[number]
         return [row for row in np.flatnonzero(files >= 0).tolist() if not shard.is_whole(row)]
 
-    with progress(in_threads(find_damaged, range(len(there))), "Checking", total=len(there)) as results:
+    with progress(in_threads(find_damaged, range(len(there))), "Checking", len(there), noun="shards") as results:
         for shard, files, damaged in zip(there, parts, results, strict=True):
             if damaged:
                 files[damaged] = -1
@@ -181,7 +181,8 @@ def write_pending(root: Path, files: pa.Table, plan: Plan, data_dir: Path) -> di
 
     mistakes = list[str]()
     number = max([shards.number_of(path) + 1 for path in shards.list_shards(data_dir)], default=0)
-    with progress(in_threads(read, map(int, plan.pending)), "Decoding", total=len(plan.pending)) as results:
+    clips, done = in_threads(read, map(int, plan.pending)), len(files) - len(plan.pending)
+    with progress(clips, "Decoding", len(files), done, "recordings") as results:
         written = shards.write_shards(data_dir / shards.FOLDER, number, usable(results))
     if mistakes:
         raise UserError(f"root={root}: {len(mistakes)} unusable recordings: " + "; ".join(mistakes))
