@@ -2,11 +2,14 @@ import json
 import shutil
 
 import pytest
+import soundfile
 from conftest import composed
 from helpers.own_corpora import folders, prepare_folders
 
 from ser import config
 from ser.config import Corpus, SharedLabels
+from ser.corpora.synthetic import waveform
+from ser.data import duplicates
 from ser.data.preparation import open_or_prepare, prepare
 from ser.errors import UserError
 
@@ -54,10 +57,40 @@ def test_the_audio_of_joined_corpora_is_that_of_each(parts):
     assert not (parts / "both" / "audio").exists()
 
 
-def test_copies_are_found_across_corpora(tmp_path):
+def test_equal_recordings_are_found_across_corpora(tmp_path):
     prepare_folders(tmp_path, "one")
     prepare_folders(tmp_path, "two")
-    assert ("one/anna/angry/0.wav", "two/anna/angry/0.wav") in combine(tmp_path).duplicates
+    combine(tmp_path)
+    audit = json.loads((tmp_path / "both" / "audit.json").read_text())
+    assert ["one/anna/angry/0.wav", "two/anna/angry/0.wav"] in audit["identical"]
+    assert audit["split"]["copies_on_both_sides"]  # one corpus is trained on, the other tested
+
+
+def prepare_speech(base, name, level):
+    """Prepare six recordings of speech at some level; their names."""
+    root, names = base / f"{name}-recordings", list[str]()
+    for number, speaker in enumerate(("anna", "ben", "carl"), 1):
+        for emotion, code in (("angry", "05"), ("happy", "03")):
+            names.append(f"{speaker}/{emotion}/0.wav")
+            (root / speaker / emotion).mkdir(parents=True)
+            soundfile.write(root / names[-1], level * waveform(code, "01", "01", "01", f"0{number}"), 16_000)
+    words = ("protocol=random", "protocol.test_fraction=0.5", "protocol.validation_fraction=null")
+    protocol = composed("train", *words).protocol
+    prepare(folders(name), protocol, str(root), str(base / name), config.Audit.warn)
+    return names
+
+
+@pytest.mark.parametrize("limit", [0, 1000], ids=["index", "all pairs"])
+def test_changed_copies_are_found_across_corpora(limit, tmp_path, monkeypatch):
+    monkeypatch.setattr(duplicates, "ALL_PAIRS", limit)
+    prepare_speech(tmp_path, "one", 1.0)
+    names = prepare_speech(tmp_path, "two", 0.3)
+    both = combine(tmp_path)
+    audit = json.loads((tmp_path / "both" / "audit.json").read_text())
+    pairs = [[f"one/{name}", f"two/{name}"] for name in names]
+    assert [copy["files"] for copy in audit["copies"]] == pairs
+    assert len(both.duplicates) == 6
+    assert audit["split"]["copies_on_both_sides"] == pairs
 
 
 def test_a_part_that_changed_is_joined_anew(parts):

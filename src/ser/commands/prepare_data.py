@@ -46,7 +46,7 @@ def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
     lines += [
         f"protocol {cfg.protocol.name}{fold}: {sides['train']} train, {sides['validation']} validation, "
         f"{sides['test']} test clips; {describe_sides(report)} and "
-        f"{len(sides['copies_on_both_sides'])} copies of recordings on both sides",
+        f"{sides['copies_on_both_sides_in_all']} copies of recordings on both sides",
         f"{report['decoded']} decoded, {report['recordings'] - report['decoded']} unchanged; "
         f"written to {printable(cfg.data_dir)}",
     ]

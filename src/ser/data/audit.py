@@ -1,9 +1,8 @@
 """The audit: counts and oddities of a corpus, and overlaps between its splits."""
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import combinations
 from typing import Any
 
 import pyarrow.compute as pc
@@ -13,7 +12,8 @@ from ser.corpora.facts import Format
 from ser.corpora.recordings import Scan
 from ser.data.arrow_cache import Clips
 from ser.data.audio import SHORTEST, SILENCE
-from ser.data.duplicates import find_duplicates
+from ser.data.copies import Pair, find_identical, find_leaks, find_near_identical, near_pairs
+from ser.data.duplicates import MOST_COPIES
 from ser.data.manifest import Utterance, natural_key
 from ser.data.protocols import Splits
 from ser.errors import UserError
@@ -22,9 +22,6 @@ from ser.tables import shorten
 log = logging.getLogger("ser")
 
 FILE = "audit.json"
-
-Pair = tuple[str, str]
-"""Paths of two recordings that are one."""
 
 
 def audit(
@@ -36,8 +33,7 @@ def audit(
         What audit.json holds, without the stamp of corpus and protocol.
     """
     durations, facts = [row.duration for row in utterances], cache.facts
-    groups = find_identical(utterances)
-    found = {"identical": groups, "copies": find_near_identical(cache, groups)}
+    found = find_identical(utterances) | find_near_identical(cache, utterances)
     return {
         "recordings": len(utterances),
         "speakers": len({row.speaker for row in utterances if row.speaker}),
@@ -62,27 +58,8 @@ def audit(
         "silent": facts["path"].filter(pc.less(facts["peak"], SILENCE)).to_pylist(),
         "clipped": facts["path"].filter(facts["clipped"]).to_pylist(),
         "too_short": facts["path"].filter(pc.less(facts["duration"], SHORTEST)).to_pylist(),
-        "split": count_overlap(splits, duplicate_pairs(found)),
+        "split": count_overlap(splits, near_pairs(found, utterances)),
     }
-
-
-def find_identical(utterances: Sequence[Utterance]) -> list[list[str]]:
-    """Return groups of recordings with the same samples."""
-    groups = defaultdict[str, list[str]](list)
-    for row in utterances:
-        groups[row.sha256].append(row.path)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def find_near_identical(cache: Clips, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """Return the duplicates whose samples differ, with the correlation of their waveforms."""
-    known = {frozenset(pair) for group in groups for pair in combinations(group, 2)}
-    paths, found = cache.facts["path"], list[dict[str, Any]]()
-    for copy in find_duplicates([cache.samples(index) for index in range(len(cache))]):
-        pair = [paths[copy.first].as_py(), paths[copy.second].as_py()]
-        if frozenset(pair) not in known:
-            found.append({"files": pair, "correlation": round(copy.correlation, 4)})
-    return found
 
 
 def find_contradicting(utterances: Sequence[Utterance], format: Format | None) -> list[str]:
@@ -100,6 +77,7 @@ def find_contradicting(utterances: Sequence[Utterance], format: Format | None) -
 def count_overlap(splits: Splits, duplicates: Sequence[Pair]) -> dict[str, Any]:
     """Return the sizes of the lists, the tested emotions, and the speakers and recordings that stand on both sides."""
     trained_speakers = {row.speaker for row in splits.train}
+    leaks, number = find_leaks(splits, duplicates)
     return {
         "train": len(splits.train),
         "validation": len(splits.validation),
@@ -108,27 +86,20 @@ def count_overlap(splits: Splits, duplicates: Sequence[Pair]) -> dict[str, Any]:
         "speakers_on_both_sides": sorted(
             {row.speaker for row in splits.test + splits.validation} & trained_speakers - {""}, key=natural_key
         ),
-        "copies_on_both_sides": [list(pair) for pair, _ in find_leaks(splits, duplicates)],
+        "copies_on_both_sides": [list(leak.paths) for leak in leaks],
+        "copies_on_both_sides_in_all": number,
     }
 
 
-def find_leaks(splits: Splits, duplicates: Sequence[Pair]) -> list[tuple[Pair, tuple[Split, Split]]]:
-    """Return the pairs of duplicates in different splits, with those splits."""
-    place = {row.path: split for split in Split for row in splits.get(split)}
-    found = []
-    for first, second in duplicates:
-        if first in place and second in place and place[first] is not place[second]:
-            found.append(((first, second), (place[first], place[second])))
-    return found
-
-
 def describe_leaks(splits: Splits, scored: Split, duplicates: Sequence[Pair]) -> list[str]:
-    """Return a sentence for each scored clip that has a duplicate in another split."""
-    return [
-        f"Leak: {first} ({sides[0].value}) and {second} ({sides[1].value}) are the same recording."
-        for (first, second), sides in find_leaks(splits, duplicates)
-        if scored in sides
+    """Return a sentence for each scored clip that has a duplicate in another split, and one for those not listed."""
+    leaks, number = find_leaks(splits, duplicates, scored)
+    sentences = [
+        f"Leak: {leak.paths[0]} ({leak.splits[0].value}) and {leak.paths[1]} ({leak.splits[1].value}) are the same "
+        "recording."
+        for leak in leaks
     ]
+    return sentences + [f"Leak: {number - len(leaks)} more pairs are the same recording."] * (number > len(leaks))
 
 
 def shared_speakers(splits: Splits, scored: Split) -> set[str]:
@@ -171,12 +142,16 @@ def check_leaks(folds: Sequence[Splits], duplicates: Sequence[Pair], audit: Audi
     """
     found = [count_overlap(splits, duplicates) for splits in folds]
     pairs = list(dict.fromkeys(" = ".join(pair) for one in found for pair in one["copies_on_both_sides"]))
+    number = max((one["copies_on_both_sides_in_all"] for one in found), default=0)
+    named_pairs = shorten(pairs)
+    if number > len(pairs):  # not all of them are listed
+        named_pairs[-1] = f"and at least {number - len(named_pairs) + 1} more"
     speakers = sorted({name for one in found for name in one["speakers_on_both_sides"]}, key=natural_key)
     if audit is Audit.strict and (pairs or speakers):
         named = [f"speakers {', '.join(speakers)}"] * bool(speakers)
-        raise UserError(f"on_leak=strict: on both sides of the split: {'; '.join(named + shorten(pairs))}")
+        raise UserError(f"on_leak=strict: on both sides of the split: {'; '.join(named + named_pairs)}")
     if pairs:
-        log.warning("warning: on both sides of the split: %s", "; ".join(shorten(pairs)))
+        log.warning("warning: on both sides of the split: %s", "; ".join(named_pairs))
 
 
 def describe_oddities(report: dict[str, Any]) -> list[str]:
@@ -188,18 +163,15 @@ def describe_oddities(report: dict[str, Any]) -> list[str]:
         "contradicting": "not of the rate or length of the corpus whose names they bear",
     }
     lines = [f"{len(report[key])} {text}: {', '.join(shorten(report[key]))}" for key, text in texts.items()]
-    pairs = [" = ".join(group) for group in report["identical"]]
+    pairs = [" = ".join(shorten(group)) for group in report["identical"]]
     alike = [f"{' ~ '.join(copy['files'])} ({copy['correlation']:.3f})" for copy in report["copies"]]
     lines += [str(warning) for warning in report.get("warnings", ())]
-    lines.append(f"{len(pairs)} identical: {'; '.join(shorten(pairs))}")
+    groups = report.get("identical_in_all", {}).get("groups", len(pairs))
+    lines.append(f"{groups} identical: {'; '.join(shorten(pairs))}")
     lines.append(f"{len(alike)} the same recording, changed: {'; '.join(shorten(alike))}")
+    many = report.get("copies_in_part", ())
+    lines.append(f"{len(many)} with {MOST_COPIES} copies, more were not looked for: {', '.join(shorten(many))}")
     return [line for line in lines if not line.startswith("0 ")]
-
-
-def duplicate_pairs(report: dict[str, Any]) -> list[Pair]:
-    """Return all pairs of duplicates, identical or changed, that an audit found."""
-    same = [pair for group in report["identical"] for pair in combinations(group, 2)]
-    return [(first, second) for first, second in [*same, *(copy["files"] for copy in report["copies"])]]
 
 
 def log_warnings(report: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from ser.data import audit, decoding, manifest
 from ser.data.arrow_cache import AudioCache, Clips, UnusableCacheError, put_in_order
 from ser.data.audio import DECODED_BY
 from ser.data.combined import JoinedClips, join, part_folders, qualify
+from ser.data.copies import near_pairs
 from ser.data.groups import resolve_protocol
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus, is_combined, label_settings, open_parts, open_prepared
@@ -102,7 +103,7 @@ def write(
         "protocol": identify_splits(replace(protocol, fold=folds[0]), splits),
         **audit.audit(found, utterances, clips, splits, facts.format),
     }
-    duplicates = audit.duplicate_pairs(report)
+    duplicates = near_pairs(report, utterances)
     splits_of_folds = [split_corpus(utterances, replace(protocol, fold=fold)) for fold in folds]
     audit.check_leaks(splits_of_folds, duplicates, strictness)
     for split in Split:

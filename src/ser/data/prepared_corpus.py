@@ -13,6 +13,7 @@ from ser.data import audit, manifest
 from ser.data.arrow_cache import AudioCache, UnusableCacheError, open_cache
 from ser.data.audio import DECODER
 from ser.data.combined import JoinedClips
+from ser.data.copies import Pair, near_pairs
 from ser.data.manifest import Utterance
 from ser.errors import UserError
 
@@ -28,8 +29,8 @@ class PreparedCorpus:
     audio: AudioCache | JoinedClips
     index_of: dict[str, int]
     """Path of a recording -> its index in `audio`."""
-    duplicates: list[audit.Pair]
-    """Pairs of duplicates that the audit found."""
+    duplicates: list[Pair]
+    """Copies that the audit found and whose samples differ; equal ones have equal checksums in `utterances`."""
     root: str = ""
     """The folder that was prepared."""
     facts: Facts = field(default_factory=lambda: Facts(""))
@@ -108,7 +109,7 @@ def open_folder(folder: Path) -> PreparedCorpus:
         utterances=utterances,
         audio=clips,
         index_of=rows,
-        duplicates=audit.duplicate_pairs(report),
+        duplicates=near_pairs(report, utterances),
         root=report["root"],
         facts=corpora.recorded_facts(report),
         labels=report.get("labels", {}),
