@@ -21,6 +21,7 @@ from pathlib import Path
 import faults_audio
 import faults_disks
 import faults_fuzz
+import faults_preparation
 import faults_servers
 import faults_signals
 import faults_torn
@@ -32,6 +33,7 @@ PARTS: dict[str, tuple[Callable[[Ground, int], Part], int]] = {
     "sigint": (faults_signals.sigint, 10),
     "overwrite": (faults_signals.overwrite, 10),
     "together": (faults_signals.together, 6),
+    "preparation": (faults_preparation.preparation, 20),
     "disk": (faults_disks.disk, 10),
     "torn": (faults_torn.torn, 130),
     "readonly": (faults_disks.readonly, 10),

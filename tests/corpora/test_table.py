@@ -11,6 +11,7 @@ from helpers.own_corpora import write_recordings
 from ser import config
 from ser.config import BadRows, Corpus
 from ser.corpora import find_root, scan
+from ser.corpora.recordings import add_fragment, split_fragment
 from ser.data.preparation import prepare
 from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError
@@ -133,6 +134,11 @@ def test_parts_of_a_longer_file_are_recordings_of_their_own(tmp_path):
         "call.wav#t=1.5,": 24000,
     }
     assert len({row.name for row in opened.utterances}) == 4
+
+
+@pytest.mark.parametrize("span", [(12345.678, 12345.708), (0.000001, None), (7200.0, 7200.125)])
+def test_the_times_of_a_part_are_kept_however_late_it_is(span):
+    assert split_fragment(add_fragment("call.wav", *span)) == ("call.wav", span)
 
 
 @pytest.mark.parametrize(("start", "end"), [("2", "1"), ("x", ""), ("-1", "2"), ("1", "1")])

@@ -202,3 +202,20 @@ def test_the_samples_of_ordinary_files_are_those_of_the_first_release(subtype, k
     soundfile.write(tmp_path / f"a.{kind}", stereo, 16000, subtype=subtype)
     samples = audio.load(tmp_path / f"a.{kind}").samples
     assert hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest()[:16] == FIRST_RELEASE[subtype]
+
+
+def test_of_a_long_file_only_the_frames_of_the_part_are_decoded(tmp_path, monkeypatch):
+    whole = np.random.default_rng(0).integers(-9000, 9000, 16000 * 40, dtype=np.int16)
+    soundfile.write(tmp_path / "long.wav", whole, 16000)
+    read, frames = soundfile.SoundFile.read, []
+
+    def counted(file, *arguments, **options):
+        block = read(file, *arguments, **options)
+        frames.append(len(block))
+        return block
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", counted)
+    assert np.array_equal(audio.load(tmp_path / "long.wav", (10.0, 10.5)).samples, whole[160000:168000])
+    assert sum(frames) == 8000
+    assert np.array_equal(audio.load(tmp_path / "long.wav", (1.0, 39.0)).samples, whole[16000:624000])
+    assert np.array_equal(audio.load(tmp_path / "long.wav", (20.0, None)).samples, whole[320000:])

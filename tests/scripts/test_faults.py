@@ -85,7 +85,10 @@ def pretending(ground, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["kills", "sigterm", "sigint", "overwrite", "together", "torn", "disk", "readonly", "hub", "tracker", "audio"],
+    [
+        *("kills", "sigterm", "sigint", "overwrite", "together", "preparation"),
+        *("torn", "disk", "readonly", "hub", "tracker", "audio"),
+    ],
 )
 def test_each_part_finds_a_command_that_loses_or_accepts_what_it_must_not(name, pretending, ground, tmp_path):
     run, _ = pretending.PARTS[name]

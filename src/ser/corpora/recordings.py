@@ -73,7 +73,16 @@ def add_fragment(path: str, start: float, end: float | None) -> str:
     >>> add_fragment("call.wav", 1.5, None), split_fragment("call.wav#t=1.5,"), split_fragment("call.wav")
     ('call.wav#t=1.5,', ('call.wav', (1.5, None)), ('call.wav', (0.0, None)))
     """
-    return f"{path}#t={start:g},{'' if end is None else format(end, 'g')}"
+    return f"{path}#t={write_seconds(start)},{'' if end is None else write_seconds(end)}"
+
+
+def write_seconds(seconds: float) -> str:
+    """Return a time with as many decimals as it has, down to a microsecond.
+
+    >>> write_seconds(10.0), write_seconds(0.25), write_seconds(12345.678)
+    ('10', '0.25', '12345.678')
+    """
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
 def split_fragment(path: str) -> tuple[str, tuple[float, float | None]]:

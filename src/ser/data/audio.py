@@ -160,7 +160,7 @@ def decode_span(file: soundfile.SoundFile, span: Span) -> Int16:
     last = None if end is None else round(end * file.samplerate)
     at = file.seek(min(first, int(file.frames))) if file.format in EXACT_POSITIONS else 0
     blocks = [np.zeros(0, np.int16)]
-    for frames in iterate_blocks(file):
+    for frames in iterate_blocks(file, BLOCK if last is None else max(last - at, 1)):
         blocks.append(to_mono_int16(frames[max(first - at, 0) : None if last is None else max(last - at, 0)]))
         at += len(frames)
         if last is not None and at >= last:
@@ -230,10 +230,10 @@ def iterate_mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
         raise UnreadableAudio("it has no samples")
 
 
-def iterate_blocks(file: soundfile.SoundFile) -> Iterator[npt.NDArray[Any]]:
-    """Return the frames of an open file, `(frames, channels)`, int16 where that holds them, else float32 in [-1, 1]."""
+def iterate_blocks(file: soundfile.SoundFile, most: int = BLOCK) -> Iterator[npt.NDArray[Any]]:
+    """Yield at `most` so many frames at a time, `(frames, channels)`; int16 where that holds them, else float32."""
     dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
-    size, quiet = max(1, BLOCK // file.channels), silence_mpg123 if file.format == "MP3" else nullcontext
+    size, quiet = max(1, min(BLOCK // file.channels, most)), silence_mpg123 if file.format == "MP3" else nullcontext
     while True:
         with quiet():
             frames = file.read(size, dtype=dtype, always_2d=True)
