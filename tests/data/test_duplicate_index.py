@@ -70,6 +70,11 @@ def test_clips_that_hold_nothing_are_no_copies_by_the_index(clips, no_clip_is_fe
     assert find_duplicates(clips) == []
 
 
+def test_the_index_leaves_out_clips_below_half_a_second(takes, no_clip_is_few):
+    clips = [takes[0], takes[1][:7999], takes[2], -takes[1][:7999], -takes[0], takes[3][:8000], -takes[2]]
+    assert as_pairs(find_duplicates(clips)) == [(0, 4), (2, 6)]
+
+
 def test_one_clip_is_no_copy_by_the_index(takes, no_clip_is_few):
     assert find_duplicates(takes[:1]) == []
 
@@ -109,7 +114,7 @@ def test_the_index_takes_few_bytes_a_clip(monkeypatch):
 
 def test_the_tokens_of_a_clip_depend_on_nothing_that_a_copy_changes(takes):
     clips = [takes[0], quieter(takes[0]), -takes[0], np.pad(takes[0], (4000, 400)), takes[1]]
-    tokens = tokenize(clips)
+    tokens = tokenize(clips, np.arange(5))
     shared = (tokens == tokens[0]).mean(axis=1)
     assert tokens.shape == (5, TOKENS)
     assert shared[1:4].min() > 0.8

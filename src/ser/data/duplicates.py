@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ser.console import progress
 from ser.data.audio import SAMPLE_RATE, SILENCE, Int16
 from ser.data.duplicate_index import TOKENS, Tokens, choose_values, find_neighbours
 from ser.data.parallel import in_threads
@@ -81,7 +82,8 @@ def find_duplicates(clips: Sequence[Int16]) -> list[Duplicate]:
     """Find all pairs of clips that hold the same recording.
 
     Silent clips (the audit's -60 dB) hold nothing to tell them by and are in no pair; of clips shorter than half a
-    second only the equal ones are. Not looked for: another speed, and a cut through most of what is spoken.
+    second only the equal ones are, and among more than `ALL_PAIRS` clips none. Not looked for: another speed, and a
+    cut through most of what is spoken.
 
     Args:
         clips: mono samples at 16 kHz, each `(samples,)`; views of a mapped file stay views.
@@ -113,24 +115,30 @@ def compare_all(clips: Sequence[Int16]) -> Iterator[tuple[int, int]]:
 
 
 def search_index(clips: Sequence[Int16]) -> Iterator[tuple[int, int]]:
-    """Return what `compare_all` does, but for the pairs that the index misses, in a time and memory linear in clips."""
-    pairs = find_neighbours(tokenize(clips))
+    """Return what `compare_all` does, but for the pairs that the index misses, in a time that is linear in clips.
+
+    Clips too brief to tell are left out: those that are equal have equal checksums.
+    """
+    long = (index for index in range(len(clips)) if len(clips[index]) >= BRIEF * SAMPLE_RATE)
+    indices = np.fromiter(long, np.int64)
+    pairs = find_neighbours(tokenize(clips, indices))
     for start in range(0, len(pairs), PAIRS_AT_A_TIME):
-        some = pairs[start : start + PAIRS_AT_A_TIME]
-        indices, places = np.unique(some, return_inverse=True)
-        computed = np.stack(list(in_threads(lambda index: fingerprint(clips[index]), indices.tolist())))
+        some = indices[pairs[start : start + PAIRS_AT_A_TIME]]
+        alone, places = np.unique(some, return_inverse=True)
+        computed = np.stack(list(in_threads(lambda index: fingerprint(clips[index]), alone.tolist())))
         first, second = places.reshape(some.shape).T
         alike = np.einsum("ij,ij->i", computed[first], computed[second]) > CANDIDATE
         yield from zip(*some[alike].T.tolist(), strict=True)
 
 
-def tokenize(clips: Sequence[Int16]) -> Tokens:
-    """Compute the tokens of each clip by which the index finds it, `(clips, TOKENS)`; no fingerprint is kept."""
+def tokenize(clips: Sequence[Int16], indices: npt.NDArray[np.int64]) -> Tokens:
+    """Compute the tokens by which the index finds some of the clips, `(indices, TOKENS)`; no fingerprint is kept."""
     chosen = choose_values(VALUES)
-    tokens = np.empty((len(clips), TOKENS), np.uint8)
-    computed = in_threads(lambda samples: fingerprint(samples)[chosen].argmax(axis=1), clips)
-    for row, places in zip(tokens, computed, strict=True):
-        row[:] = places
+    tokens = np.empty((len(indices), TOKENS), np.uint8)
+    computed = in_threads(lambda index: fingerprint(clips[index])[chosen].argmax(axis=1), indices)
+    with progress(computed, "Looking for copies", total=len(indices), noun="recordings") as results:
+        for row, places in zip(tokens, results, strict=True):
+            row[:] = places
     return tokens
 
 
