@@ -77,7 +77,8 @@ def phase(data: Path) -> str:
 
 def prepared(data: Path) -> dict[str, str]:
     """What must be the same of two preparations, each by its SHA-256: files, and the content of the cache by path."""
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in data.glob("*.*")}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in data.iterdir() if path.is_file()}
+    found |= {path.name: "left behind" for path in data.rglob(".*")}
     with suppress(UserError):
         cache = open_cache(data)
         content = hashlib.sha256()

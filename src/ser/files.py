@@ -106,6 +106,12 @@ def remove_leftovers(target: Path) -> None:
         remove(beside)
 
 
+def remove_temporary(folder: Path) -> None:
+    """Remove what killed processes left inside a folder; the caller must hold the lock of all that writes there."""
+    for path in folder.glob(".*.????????.tmp"):
+        remove(path)
+
+
 def hidden(name: str, suffix: str) -> str:
     """Return the hidden name `.name.suffix`; a name that would be too long is replaced by its hash.
 

@@ -289,3 +289,16 @@ def test_what_another_decoder_made_is_decoded_again(root, tmp_path, monkeypatch,
         assert build(root, tmp_path)[1] == 32
     assert "decoded by 2 libsndfile-1.0 soxr-0.5, and again by" in caplog.text
     assert build(root, tmp_path)[1] == 0
+
+
+def test_the_identities_of_many_files_are_columns_in_their_order(root, monkeypatch):
+    monkeypatch.setattr(decoding, "AT_ONCE", 5)
+    recordings = ravdess.scan(root).recordings
+    (root / recordings[6].path).unlink()
+    files = decoding.file_identities(root, recordings)
+    assert files["path"].to_pylist() == [row.path for row in recordings]
+    assert files["size"].to_pylist()[6] == files["mtime_ns"].to_pylist()[6] == -1
+    last = (root / recordings[31].path).stat()
+    assert files.slice(31).to_pylist() == [
+        {"path": recordings[31].path, "size": last.st_size, "mtime_ns": last.st_mtime_ns}
+    ]

@@ -30,6 +30,14 @@ def test_the_prepared_folder_has_its_files_and_no_others(tmp_path, corpus_root):
     assert {path.name for path in (tmp_path / "emobox").iterdir()} == names | {"validation.csv"}
 
 
+def test_what_a_killed_preparation_left_half_written_is_removed(tmp_path, corpus_root):
+    for folder in (tmp_path, tmp_path / "audio"):
+        (folder / ".train.csv.abcdefgh.tmp").mkdir(parents=True)
+        (folder / ".train.csv.abcdefgh.tmp" / "new").write_text("half")
+    prepare_toy(corpus_root, tmp_path)
+    assert not list(tmp_path.rglob(".*"))
+
+
 def test_a_list_that_the_next_protocol_lacks_is_removed(tmp_path, corpus_root):
     prepare_toy(corpus_root, tmp_path, "protocol=emobox")
     prepare_toy(corpus_root, tmp_path)

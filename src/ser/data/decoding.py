@@ -25,10 +25,13 @@ from ser.data.audio import DECODED_BY, UnreadableAudio
 from ser.data.parallel import in_threads
 from ser.data.shards import Row, Shard, UnusableCacheError
 from ser.errors import UserError
-from ser.files import remove
+from ser.files import remove_temporary
 from ser.tables import shorten
 
 log = logging.getLogger("ser")
+
+AT_ONCE = 10_000
+"""Recordings of which the texts are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,7 @@ def build(root: Path, recordings: Sequence[Recording], data_dir: Path) -> tuple[
         UserError: recordings that cannot be used, all of them at once. The cache stays as it was, and what was decoded
             is left beside it for the next preparation.
     """
-    for interrupted in (data_dir / shards.FOLDER).glob(".*.tmp"):
-        remove(interrupted)
+    remove_temporary(data_dir / shards.FOLDER)
     files = file_identities(root, recordings)
     listed = read_listed(data_dir)
     there = {**listed, **dict.fromkeys(path for path in shards.list_shards(data_dir) if path not in listed)}
@@ -72,13 +74,15 @@ def build(root: Path, recordings: Sequence[Recording], data_dir: Path) -> tuple[
 
 def file_identities(root: Path, recordings: Sequence[Recording]) -> pa.Table:
     """Return what tells whether a file changed: the columns `path`, `size` and `mtime_ns`, -1 where there is none."""
-    states = np.full((2, len(recordings)), -1)
-    for index, recording in enumerate(recordings):
-        with suppress(OSError):  # decoding names what is wrong with it
-            stat = os.stat(os.path.join(root, recording.file))
-            states[:, index] = stat.st_size, stat.st_mtime_ns
-    paths = pa.array([recording.path for recording in recordings], pa.string())
-    return pa.table({"path": paths, "size": states[0], "mtime_ns": states[1]})
+    states, paths = np.full((2, len(recordings)), -1), list[pa.Array]()
+    for start in range(0, len(recordings), AT_ONCE):
+        some = recordings[start : start + AT_ONCE]
+        paths.append(pa.array([recording.path for recording in some], pa.string()))
+        for index, recording in enumerate(some, start):
+            with suppress(OSError):  # decoding names what is wrong with it
+                stat = os.stat(os.path.join(root, recording.file))
+                states[:, index] = stat.st_size, stat.st_mtime_ns
+    return pa.table({"path": pa.chunked_array(paths, pa.string()), "size": states[0], "mtime_ns": states[1]})
 
 
 def read_listed(data_dir: Path) -> dict[Path, int | None]:

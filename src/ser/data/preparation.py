@@ -21,7 +21,7 @@ from ser.data.groups import resolve_protocol
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus, is_combined, label_settings, open_parts, open_prepared
 from ser.data.protocols import identify_splits, list_folds, split_corpus
-from ser.files import printable, remove, write_json
+from ser.files import printable, remove, remove_temporary, write_json
 from ser.locks import locked
 
 log = logging.getLogger("ser")
@@ -45,6 +45,7 @@ def prepare_unlocked(
     corpus: Corpus, protocol: Protocol, root: str | None, target: Path, strictness: Audit
 ) -> dict[str, Any]:
     """Run `prepare` while holding the lock of the folder."""
+    remove_temporary(target)
     if is_combined(corpus):
         return combine(corpus, protocol, target, strictness)
     source, facts = corpora.find_root(corpus, root, target), corpora.find_facts(corpus)
