@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -28,6 +29,14 @@ def test_the_prepared_folder_has_its_files_and_no_others(tmp_path, corpus_root):
     names = {"manifest.csv", "train.csv", "test.csv", "audit.json", "audio"}
     assert {path.name for path in (tmp_path / "paper").iterdir()} == names
     assert {path.name for path in (tmp_path / "emobox").iterdir()} == names | {"validation.csv"}
+
+
+def test_of_two_preparations_of_one_folder_the_second_waits_and_decodes_nothing(tmp_path, corpus_root):
+    cfg = composed("prepare_data", f"root='{corpus_root}'", f"data_dir='{tmp_path / 'data'}'")
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(prepare, cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir, cfg.on_leak) for _ in range(2)]
+    assert sorted(one.result()["decoded"] for one in both) == [0, 384]
+    assert {path.name for path in (tmp_path / "data" / "audio").iterdir()} == {"00000.arrow", "index.json"}
 
 
 def test_what_a_killed_preparation_left_half_written_is_removed(tmp_path, corpus_root):
