@@ -180,6 +180,16 @@ def test_all_unusable_files_are_named_and_what_was_decoded_is_kept(root, data, t
     assert contents(data) == rebuilt(root, tmp_path)
 
 
+def test_attempts_that_are_refused_leave_no_more_behind_than_one(root, data):
+    (root / FIRST).write_bytes(b"")
+    for number in range(1, 4):
+        soundfile.write(root / "Actor_01" / f"03-01-05-02-01-01-{number:02}.wav", tone(0.4), 16000)
+    for _ in range(3):
+        with pytest.raises(UserError, match="1 unusable recordings"):
+            build(root, data)
+        assert len(shard_files(data)) == 1 + 4 + 2  # index, shards in use, and 8 and 2 recordings beside them
+
+
 def test_a_file_that_vanished_is_named_among_the_unusable_ones(root, tmp_path):
     recordings = ravdess.scan(root).recordings
     (root / recordings[3].path).unlink()

@@ -63,9 +63,13 @@ def build(root: Path, recordings: Sequence[Recording], data_dir: Path) -> tuple[
     there = {**listed, **dict.fromkeys(path for path in shards.list_shards(data_dir) if path not in listed)}
     plan = make_plan(files, open_shards(there), list(listed))
     if len(plan.pending) or [shard.path for shard in plan.kept] != list(listed):
-        written = write_pending(root, files, plan, data_dir)
+        written, mistakes = write_pending(root, files, plan, data_dir)
+        if mistakes:
+            # The rows of the other shards that are not in use were copied, and would be once more at the next attempt.
+            remove_shards(data_dir, [*listed, *(shard.path for shard in plan.kept)], written)
+            raise UserError(f"root={root}: {len(mistakes)} unusable recordings: " + "; ".join(mistakes))
         shards.write_index(data_dir, {shard.path.name: len(shard) for shard in plan.kept} | written)
-    remove_unlisted(data_dir)
+    remove_shards(data_dir, shards.read_index(data_dir))
     clips = open_cache(data_dir)
     order = np.empty(len(files), np.int64)
     order[match_rows(clips.facts, files)] = np.arange(len(files))
@@ -162,12 +166,8 @@ def keep(pairs: Iterable[tuple[Shard, Indices]], files: int) -> tuple[list[Shard
     return kept, np.flatnonzero(~taken)
 
 
-def write_pending(root: Path, files: pa.Table, plan: Plan, data_dir: Path) -> dict[str, int]:
-    """Write the pending files into new shards; return the number of rows of each.
-
-    Raises:
-        UserError: see `build`.
-    """
+def write_pending(root: Path, files: pa.Table, plan: Plan, data_dir: Path) -> tuple[dict[str, int], list[str]]:
+    """Write the pending files into new shards; return the number of rows of each, and what is wrong with files."""
 
     def read(file: int) -> Row | str:
         """Return the row of a file, or what is wrong with it."""
@@ -188,9 +188,7 @@ def write_pending(root: Path, files: pa.Table, plan: Plan, data_dir: Path) -> di
     clips, done = in_threads(read, map(int, plan.pending)), len(files) - len(plan.pending)
     with progress(clips, "Decoding", len(files), done, "recordings") as results:
         written = shards.write_shards(data_dir / shards.FOLDER, number, usable(results))
-    if mistakes:
-        raise UserError(f"root={root}: {len(mistakes)} unusable recordings: " + "; ".join(mistakes))
-    return written
+    return written, mistakes
 
 
 def decode(root: Path, identity: Row) -> Row | str:
@@ -212,10 +210,10 @@ def locate(root: Path, path: str) -> tuple[Path, tuple[float, float | None]]:
     return root / file, span
 
 
-def remove_unlisted(data_dir: Path) -> None:
-    """Remove the shards that are not in use."""
-    listed = shards.read_index(data_dir)
+def remove_shards(data_dir: Path, kept: Iterable[Path], written: Iterable[str] = ()) -> None:
+    """Remove the shards that are neither kept nor newly written."""
+    stay = {*kept, *(data_dir / shards.FOLDER / name for name in written)}
     for path in [*shards.list_shards(data_dir), data_dir / shards.OLD_FILE]:
-        if path not in listed:
+        if path not in stay:
             with suppress(PermissionError):  # of Windows, where a process that trains maps it; the next one removes it
                 path.unlink(missing_ok=True)
