@@ -14,11 +14,11 @@ from helpers.commands import PYTHON, ser
 from helpers.toys import saved
 
 from ser import load
-from ser.commands import predict as command
 from ser.commands.predict import predict
 from ser.corpora.ravdess import EMOTIONS
 from ser.data import audio
 from ser.errors import Interrupted, UserError
+from ser.inference import blocks
 
 
 @pytest.fixture(scope="module")
@@ -197,10 +197,14 @@ def test_many_answers_in_a_file_are_counted_on_the_terminal(toy, tmp_path, capsy
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["output=a.txt"], r"output=a.txt: its name must end in .csv or .jsonl"),
+        (["output=a.txt"], r"output=a.txt: its name must end in .csv or .jsonl or .parquet or, for a folder of"),
         (["embeddings=a.csv"], r"embeddings=a.csv: its name must end in .parquet"),
         (["embeddings=a.parquet", "checkpoint=[a,b]"], r"embeddings=a.parquet: embeddings are those of one checkpoint"),
         (["output=.csv"], r"output=.csv: its name must end in .csv or .jsonl"),
+        (["resume=true"], "it needs output=FILE"),
+        (["resume=true", "overwrite=true", "output=a.csv"], "contradict each other"),
+        (["resume=true", "audio=-", "window=4", "output=a.csv"], "audio=- cannot be read again"),
+        (["resume=true", "output=a.csv", "embeddings=a.parquet"], "resume=true cannot continue them"),
         (["hop=1"], "hop needs a window"),
         (["timeline=here"], "timeline needs a window"),
         (["window=60"], "between 0.1 and max_seconds=30"),
@@ -257,7 +261,7 @@ def test_standard_input_that_is_no_sound_is_refused_in_a_line(content, message, 
 
 
 def test_ctrl_c_keeps_the_predictions_so_far_and_says_where(toy, folder, tmp_path, monkeypatch, capsys):
-    real = command.chunks
+    real = blocks.chunks
 
     def interrupted(items, size):
         for number, some in enumerate(real(items, 2)):
@@ -265,7 +269,7 @@ def test_ctrl_c_keeps_the_predictions_so_far_and_says_where(toy, folder, tmp_pat
                 raise KeyboardInterrupt
             yield some
 
-    monkeypatch.setattr(command, "chunks", interrupted)
+    monkeypatch.setattr(blocks, "chunks", interrupted)
     with pytest.raises(Interrupted, match=r"2 predictions so far are kept in .*a\.partial\.csv"):
         answers(toy, folder, tmp_path / "a.csv")
     assert [row["path"] for row in read(tmp_path / "a.partial.csv")] == ["a.wav", "b.flac"]
@@ -283,7 +287,7 @@ def test_a_folder_or_the_list_itself_is_never_replaced_by_the_answers(overwrite,
         answers(toy, folder, tmp_path / "results.csv", f"overwrite={overwrite}")
     assert (tmp_path / "results.csv" / "notes.txt").read_text() == "precious"
     (folder / "list.csv").write_text("path\na.wav\n")
-    with pytest.raises(UserError, match="it is the list that audio= reads"):
+    with pytest.raises(UserError, match="it is what audio= reads"):
         answers(toy, folder / "list.csv", folder / "list.csv", f"overwrite={overwrite}")
     assert (folder / "list.csv").read_text() == "path\na.wav\n"
 

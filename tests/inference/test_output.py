@@ -2,14 +2,17 @@ import csv
 import errno
 import io
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ser.errors import Interrupted, UserError
-from ser.inference.output import open_writer, reserve
+from ser.inference.journal import Journal
+from ser.inference.output import open_output
 from ser.inference.output_format import OutputFormat
 from ser.inference.predictions import Prediction, WindowPrediction
+from ser.inference.target import reserve_output
 
 FORMAT = OutputFormat(["up", "down"], ["toy"])
 
@@ -18,11 +21,25 @@ def window(number):
     return WindowPrediction(f"{number}.wav", 0.0, 1.0, Prediction("up", {"up": 0.75, "down": 0.25}))
 
 
+@contextmanager
+def opened(output, overwrite=False):
+    """A function that adds a prediction and ends a block with it."""
+    with reserve_output(str(output), overwrite, resume=False) as target:
+        journal = Journal(target.journal, {}, overwrite)
+        with open_output(target, FORMAT, journal) as rows:
+
+            def add(number):
+                rows.add(window(number))
+                rows.commit([f"{number}.wav"])
+
+            yield add
+
+
 def write(output, *numbers, overwrite=False, then=None):
     """Write predictions, and perhaps fail after them."""
-    with reserve(str(output), overwrite) as target, open_writer(target, FORMAT) as add:
+    with opened(output, overwrite) as add:
         for number in numbers:
-            add(window(number))
+            add(number)
         if then is not None:
             raise then
 
@@ -41,9 +58,9 @@ def below(folder):
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_the_predictions_so_far_can_be_read_under_the_name_of_a_partial_file(suffix, tmp_path):
     output = tmp_path / f"a{suffix}"
-    with reserve(str(output), False) as target, open_writer(target, FORMAT) as add:
+    with opened(output) as add:
         for number in range(3):
-            add(window(number))
+            add(number)
             assert names(tmp_path / f"a.partial{suffix}") == [f"{each}.wav" for each in range(number + 1)]
             assert not output.exists()
     assert names(output) == ["0.wav", "1.wav", "2.wav"]
@@ -55,7 +72,7 @@ def test_whatever_ends_the_command_the_predictions_so_far_are_kept(end, tmp_path
     with pytest.raises((type(end), UserError)):
         write(tmp_path / "a.csv", 0, 1, then=end)
     assert names(tmp_path / "a.partial.csv") == ["0.wav", "1.wav"]
-    assert below(tmp_path) == ["a.partial.csv"]
+    assert below(tmp_path) == ["a.partial.csv", "a.partial.csv.json"]
 
 
 def test_an_interruption_reports_how_many_predictions_are_kept_and_where(tmp_path):
@@ -88,7 +105,7 @@ def test_a_full_disk_leaves_whole_rows(room, tmp_path, monkeypatch):
     real = Path.open
 
     def full(path, *arguments, **options):
-        return FillingUp(path, "w") if ".partial" in path.name else real(path, *arguments, **options)
+        return FillingUp(path, "w") if path.name == "a.partial.csv" else real(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(UserError, match="no space left on the disk"):
@@ -130,8 +147,8 @@ def test_a_folder_is_never_replaced_by_predictions(there, overwrite, tmp_path):
 
 def test_a_file_that_appears_meanwhile_stays(tmp_path):
     def meanwhile():
-        with reserve(str(tmp_path / "a.csv"), False) as target, open_writer(target, FORMAT) as add:
-            add(window(0))
+        with opened(tmp_path / "a.csv") as add:
+            add(0)
             (tmp_path / "a.csv").write_text("mine")
 
     with pytest.raises(UserError, match="appeared"):
@@ -142,7 +159,7 @@ def test_a_file_that_appears_meanwhile_stays(tmp_path):
 
 def test_a_second_command_does_not_write_the_same_file(tmp_path):
     (tmp_path / "sub").mkdir()
-    with reserve(str(tmp_path / "a.csv"), False), pytest.raises(UserError, match="another ser command writes there"):
+    with opened(tmp_path / "a.csv"), pytest.raises(UserError, match="another ser command writes there"):
         write(tmp_path / "sub" / ".." / "a.csv", 0, overwrite=True)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,27 +10,25 @@ from typing import BinaryIO
 
 from ser import config, console
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
-from ser.data import audio
-from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
-from ser.data.parallel import in_threads
+from ser.data.audio import TOO_SHORT, UnreadableAudio
 from ser.data.streams import WavFormat
 from ser.errors import UserError
-from ser.files import printable
+from ser.inference.blocks import Block, predict_sliding, predict_whole, window_and_hop
 from ser.inference.embeddings_file import open_embeddings
-from ser.inference.output import Write, json_line, open_writer, reserve
+from ser.inference.journal import Journal, settings_of
+from ser.inference.output import Output, json_line, open_output
 from ser.inference.output_format import OutputFormat
-from ser.inference.predictions import WindowPrediction, average
+from ser.inference.predictions import WindowPrediction
 from ser.inference.predictor import Predictor
-from ser.inference.recordings import Recording, resolve
-from ser.inference.summary import MAX_ROWS, Summary, print_summary
+from ser.inference.recordings import Recordings, resolve
+from ser.inference.summary import MAX_ROWS, Summary
+from ser.inference.target import Target, reserve_embeddings, reserve_output
 from ser.inference.timeline_folder import TimelineFolder, reserve_timelines
-from ser.inference.windows import chunks, predict_windows, read_file, read_stream
+from ser.inference.windows import predict_windows, read_stream
 from ser.out_of_memory import explaining_out_of_memory
 
 log = logging.getLogger("ser")
 
-AT_ONCE = 64
-"""Clips that are decoded before they are put into batches of similar length."""
 ADVICE = "lower batch_size={}, max_seconds or window"
 """Where the memory does not suffice."""
 
@@ -39,9 +37,11 @@ ADVICE = "lower batch_size={}, max_seconds or window"
 class Targets:
     """The files of a command, reserved before anything is computed."""
 
-    output: Path | None
+    output: Target | None
     embeddings: Path | None
     overwrite: bool
+    resumes: bool
+    """Whether an unfinished output is continued."""
 
 
 def predict(cfg: config.Predict) -> None:
@@ -57,32 +57,69 @@ def predict(cfg: config.Predict) -> None:
     if cfg.audio == "-":
         predict_live(cfg)
         return
-    recordings = resolve(cfg.audio, cfg.root)
     check_output_is_not_read(cfg)
-    with reserve_targets(cfg) as targets, reserve_timelines(cfg.timeline, recordings, cfg.overwrite) as timelines:
+    with reserve_targets(cfg) as targets:
+        if cfg.resume and targets.output is not None and targets.output.is_finished:
+            targets.output.journal.unlink(missing_ok=True)  # of a command that was killed as it ended
+            log.info("output=%s: it is finished, and nothing is left to do", targets.output.path)
+            return
+        predict_files(cfg, targets, resolve(cfg.audio, cfg.root))
+
+
+def predict_files(cfg: config.Predict, targets: Targets, recordings: Recordings) -> None:
+    """Predict recordings into the targets, and print a summary."""
+    with reserve_timelines(cfg.timeline, recordings, cfg.overwrite or targets.resumes) as timelines:
         predictor = open_predictor(cfg)
         output_format = OutputFormat.from_predictor(predictor)
-        if cfg.window is None:
-            predictions = predict_whole(cfg, predictor, recordings)
-        else:
-            predictions = predict_sliding(cfg, predictor, recordings, timelines)
-        summary = Summary(max_rows=None if targets.output is None else MAX_ROWS)
+        journal = open_journal(cfg, targets, predictor, recordings)
+        blocks = predict_blocks(cfg, predictor, recordings, journal.done.recordings, timelines)
+        summary = Summary(output_format, cfg.window is not None, None if targets.output is None else MAX_ROWS)
         try:
-            advice = ADVICE.format(cfg.batch_size)
-            with explaining_out_of_memory(advice), open_writers(targets, output_format) as write:
-                for one in predictions:
-                    write(one)
-                    summary.add(one)
+            with (
+                explaining_out_of_memory(ADVICE.format(cfg.batch_size)),
+                open_writers(targets, output_format, journal) as (output, write_embedding),
+            ):
+                for block in blocks:
+                    for one in block.predictions:
+                        output.add(one)
+                        write_embedding(one)
+                        summary.add(one)
+                    output.commit(block.names)
         finally:
-            print_summary(summary, output_format, windowed=cfg.window is not None)
-    if summary.failed:
-        raise UserError(f"{summary.failed} of {len(recordings)} recordings could not be read to their end")
+            summary.print(journal.counts)
+    if failed := journal.counts.failed:
+        raise UserError(f"{failed} of {len(recordings)} recordings could not be read to their end")
+
+
+def predict_blocks(
+    cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int, timelines: TimelineFolder | None
+) -> Iterator[Block]:
+    """Yield the predictions of the recordings behind the first `done`."""
+    if cfg.window is None:
+        return predict_whole(cfg, predictor, recordings, done)
+    return predict_sliding(cfg, predictor, recordings, done, timelines)
+
+
+def open_journal(cfg: config.Predict, targets: Targets, predictor: Predictor, recordings: Recordings) -> Journal:
+    """Return a new journal, or that of the output that is continued.
+
+    Raises:
+        UserError: The output cannot be continued by this command.
+    """
+    if targets.output is None:
+        return Journal(None)
+    journal = Journal(targets.output.journal, settings_of(cfg, predictor), replaces=cfg.overwrite)
+    if targets.resumes:
+        journal.load(recordings.names)
+        targets.output.check_meanwhile(journal.replaces)
+        log.info("%d of %d recordings are there already", journal.done.recordings, len(recordings))
+    return journal
 
 
 def check_output_is_not_read(cfg: config.Predict) -> None:
-    """Raise a UserError where the predictions would replace the list that names the recordings."""
+    """Raise a UserError where the predictions would replace what names the recordings."""
     if cfg.output is not None and Path(cfg.output).resolve() == Path(cfg.audio).resolve():
-        raise UserError(f"output={cfg.output}: it is the list that audio= reads; give another name")
+        raise UserError(f"output={cfg.output}: it is what audio= reads; give another name")
 
 
 def open_predictor(cfg: config.Predict) -> Predictor:
@@ -93,73 +130,22 @@ def open_predictor(cfg: config.Predict) -> Predictor:
 def reserve_targets(cfg: config.Predict) -> Iterator[Targets]:
     """Hold the locks of the files that are written."""
     with ExitStack() as stack:
-        output = stack.enter_context(reserve(cfg.output, cfg.overwrite))
-        embeddings = stack.enter_context(reserve(cfg.embeddings, cfg.overwrite, key="embeddings"))
-        yield Targets(output, embeddings, cfg.overwrite)
+        output = stack.enter_context(reserve_output(cfg.output, cfg.overwrite, cfg.resume))
+        embeddings = stack.enter_context(reserve_embeddings(cfg.embeddings, cfg.overwrite))
+        resumes = cfg.resume and output is not None and output.partial.exists()
+        yield Targets(output, embeddings, cfg.overwrite, resumes)
 
 
 @contextmanager
-def open_writers(targets: Targets, output_format: OutputFormat) -> Iterator[Write]:
-    """Yield a function that writes a prediction into each file."""
+def open_writers(
+    targets: Targets, output_format: OutputFormat, journal: Journal
+) -> Iterator[tuple[Output, Callable[[WindowPrediction], None]]]:
+    """Yield the output, and a function that writes the embedding of a prediction."""
     with (
-        open_writer(targets.output, output_format) as write,
+        open_output(targets.output, output_format, journal) as output,
         open_embeddings(targets.embeddings, targets.overwrite) as write_embedding,
     ):
-
-        def write_to_all(window: WindowPrediction) -> None:
-            write(window)
-            write_embedding(window)
-
-        yield write_to_all
-
-
-def predict_whole(
-    cfg: config.Predict, predictor: Predictor, recordings: Sequence[Recording]
-) -> Iterator[WindowPrediction]:
-    """Yield one prediction for each recording, in order."""
-
-    def decode(recording: Recording) -> Int16 | str:
-        try:
-            return audio.load_short(readable_path(recording), cfg.max_seconds)
-        except (UnreadableAudio, OSError) as error:
-            return report_failure(recording, error)
-
-    clips = zip(recordings, in_threads(decode, recordings, AT_ONCE), strict=True)
-    with console.progress(clips, "Predicting", len(recordings), noun="recordings") as shown:
-        for some in chunks(shown, AT_ONCE):
-            readable = [clip for _, clip in some if not isinstance(clip, str)]
-            predictions = iter(predictor.predict(readable)) if readable else iter(())
-            for recording, clip in some:
-                if isinstance(clip, str):
-                    yield WindowPrediction(recording.name, error=clip)
-                else:
-                    warning = audio.describe_oddity(clip)
-                    warn(recording, warning)
-                    length = len(clip) / SAMPLE_RATE
-                    yield WindowPrediction(recording.name, 0.0, length, next(predictions), warning=warning)
-
-
-def predict_sliding(
-    cfg: config.Predict, predictor: Predictor, recordings: Sequence[Recording], timelines: TimelineFolder | None
-) -> Iterator[WindowPrediction]:
-    """Yield a prediction for each window of each recording, and draw the timelines that are requested."""
-    window, hop = window_and_hop(cfg)
-    with console.progress(recordings, "Predicting", len(recordings), noun="recordings") as shown:
-        for recording in shown:
-            predicted = []
-            try:
-                blocks = read_file(readable_path(recording))
-                for one in predict_windows(recording.name, blocks, window, hop, predictor, cfg.batch_size):
-                    predicted.append(one)
-                    yield one
-                if not predicted:
-                    raise UnreadableAudio(TOO_SHORT)
-            except (UnreadableAudio, OSError) as error:
-                yield WindowPrediction(recording.name, error=report_failure(recording, error))
-            if predicted:
-                log_average(recording, predicted)
-            if predicted and timelines is not None:
-                timelines.draw(recording, predicted, predictor.labels)
+        yield output, write_embedding
 
 
 def predict_live(cfg: config.Predict) -> None:
@@ -168,15 +154,19 @@ def predict_live(cfg: config.Predict) -> None:
     stream = standard_input()
     with reserve_targets(cfg) as targets:
         predictor = open_predictor(cfg)
-        output_format, is_empty = OutputFormat.from_predictor(predictor), True
+        output_format, journal = OutputFormat.from_predictor(predictor), Journal(None, replaces=cfg.overwrite)
         try:
-            with open_writers(targets, output_format) as write, suppress(KeyboardInterrupt):
+            with (
+                open_writers(targets, output_format, journal) as (output, write_embedding),
+                suppress(KeyboardInterrupt),
+            ):
                 blocks = read_stream(stream, WavFormat(cfg.sample_rate, cfg.channels))
                 for one in predict_windows("-", blocks, window, hop, predictor, at_once=1):
+                    output.add(one)  # first: nothing is lost where the reader of standard output is gone
+                    output.commit(["-"])
+                    write_embedding(one)
                     print(json_line(output_format, one), end="", flush=True)
-                    write(one)
-                    is_empty = False
-                if is_empty:
+                if not journal.counts.predictions:
                     raise UnreadableAudio(f"standard input ended without a prediction; it was empty, or {TOO_SHORT}")
         except UnreadableAudio as error:
             raise UserError(f"audio=-: {error}") from error
@@ -193,42 +183,3 @@ def standard_input() -> BinaryIO:
     if sys.stdin.isatty():
         raise UserError("audio=-: standard input is a terminal; pipe WAV or raw samples into it")
     return sys.stdin.buffer
-
-
-def window_and_hop(cfg: config.Predict) -> tuple[float, float]:
-    """Return both in seconds; the hop is a whole window by default."""
-    assert cfg.window is not None
-    return cfg.window, cfg.window if cfg.hop is None else cfg.hop
-
-
-def log_average(recording: Recording, windows: Sequence[WindowPrediction]) -> None:
-    """Log the mean over the windows of a recording, and a warning that all of them share."""
-    mean = average([window.prediction for window in windows if window.prediction is not None])
-    share = 100 * max(mean.probabilities.values())
-    log.info("%s: %d windows, on average %s %.0f %%", printable(recording.name), len(windows), mean.emotion, share)
-    if all(window.warning for window in windows):
-        warn(recording, windows[0].warning)
-
-
-def readable_path(recording: Recording) -> Path:
-    """Return the path of a recording.
-
-    Raises:
-        UnreadableAudio: it is known that it cannot be opened.
-    """
-    if recording.error:
-        raise UnreadableAudio(recording.error)
-    return recording.path
-
-
-def warn(recording: Recording, warning: str) -> None:
-    """Log at once why a prediction is unreliable, if it is."""
-    if warning:
-        log.warning("%s: %s", printable(recording.name), warning)
-
-
-def report_failure(recording: Recording, error: UnreadableAudio | OSError) -> str:
-    """Log at once why a recording has no prediction, and return it."""
-    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    log.warning("%s: %s", printable(recording.name), reason)
-    return reason

@@ -1,5 +1,6 @@
 """Config of the commands that use a fine-tuned checkpoint."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -13,7 +14,7 @@ from ser.config.paths import PATH, PATHS
 from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
 
-OUTPUTS = (".csv", ".jsonl")
+OUTPUTS = (".csv", ".jsonl", ".parquet")
 EMBEDDINGS = (".parquet",)
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 MOST_OVERLAP = 4
@@ -31,7 +32,8 @@ class Predict:
     root: str | None = field(default=None, metadata=PATH)
     """The folder that the paths of a CSV start from; null: the folder of the CSV."""
     output: str | None = field(default=None, metadata=PATH)
-    """A file for the predictions, `.csv` or `.jsonl`. With `audio=-` each prediction is also printed at once."""
+    """A file for the predictions, `.csv`, `.jsonl` or `.parquet`. A name that ends in `/` is a folder of Parquet shards
+    of 8192 recordings (with `window`, of fewer). With `audio=-` each prediction is also printed at once."""
     embeddings: str | None = field(default=None, metadata=PATH)
     """A `.parquet` file for the embedding of each recording or window: the mean over its frames of the input of the
     head's pooling. The columns are path, start, end, emotion and embedding. For a single checkpoint."""
@@ -54,11 +56,16 @@ class Predict:
     """Number of channels of raw samples from `audio=-`."""
     overwrite: bool = MISSING
     """Replace existing predictions, embeddings and timelines."""
+    resume: bool = MISSING
+    """Continue the unfinished predictions of the same command. The output is that of an uninterrupted command;
+    recordings with an error keep it. Where nothing is unfinished the command starts, or has nothing to do."""
 
     def __post_init__(self) -> None:
         """Raise a UserError for values that cannot be used together or are out of range."""
         self.checkpoint = as_list(self.checkpoint)
-        check_suffix("output", self.output, OUTPUTS)
+        if self.output is None or not self.output.endswith(("/", os.sep)):
+            check_suffix("output", self.output, OUTPUTS, " or, for a folder of Parquet shards, in /")
+        self.check_resume()
         check_suffix("embeddings", self.embeddings, EMBEDDINGS)
         if self.embeddings is not None and len(self.checkpoint) > 1:
             raise UserError(f"embeddings={self.embeddings}: embeddings are those of one checkpoint; give one")
@@ -70,6 +77,22 @@ class Predict:
         check_ranges(self, "")
         if self.window is not None and self.window > self.max_seconds:
             raise UserError(f"window={self.window}: it must lie between 0.1 and max_seconds={self.max_seconds} seconds")
+
+    def check_resume(self) -> None:
+        """Raise a UserError where nothing could be continued."""
+        if not self.resume:
+            return
+        if self.overwrite:
+            raise UserError("overwrite=true and resume=true contradict each other: give one of them")
+        if self.output is None:
+            raise UserError("resume=true: it needs output=FILE, the predictions that are continued")
+        if self.audio == "-":
+            raise UserError("resume=true: audio=- cannot be read again; give files")
+        if self.embeddings is not None:
+            raise UserError(
+                f"embeddings={self.embeddings}: they are written as a whole, and resume=true cannot continue "
+                "them; give them in a command of their own"
+            )
 
 
 @dataclass
@@ -188,10 +211,10 @@ def host_names(given: Any) -> list[str]:
     return names
 
 
-def check_suffix(key: str, path: str | None, suffixes: tuple[str, ...]) -> None:
+def check_suffix(key: str, path: str | None, suffixes: tuple[str, ...], otherwise: str = "") -> None:
     """Raise a UserError where a file name has none of the suffixes."""
     if path is not None and splitext(path)[1] not in suffixes:
-        raise UserError(f"{key}={path}: its name must end in {' or '.join(suffixes)}")
+        raise UserError(f"{key}={path}: its name must end in {' or '.join(suffixes)}{otherwise}")
 
 
 def is_address(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""The file of predictions, CSV or JSON lines by its suffix.
+"""The output of predictions: CSV, JSON lines, a Parquet file or a folder of Parquet shards, by its name.
 
-Each prediction is appended to `NAME.partial.csv`, which is renamed after the last one. Rows are written whole: an
-interrupted command leaves the predictions so far in the partial file.
+Predictions are written beside it, as `NAME.partial.csv` and so on, which is renamed after the last one: an interrupted
+command leaves the predictions so far, and a journal by which `resume=true` continues (`ser.inference.journal`).
 """
 
 import csv
@@ -9,125 +9,75 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import xxhash
+
 from ser.errors import Interrupted, UserError
-from ser.files import check_kind, is_special, write_errors_explained
+from ser.files import write_errors_explained
+from ser.inference.journal import ANEW, Journal
 from ser.inference.output_format import OutputFormat
 from ser.inference.predictions import WindowPrediction
-from ser.locks import locked
+from ser.inference.target import Target
 
 log = logging.getLogger("ser")
 
-Write = Callable[[WindowPrediction], None]
 
+class Output:
+    """Counts predictions; a subclass writes them as well."""
 
-@contextmanager
-def reserve(given: str | None, overwrite: bool, key: str = "output") -> Iterator[Path | None]:
-    """Check that a file can be written, before hours of work, and hold its lock until it is written.
-
-    Args:
-        given: The file; None: no file.
-        overwrite: Whether the file may exist already.
-        key: The key of the command line, for messages.
-
-    Raises:
-        UserError: The file exists, another command writes it, or the path is not writable.
-    """
-    if given is None:
-        yield None
-        return
-    target = Path(given).resolve()  # the target of a link, so that the link is kept
-    if target.suffix != Path(given).suffix:
-        raise UserError(f"{key}={given}: it is a link to {target}, whose name ends otherwise; give that name")
-    if is_special(target):
-        raise UserError(f"{key}={given}: it is a pipe or a device; give the name of a file")
-    check_kind(target, folder=False)
-    with locked(target):
-        check_free(target, overwrite, key)
-        yield target
-
-
-def check_free(target: Path, overwrite: bool, key: str) -> None:
-    """Raise a UserError where the file or its partial file exists, unless it may be overwritten."""
-    unfinished = partial_path(target)
-    check_kind(unfinished, folder=False)
-    if target.exists() and not overwrite:
-        raise UserError(f"{key}={target}: a file is here; give another name, or overwrite=true to replace it")
-    if unfinished.exists() and not overwrite:
-        raise UserError(
-            f"{key}={target}: {unfinished.name} of a run that did not finish is here; move it away, or give "
-            "overwrite=true to replace it"
-        )
-
-
-def partial_path(target: Path) -> Path:
-    """Return the name of the file until it is finished."""
-    return target.with_name(f"{target.stem}.partial{target.suffix}")
-
-
-@contextmanager
-def open_writer(target: Path | None, output_format: OutputFormat) -> Iterator[Write]:
-    """Yield a function that writes a prediction into a reserved file, or counts it without one.
-
-    Raises:
-        Interrupted: Ctrl-C or SIGTERM; the message describes what is kept.
-        UserError: The disk is full.
-    """
-    rows = Counter() if target is None else RowFile(target, output_format)
-    is_explained = False
-    try:
-        with rows:
-            yield rows.add
-            rows.finish()
-        is_explained = True
-    except KeyboardInterrupt as interruption:
-        is_explained = True
-        raise Interrupted(f"interrupted; {rows.kept}") from interruption
-    finally:
-        if not is_explained and target is not None and rows.count:
-            log.warning("%s", rows.kept)
-
-
-class Counter:
-    """Counts predictions that are not written to a file."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
+    def __init__(self, journal: Journal) -> None:
+        self.journal, self.counts = journal, journal.counts
 
     def add(self, window: WindowPrediction) -> None:
-        self.count += 1
+        self.counts.add(None if window.prediction is None else window.prediction.emotion)
 
-    def finish(self) -> None: ...
+    def commit(self, names: Sequence[str]) -> None:
+        """Take the end of a block of recordings as the place where another command would continue."""
+
+    def finish(self) -> None:
+        """Give the complete output its name."""
+
+    def close(self) -> None:
+        """Keep what is complete, after `finish` or an error."""
 
     @property
     def kept(self) -> str:
         """The message about the kept predictions when the command ends early."""
-        return f"there were {self.count} predictions; output=FILE.csv would keep them"
+        return f"there were {self.counts.predictions} predictions; output=FILE.csv would keep them"
 
 
-class RowFile(Counter):
-    """A file of predictions, created with the first prediction."""
+class RowFile(Output):
+    """A file of CSV or JSON lines, created with the first prediction.
 
-    def __init__(self, target: Path, output_format: OutputFormat) -> None:
-        super().__init__()
-        self.target, self.partial = target, partial_path(target)
-        self.head, self.format = line_format(output_format, target.suffix)
-        self.replaces = target.exists()
+    Raises:
+        UserError: The file that is continued has been changed.
+    """
+
+    def __init__(self, target: Target, output_format: OutputFormat, journal: Journal) -> None:
+        super().__init__(journal)
+        self.target = target
+        self.head, self.format = line_format(output_format, target.path.suffix)
+        self.digest = xxhash.xxh3_128()
         self._file: io.FileIO | None = None
+        if self.counts.predictions:
+            self._file = self.continue_file()
 
-    def __exit__(self, *error: object) -> None:
-        if self._file is not None:
-            self._file.close()
-            if not self.count:
-                self.partial.unlink(missing_ok=True)
+    def continue_file(self) -> io.FileIO:
+        """Open the partial file behind the last row that is complete."""
+        done = self.journal.done
+        file = self.target.partial.open("r+b", buffering=0)
+        left = done.size
+        while left and (block := file.read(min(left, 2**24))):
+            self.digest.update(block)
+            left -= len(block)
+        if left or self.digest.hexdigest() != done.content:
+            file.close()
+            raise UserError(f"resume=true: {self.target.partial} has been changed, and {ANEW}")
+        file.truncate()
+        return file
 
     def add(self, window: WindowPrediction) -> None:
         self.append(self.format(window))
@@ -135,38 +85,94 @@ class RowFile(Counter):
 
     def append(self, text: str) -> None:
         """Write a text as a whole or not at all, even when interrupted."""
-        with write_errors_explained(self.target):
+        with write_errors_explained(self.target.path):
             file = self.open()
             begin, data = file.tell(), text.encode("utf-8", "backslashreplace")
+            rest = data
             try:
-                while data:
-                    data = data[file.write(data) :]
+                while rest:
+                    rest = rest[file.write(rest) :]
             except (OSError, KeyboardInterrupt):
                 file.truncate(begin)
                 raise
+            self.digest.update(data)
 
     def open(self) -> io.FileIO:
         """Return the file; the first call creates it and writes its header."""
         if self._file is None:
-            self._file = self.partial.open("wb", buffering=0)
+            self.journal.save()  # first: a partial file without a journal cannot be continued
+            self._file = self.target.partial.open("wb", buffering=0)
             self.append(self.head)
         return self._file
 
-    def finish(self) -> None:
-        """Rename the partial file to its final name."""
-        if self.target.exists() and not self.replaces:
-            raise UserError(f"{self.target}: a file has appeared here meanwhile")
-        with write_errors_explained(self.target):
+    def commit(self, names: Sequence[str]) -> None:
+        self.journal.record(names, self.open().tell(), self.digest.hexdigest())
+        if self.journal.is_due:
+            self.save()
+
+    def save(self) -> None:
+        with write_errors_explained(self.target.path):
             os.fsync(self.open().fileno())
-            os.replace(self.partial, self.target)
+            self.journal.save()
+
+    def finish(self) -> None:
+        self.target.check_meanwhile(self.journal.replaces)
+        with write_errors_explained(self.target.path):
+            os.fsync(self.open().fileno())
+            os.replace(self.target.partial, self.target.path)
+        self.journal.remove()
+
+    def close(self) -> None:
+        if self._file is None:
+            return
+        if not self.counts.predictions:
+            self.target.partial.unlink(missing_ok=True)
+            self.journal.remove()
+        elif self.target.partial.exists():
+            with suppress(UserError):  # a full disk: the last journal stays
+                self.save()
+        self._file.close()
 
     @property
     def kept(self) -> str:
-        return (
-            f"{self.count} predictions so far are kept in {self.partial}"
-            if self.count
-            else "there was no prediction yet"
-        )
+        return self.target.describe_kept(self.counts.predictions, self.journal)
+
+
+def open_rows(target: Target | None, output_format: OutputFormat, journal: Journal) -> Output:
+    """Return the output of a target by its name."""
+    if target is None:
+        return Output(journal)
+    if target.has_shards:
+        # Imported here because pyarrow takes a third of a second and few commands write Parquet.
+        from ser.inference.shards import Shards
+
+        return Shards(target, output_format, journal)
+    return RowFile(target, output_format, journal)
+
+
+@contextmanager
+def open_output(target: Target | None, output_format: OutputFormat, journal: Journal) -> Iterator[Output]:
+    """Yield the output of a reserved target, or one that counts without a target; finish it at the end.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM; the message describes what is kept.
+        UserError: The disk is full.
+    """
+    output = open_rows(target, output_format, journal)
+    is_explained = False
+    try:
+        try:
+            yield output
+            output.finish()
+        finally:
+            output.close()
+        is_explained = True
+    except KeyboardInterrupt as interruption:
+        is_explained = True
+        raise Interrupted(f"interrupted; {output.kept}") from interruption
+    finally:
+        if not is_explained and target is not None and output.counts.predictions:
+            log.warning("%s", output.kept)
 
 
 def line_format(output_format: OutputFormat, suffix: str) -> tuple[str, Callable[[WindowPrediction], str]]:

@@ -54,17 +54,24 @@ class OutputFormat:
                 names += [f"{checkpoint}: {name}" for name in ("emotion", *self.labels)]
         return names
 
-    def row(self, window: WindowPrediction) -> list[Any]:
-        """Return the cells of a CSV row."""
+    def values(self, window: WindowPrediction) -> list[Any]:
+        """Return the values of the columns, None where there is none."""
         name = printable(window.name)
         if window.prediction is None:
-            return [name, "", "", "", *([""] * len(self.labels)), window.error, ""]
-        span = [f"{window.start:.3f}", f"{window.end:.3f}"]
-        cells = [name, *span, window.prediction.emotion, *rounded(window.prediction).values(), "", window.warning]
+            cells: list[Any] = [name, None, None, None, *([None] * len(self.labels)), window.error, None]
+            return cells + [None] * (len(self.header()) - len(cells))
+        span = [round(window.start, 3), round(window.end, 3)]
+        probabilities = rounded(window.prediction).values()
+        cells = [name, *span, window.prediction.emotion, *probabilities, None, window.warning or None]
         if self.is_ensemble:
             for member in window.prediction.members:
                 cells += [member.emotion, *rounded(member).values()]
         return cells
+
+    def row(self, window: WindowPrediction) -> list[Any]:
+        """Return the cells of a CSV row."""
+        name, start, end, *others = self.values(window)
+        return [name, *("" if number is None else f"{number:.3f}" for number in (start, end)), *others]
 
 
 def rounded(prediction: Prediction) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """Summary of predictions in the terminal: a table, or counts where there are many."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,48 +8,47 @@ from rich.table import Table
 from rich.text import Text
 
 from ser.files import printable
+from ser.inference.journal import Counts
 from ser.inference.output_format import OutputFormat, rounded
 from ser.inference.predictions import WindowPrediction
 
 MAX_ROWS = 50
 """Largest table that is printed when there is an output file; for more predictions only the counts are printed."""
 
+PAGE = 1000
+"""Rows of a table that are printed together where there is no output file, so that memory does not grow with them."""
+
 
 @dataclass
 class Summary:
-    """The predictions of a command: the rows of its table, and the counts of all."""
+    """The table of a command's predictions, printed at the end; without an output file, a page at a time."""
 
+    output_format: OutputFormat
+    windowed: bool
     max_rows: int | None
-    """None: no limit."""
+    """Largest table, in place of which the counts are printed; None: all predictions are printed."""
     rows: list[WindowPrediction] = field(default_factory=list)
-    emotions: Counter[str] = field(default_factory=Counter)
-    failed: int = 0
 
     def add(self, window: WindowPrediction) -> None:
-        """Count a prediction; keep it while the table does not exceed `max_rows`."""
-        if window.prediction is None:
-            self.failed += 1
-        else:
-            self.emotions[window.prediction.emotion] += 1
-        if self.max_rows is None or len(self.rows) <= self.max_rows:
+        """Keep a prediction while the table does not exceed `max_rows`."""
+        if self.max_rows is None or len(self.rows) < self.max_rows:
             self.rows.append(window)
+        if self.max_rows is None and len(self.rows) == PAGE:
+            self.print_table()
 
-    @property
-    def has_table(self) -> bool:
-        return self.max_rows is None or len(self.rows) <= self.max_rows
+    def print(self, counts: Counts) -> None:
+        """Print the rest of the table where it has all predictions, or the number of predictions of each emotion."""
+        if self.max_rows is None or len(self.rows) == counts.predictions:
+            self.print_table()
+            return
+        failed = [("without a prediction", counts.failed)] if counts.failed else []
+        numbers = [*counts.emotions.most_common(), *failed]
+        Console().print(Text(", ".join(f"{number} {emotion}" for emotion, number in numbers)))
 
-
-def print_summary(summary: Summary, output_format: OutputFormat, windowed: bool) -> None:
-    """Print the table, or the number of predictions of each emotion."""
-    console = Console()
-    if not summary.rows:
-        return
-    if summary.has_table:
-        console.print(make_table(summary.rows, output_format, windowed))
-    else:
-        failed = [("without a prediction", summary.failed)] if summary.failed else []
-        counts = [*summary.emotions.most_common(), *failed]
-        console.print(Text(", ".join(f"{count} {emotion}" for emotion, count in counts)))
+    def print_table(self) -> None:
+        if self.rows:
+            Console().print(make_table(self.rows, self.output_format, self.windowed))
+            self.rows = []
 
 
 def make_table(windows: Sequence[WindowPrediction], output_format: OutputFormat, windowed: bool) -> Table:

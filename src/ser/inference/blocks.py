@@ -1,0 +1,134 @@
+"""Predictions of recordings in order, in blocks: the unit in which `ser predict` is interrupted and continued."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ser import config, console
+from ser.data import audio
+from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
+from ser.data.parallel import in_threads
+from ser.files import printable
+from ser.inference.predictions import WindowPrediction, average
+from ser.inference.predictor import Predictor
+from ser.inference.recordings import Recording, Recordings
+from ser.inference.timeline_folder import TimelineFolder
+from ser.inference.windows import chunks, predict_windows, read_file
+
+log = logging.getLogger("ser")
+
+AT_ONCE = 64
+"""Recordings of a block, which are decoded before they are put into batches of similar length. A command continues at
+the end of a block, so that its batches, and with them the last digits, are those of an uninterrupted command."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some successive recordings."""
+
+    names: Sequence[str]
+    predictions: Iterable[WindowPrediction]
+    """Of all of them, in order; they may be computed while they are taken, before the next block."""
+
+
+def predict_whole(cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int) -> Iterator[Block]:
+    """Yield one prediction for each of the recordings behind the first `done`, with a progress bar."""
+    decoded = in_threads(partial(decode, max_seconds=cfg.max_seconds), recordings[done:], AT_ONCE)
+    with console.progress(decoded, "Predicting", len(recordings), done, "recordings") as shown:
+        for some in chunks(shown, AT_ONCE):
+            yield Block([recording.name for recording, _ in some], predict_clips(predictor, some))
+
+
+def decode(recording: Recording, max_seconds: float) -> tuple[Recording, Int16 | str]:
+    """Return a recording with its samples, or with the reason why it has none."""
+    try:
+        return recording, audio.load_short(readable_path(recording), max_seconds)
+    except (UnreadableAudio, OSError) as error:
+        return recording, report_failure(recording, error)
+
+
+def predict_clips(predictor: Predictor, decoded: Sequence[tuple[Recording, Int16 | str]]) -> list[WindowPrediction]:
+    """Predict the recordings of a block together."""
+    readable = [clip for _, clip in decoded if not isinstance(clip, str)]
+    predictions = iter(predictor.predict(readable)) if readable else iter(())
+    results = []
+    for recording, clip in decoded:
+        if isinstance(clip, str):
+            results.append(WindowPrediction(recording.name, error=clip))
+        else:
+            warning = audio.describe_oddity(clip)
+            warn(recording, warning)
+            length = len(clip) / SAMPLE_RATE
+            results.append(WindowPrediction(recording.name, 0.0, length, next(predictions), warning=warning))
+    return results
+
+
+def predict_sliding(
+    cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int, timelines: TimelineFolder | None
+) -> Iterator[Block]:
+    """Yield the predictions for the windows of each of the recordings behind the first `done`, with a progress bar."""
+    with console.progress(recordings[done:], "Predicting", len(recordings), done, "recordings") as shown:
+        for recording in shown:
+            yield Block([recording.name], predict_recording(cfg, predictor, recording, timelines))
+
+
+def predict_recording(
+    cfg: config.Predict, predictor: Predictor, recording: Recording, timelines: TimelineFolder | None
+) -> Iterator[WindowPrediction]:
+    """Yield a prediction for each window of a recording, and draw its timeline if one is requested."""
+    window, hop = window_and_hop(cfg)
+    predicted = []
+    try:
+        blocks = read_file(readable_path(recording))
+        for one in predict_windows(recording.name, blocks, window, hop, predictor, cfg.batch_size):
+            predicted.append(one)
+            yield one
+        if not predicted:
+            raise UnreadableAudio(TOO_SHORT)
+    except (UnreadableAudio, OSError) as error:
+        yield WindowPrediction(recording.name, error=report_failure(recording, error))
+    if predicted:
+        log_average(recording, predicted)
+    if predicted and timelines is not None:
+        timelines.draw(recording, predicted, predictor.labels)
+
+
+def window_and_hop(cfg: config.Predict) -> tuple[float, float]:
+    """Return both in seconds; the hop is a whole window by default."""
+    assert cfg.window is not None
+    return cfg.window, cfg.window if cfg.hop is None else cfg.hop
+
+
+def log_average(recording: Recording, windows: Sequence[WindowPrediction]) -> None:
+    """Log the mean over the windows of a recording, and a warning that all of them share."""
+    mean = average([window.prediction for window in windows if window.prediction is not None])
+    share = 100 * max(mean.probabilities.values())
+    log.info("%s: %d windows, on average %s %.0f %%", printable(recording.name), len(windows), mean.emotion, share)
+    if all(window.warning for window in windows):
+        warn(recording, windows[0].warning)
+
+
+def readable_path(recording: Recording) -> Path:
+    """Return the path of a recording.
+
+    Raises:
+        UnreadableAudio: it is known that it cannot be opened.
+    """
+    if recording.error:
+        raise UnreadableAudio(recording.error)
+    return recording.path
+
+
+def warn(recording: Recording, warning: str) -> None:
+    """Log at once why a prediction is unreliable, if it is."""
+    if warning:
+        log.warning("%s: %s", printable(recording.name), warning)
+
+
+def report_failure(recording: Recording, error: UnreadableAudio | OSError) -> str:
+    """Log at once why a recording has no prediction, and return it."""
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    log.warning("%s: %s", printable(recording.name), reason)
+    return reason
