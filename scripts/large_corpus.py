@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 
 from ser.config import Corpus
-from ser.corpora import scan
+from ser.corpora.scanning import scan
 from ser.data.audio import SAMPLE_RATE, Int16, load
 from ser.data.parallel import in_threads
 from ser.data.silence import speech_span

@@ -79,7 +79,10 @@ def test_a_short_or_silent_clip_is_padded_and_stays_finite():
             return 2
 
         def lengths(self):
-            return [10, 2000]
+            return np.array([10, 2000])
+
+        def labels(self):
+            return np.array([0, 1])
 
         def __getitem__(self, index):
             return {"samples": self.clips[index], "label": index, "clip": index}
@@ -106,7 +109,7 @@ def test_the_host_knows_lengths_and_labels(prepared):
     clips, _ = two_datasets(prepared)
     on_gpu = GpuDataset(clips, 7)
     assert len(on_gpu) == len(clips)
-    assert on_gpu.lengths() == clips.lengths()
+    assert on_gpu.lengths().tolist() == clips.lengths().tolist()
     for index in range(len(clips)):
         assert on_gpu[index]["label"] == clips[index]["label"]
     assert [on_gpu[index]["packed"] for index in range(2)] == [7, 8]

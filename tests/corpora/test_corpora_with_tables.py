@@ -6,8 +6,8 @@ import pytest
 from conftest import composed
 from helpers.trees import plant
 
-from ser import corpora
 from ser.config import Corpus
+from ser.corpora import scanning
 from ser.errors import UserError
 
 
@@ -18,7 +18,7 @@ def write(path, *lines):
 
 def scan(root, name, **settings):
     """The recordings by their names, and the scan."""
-    found = corpora.scan(root, Corpus(name, **settings))
+    found = scanning.scan(root, Corpus(name, **settings))
     return {row.name: row for row in found.recordings}, found
 
 

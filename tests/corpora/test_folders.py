@@ -2,7 +2,8 @@ import pytest
 from helpers.own_corpora import folders, write_recordings
 
 from ser.config import Corpus
-from ser.corpora import find_facts, scan
+from ser.corpora import find_facts
+from ser.corpora.scanning import scan
 from ser.errors import UserError
 
 

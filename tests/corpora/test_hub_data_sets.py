@@ -6,7 +6,8 @@ from helpers.own_corpora import write_recordings
 from pyarrow import parquet
 
 from ser.config import Corpus
-from ser.corpora import find_root, scan
+from ser.corpora import find_root
+from ser.corpora.scanning import scan
 from ser.errors import UserError
 
 

@@ -8,10 +8,10 @@ import soundfile
 from conftest import composed, tone
 from helpers.trees import plant
 
-from ser import corpora
 from ser.config import Audit, Corpus
 from ser.corpora import find_facts, list_corpora, recorded_facts
 from ser.corpora.facts import Facts
+from ser.corpora.scanning import scan
 from ser.data.preparation import prepare
 from ser.errors import UserError
 
@@ -63,7 +63,7 @@ EXAMPLES = [
     ("name", "path", "fields"), EXAMPLES, ids=lambda value: None if isinstance(value, dict) else value
 )
 def test_a_published_name_is_read(name, path, fields, tmp_path):
-    [row] = corpora.scan(plant(tmp_path, path), Corpus(name)).recordings
+    [row] = scan(plant(tmp_path, path), Corpus(name)).recordings
     assert {key: getattr(row, key) for key in fields} == fields
 
 
@@ -108,9 +108,9 @@ PUBLISHED = {
 def test_a_whole_corpus_has_the_published_counts_and_a_lost_file_is_reported(name, tmp_path):
     names = PUBLISHED[name]
     plant(tmp_path, *names)
-    assert not corpora.scan(tmp_path, Corpus(name)).warnings
+    assert not scan(tmp_path, Corpus(name)).warnings
     (tmp_path / names[0]).unlink()
-    [warning] = corpora.scan(tmp_path, Corpus(name)).warnings
+    [warning] = scan(tmp_path, Corpus(name)).warnings
     assert f"{len(names) - 1} recordings, where {len(names)} were published" in warning
 
 
@@ -145,14 +145,14 @@ IMPOSSIBLE = [
 @pytest.mark.parametrize(("name", "path", "mistake"), IMPOSSIBLE)
 def test_an_impossible_name_is_refused(name, path, mistake, tmp_path):
     with pytest.raises(UserError) as error:
-        corpora.scan(plant(tmp_path, path), Corpus(name))
+        scan(plant(tmp_path, path), Corpus(name))
     assert "1 impossible names" in str(error.value)
     assert mistake in str(error.value)
 
 
 @pytest.mark.parametrize(("name", "path"), {name: path for name, path, _ in EXAMPLES}.items())
 def test_the_second_copy_of_a_doubled_tree_is_left_out(name, path, tmp_path):
-    found = corpora.scan(plant(tmp_path, path, f"a/second/copy/{path}"), Corpus(name))
+    found = scan(plant(tmp_path, path, f"a/second/copy/{path}"), Corpus(name))
     assert len(found.recordings) == 1
     assert len(found.left_out["second copies of a recording"]) == 1
 
@@ -176,7 +176,7 @@ LEFT_OUT = [
 @pytest.mark.parametrize(("name", "path", "reason"), LEFT_OUT)
 def test_what_is_left_out_has_its_reason(name, path, reason, tmp_path):
     example = next(example for corpus, example, _ in EXAMPLES if corpus == name)
-    found = corpora.scan(plant(tmp_path, example, path), Corpus(name))
+    found = scan(plant(tmp_path, example, path), Corpus(name))
     assert len(found.recordings) == 1
     assert list(found.left_out) == [reason]
 
@@ -184,20 +184,20 @@ def test_what_is_left_out_has_its_reason(name, path, reason, tmp_path):
 def test_the_wav_file_is_taken_of_several_containers_however_they_sort(tmp_path):
     plant(tmp_path, "AudioMP3/1001_IEO_ANG_HI.mp3", content=b"another size")
     plant(tmp_path, "AudioWAV/1001_IEO_ANG_HI.wav", "AudioMP3/1001_IEO_ANG_LO.mp3")
-    found = corpora.scan(tmp_path, Corpus("crema_d"))
+    found = scan(tmp_path, Corpus("crema_d"))
     assert [row.path for row in found.recordings] == ["AudioMP3/1001_IEO_ANG_LO.mp3", "AudioWAV/1001_IEO_ANG_HI.wav"]
     assert found.left_out == {"copies in another format": ["AudioMP3/1001_IEO_ANG_HI.mp3"]}
 
 
 def test_numbers_with_and_without_a_zero_are_one_speaker_and_two_recordings(tmp_path):
     plant(tmp_path, "a03 (1).wav", "a03 (01).wav")
-    assert [row.speaker for row in corpora.scan(tmp_path, Corpus("aesdd")).recordings] == ["1", "1"]
+    assert [row.speaker for row in scan(tmp_path, Corpus("aesdd")).recordings] == ["1", "1"]
 
 
 @pytest.mark.parametrize(("variant", "channels"), [("nonspeech", {"02"}), ("speech", {"01"}), ("both", {"01", "02"})])
 def test_the_parts_of_asvp_esd(variant, channels, tmp_path):
     plant(tmp_path, "03-01-04-01-06-36-02-02-01-39.wav", "03-02-04-01-06-36-02-02-01-39.wav")
-    rows = corpora.scan(tmp_path, Corpus("asvp_esd", variant=variant)).recordings
+    rows = scan(tmp_path, Corpus("asvp_esd", variant=variant)).recordings
     assert {row.path[3:5] for row in rows} == channels
 
 

@@ -10,8 +10,9 @@ from helpers.own_corpora import write_recordings
 
 from ser import config
 from ser.config import BadRows, Corpus
-from ser.corpora import find_root, scan
+from ser.corpora import find_root
 from ser.corpora.recordings import add_fragment, split_fragment
+from ser.corpora.scanning import scan
 from ser.data.preparation import prepare
 from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError
@@ -126,7 +127,7 @@ def test_parts_of_a_longer_file_are_recordings_of_their_own(tmp_path):
     corpus = Corpus("table", table=str(tmp_path / "labels.csv"))
     prepare(corpus, random_protocol(), str(tmp_path / "rec"), str(tmp_path / "data"), config.Audit.warn)
     opened = open_prepared(str(tmp_path / "data"), corpus)
-    lengths = {row.path: len(opened.audio.samples(opened.index_of[row.path])) for row in opened.utterances}
+    lengths = {row.path: len(opened.audio.samples(opened.indices([row])[0])) for row in opened.utterances}
     assert lengths == {
         "call.wav#t=0,0.5": 8000,
         "call.wav#t=0.25,0.75": 8000,

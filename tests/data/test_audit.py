@@ -6,8 +6,10 @@ from helpers.protocol_lists import emobox, paper, whole_corpus
 from ser.config import Audit, Split
 from ser.corpora import ravdess
 from ser.data import audit, copies
+from ser.data.manifest import Utterance
 from ser.data.protocols import Splits, split_corpus
 from ser.errors import UserError
+from ser.rows import Rows
 
 
 def splits_with_copies(*groups):
@@ -18,7 +20,7 @@ def splits_with_copies(*groups):
         for split in group:
             place = next(place for place, row in enumerate(rows[split]) if not row.sha256)
             rows[split][place] = replace(rows[split][place], sha256=f"{number + 1:064x}"[::-1])
-    return Splits(**{split.value: found for split, found in rows.items()})
+    return Splits(**{split.value: Rows.of(Utterance, found) for split, found in rows.items()})
 
 
 def paths_of(splits, split, number=1):
@@ -70,7 +72,10 @@ def test_a_strict_audit_refuses_speakers_on_both_sides():
 def test_audio_of_another_rate_or_length_contradicts_its_name():
     row = replace(whole_corpus()[0], sample_rate=48_000, duration=3.7)
     odd = [replace(row, path="rate.wav", sample_rate=16_000), replace(row, path="length.wav", duration=30.0)]
-    assert audit.find_contradicting([row, *odd], ravdess.SPEECH.format) == ["rate.wav", "length.wav"]
+    assert audit.find_contradicting(Rows.of(Utterance, [row, *odd]), ravdess.SPEECH.format) == [
+        "rate.wav",
+        "length.wav",
+    ]
 
 
 def test_an_audit_of_before_is_described_by_its_groups():

@@ -10,6 +10,7 @@ from ser.data import copies, duplicates
 from ser.data.copies import find_identical, find_leaks, find_near_identical, near_pairs, pair_rows
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
+from ser.rows import Rows
 
 
 def checksum(number):
@@ -22,7 +23,7 @@ def row(path, number):
 
 def rows(**numbers):
     """Rows with checksums by their paths; 0: it is not known."""
-    return [row(path, number) for path, number in numbers.items()]
+    return Rows.of(Utterance, [row(path, number) for path, number in numbers.items()])
 
 
 @dataclass
@@ -51,7 +52,7 @@ def takes():
 
 
 def splits_of(train, test, validation=()):
-    return Splits(train=list(train), validation=list(validation), test=list(test))
+    return Splits(*(Rows.of(Utterance, split) for split in (train, validation, test)))
 
 
 def leaks(splits, pairs=(), scored=None):

@@ -7,8 +7,10 @@ from helpers.protocol_lists import sectioned_corpus, whole_corpus
 from ser.config import Split
 from ser.data.audit import are_new_speakers, count_unknown_speakers
 from ser.data.groups import draw_groups, resolve_protocol
+from ser.data.manifest import Utterance
 from ser.data.protocols import list_folds, split_corpus
 from ser.errors import UserError
+from ser.rows import Rows
 
 
 def protocol(*overrides):
@@ -102,7 +104,7 @@ def test_validation_speakers_come_from_each_corpus_in_turn():
 def test_unknown_speakers_are_never_new_speakers():
     splits = split_corpus(whole_corpus(), protocol("protocol=emobox"))
     assert are_new_speakers(splits, Split.test)
-    unknown = replace(splits, test=[replace(splits.test[0], speaker="")])
+    unknown = replace(splits, test=Rows.of(Utterance, [replace(splits.test[0], speaker="")]))
     assert not are_new_speakers(unknown, Split.test)
     assert count_unknown_speakers(unknown, Split.test) == 1
 

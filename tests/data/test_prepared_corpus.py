@@ -13,9 +13,11 @@ from ser import config
 from ser.commands.prepare_data import prepare_data
 from ser.config import Corpus
 from ser.data import audit, decoding, shards
+from ser.data.manifest import Utterance, write_columns
 from ser.data.preparation import open_or_prepare, prepare
 from ser.data.prepared_corpus import open_prepared
 from ser.errors import Interrupted, UserError
+from ser.rows import Rows
 
 
 def prepare_toy(root, data_dir, *overrides):
@@ -26,7 +28,7 @@ def prepare_toy(root, data_dir, *overrides):
 def test_the_prepared_folder_has_its_files_and_no_others(tmp_path, corpus_root):
     prepare_toy(corpus_root, tmp_path / "paper")
     prepare_toy(corpus_root, tmp_path / "emobox", "protocol=emobox")
-    names = {"manifest.csv", "train.csv", "test.csv", "audit.json", "audio"}
+    names = {"manifest.csv", "manifest.arrow", "train.csv", "test.csv", "audit.json", "audio"}
     assert {path.name for path in (tmp_path / "paper").iterdir()} == names
     assert {path.name for path in (tmp_path / "emobox").iterdir()} == names | {"validation.csv"}
 
@@ -208,6 +210,20 @@ def test_a_manifest_that_lost_its_last_rows_is_refused(tmp_path, corpus_root):
     (tmp_path / "manifest.csv").write_text("".join(lines[:-10]))
     with pytest.raises(UserError, match=r"manifest\.csv is not the one that was prepared"):
         open_prepared(str(tmp_path), Corpus("ravdess"))
+
+
+@pytest.mark.parametrize("damage", ["absent", "cut", "of another preparation"])
+def test_columns_that_are_not_those_of_the_manifest_are_not_used(damage, tmp_path, corpus_root):
+    prepare_toy(corpus_root, tmp_path / "data")
+    rows, columns = list(open_prepared(str(tmp_path / "data"), Corpus("ravdess")).utterances), tmp_path / "data"
+    columns /= "manifest.arrow"
+    if damage == "absent":
+        columns.unlink()
+    elif damage == "cut":
+        columns.write_bytes(columns.read_bytes()[:-100])
+    else:
+        write_columns(columns, Rows.of(Utterance, rows[::-1]))
+    assert open_prepared(str(tmp_path / "data"), Corpus("ravdess")).utterances == rows
 
 
 def test_an_interruption_is_one_line_and_leaves_nothing_behind(tmp_path, corpus_root, monkeypatch):

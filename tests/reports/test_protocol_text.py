@@ -62,7 +62,7 @@ def test_an_emotion_without_a_clip_bounds_the_recall():
     splits = split_corpus(whole_corpus(), emobox(1))
     emotions = sorted({row.emotion for row in splits.test})
     assert describe_missing_emotions([splits], Split.test, emotions) == []
-    without = replace(splits, test=[row for row in splits.test if row.emotion != "sad"])
+    without = replace(splits, test=splits.test.where(~splits.test.matches("emotion", ["sad"])))
     (sentence,) = describe_missing_emotions([without], Split.test, emotions)
     assert sentence == "The test split has no clip of sad: its unweighted average recall is at most 7/8."
 
@@ -80,6 +80,6 @@ def test_unknown_speakers_and_shared_sessions_are_reported():
     text = describe_protocol(composed("train", "protocol=random").protocol, [splits], Split.test)
     assert "6 of 6 test sessions also occur in the training split." in text
     assert "selected on 116 other clips, not of other speakers" in text
-    unknown = replace(splits, test=[replace(row, speaker="") for row in splits.test])
+    unknown = replace(splits, test=splits.test.replace(speaker=splits.test.map("speaker", lambda _: "")))
     text = describe_protocol(composed("train", "protocol=random").protocol, [unknown], Split.test)
     assert "Speakers unknown: 288 clips of the training and test splits have no known speaker" in text

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from packaging.version import Version
 from torch.nn.functional import pad
@@ -18,7 +19,7 @@ from transformers import PreTrainedModel
 from transformers import __version__ as installed
 
 from ser.data.audio import SAMPLE_RATE
-from ser.data.dataset import MINIMUM
+from ser.data.dataset import MINIMUM, Numbers
 from ser.errors import UserError
 from ser.models.architectures import depends_on_padding, find_architecture
 
@@ -56,10 +57,11 @@ def check_compilable(classifier: PreTrainedModel) -> None:
         )
 
 
-def step_between_lengths(lengths: Sequence[int]) -> int:
+def step_between_lengths(lengths: Sequence[int] | Numbers) -> int:
     """Return the step between fixed lengths, in samples: a multiple of 0.25 s that gives at most `SHAPES` lengths."""
     step = STEP
-    while len({round_up(length, step) for length in lengths}) > SHAPES:
+    different = np.unique(lengths).tolist()
+    while len({round_up(length, step) for length in different}) > SHAPES:
         step += STEP
     return step
 

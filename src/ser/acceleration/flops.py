@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 from transformers import PreTrainedModel
@@ -46,7 +47,7 @@ def flops_per_clip(classifier: PreTrainedModel, clips: Any, collator: Any) -> fl
     if not torch.cuda.is_available() or peak_flops(torch.cuda.get_device_name()) is None:
         return None
     lengths = clips.lengths()
-    median = sorted(range(len(lengths)), key=lengths.__getitem__)[len(lengths) // 2]
+    median = int(np.argsort(lengths, kind="stable")[len(lengths) // 2])
     return count_training_flops(classifier, collator([clips[median]]))
 
 

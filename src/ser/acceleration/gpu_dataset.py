@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from transformers import TrainingArguments
 
 from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset, FeatureCache
-from ser.data.dataset import MINIMUM, ExtractorCollator, WaveformCollator, WaveformDataset
+from ser.data.dataset import MINIMUM, ExtractorCollator, Numbers, WaveformCollator, WaveformDataset
 
 log = logging.getLogger("ser")
 
@@ -73,18 +73,22 @@ class GpuDataset(Dataset[GpuExample]):
     def __init__(self, clips: WaveformDataset | CachedFeatureDataset, first: int) -> None:
         """Return the numbers of the clips from `first` on, their index among the packed ones."""
         self._first, self._lengths = first, clips.lengths()
-        self._labels = [clips[index]["label"] for index in range(len(clips))]
+        self._labels = clips.labels()
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def __getitem__(self, index: int) -> GpuExample:
-        samples, label = self._lengths[index], self._labels[index]
+        samples, label = int(self._lengths[index]), int(self._labels[index])
         return {"packed": self._first + index, "samples": samples, "label": label, "clip": index}
 
-    def lengths(self) -> list[int]:
-        """Return the samples of each clip at 16 kHz."""
+    def lengths(self) -> Numbers:
+        """Return the samples of each clip at 16 kHz, `(clips,)`."""
         return self._lengths
+
+    def labels(self) -> Numbers:
+        """Return the class index of each clip, `(clips,)`."""
+        return self._labels
 
 
 @dataclass(frozen=True)

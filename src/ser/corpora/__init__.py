@@ -8,7 +8,6 @@ tables has `FACTS` and `scan(root)`. The corpora that a user describes in the co
 
 import logging
 import pkgutil
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
@@ -19,9 +18,6 @@ from typing import Any
 from ser.config.corpus import Corpus
 from ser.corpora.download import download as fetch_archives  # the module keeps its name
 from ser.corpora.facts import Facts
-from ser.corpora.file_names import scan_names
-from ser.corpora.labels import LabelMap
-from ser.corpora.recordings import Scan, relabel
 from ser.errors import UserError, suggest
 
 log = logging.getLogger("ser")
@@ -34,6 +30,7 @@ HELPERS = {
     "labels",
     "published_tables",
     "recordings",
+    "scanning",
     "transfer",
     "zenodo",
 }
@@ -146,46 +143,3 @@ def find_root(corpus: Corpus, root: str | None, target: Path) -> Path:
     if not source.is_dir():
         raise UserError(f"root={source}: {'it is no folder' if source.exists() else 'there is no such folder'}")
     return Path(source)
-
-
-def scan(root: Path, corpus: Corpus) -> Scan:
-    """List the recordings below a root with the labels that are used.
-
-    Raises:
-        UserError: see the corpus; or nothing is left.
-    """
-    module, labels = find_module(corpus), LabelMap(corpus.emotions, corpus.scheme)
-    variant = choose_variant(corpus, module)
-    if (corpus.reader or corpus.name) in CONFIGURED:
-        found: Scan = module.scan(root, corpus)
-    elif hasattr(module, "scan"):
-        found = module.scan(root, variant) if variant else module.scan(root)
-    else:
-        found = scan_names(root, module.NAMES)
-    facts = find_facts(corpus)
-    if not found.recordings:
-        raise UserError(f"root={root}: no recording of {facts.description} ({found.summary() or 'no files'})")
-    found.warnings += describe_counts(found, facts)
-    kept = relabel(found, labels)
-    if not kept.recordings:
-        raise UserError(
-            f"root={root}: the labels leave out all {len(found.recordings)} recordings; see corpus.emotions"
-        )
-    return kept
-
-
-def describe_counts(found: Scan, facts: Facts) -> list[str]:
-    """Return a warning for each published number of recordings or speakers that differs from what was found."""
-    counts, lines = Counter(row.emotion for row in found.recordings), list[str]()
-    differing = [
-        f"{emotion} {counts[emotion]} of {published}"
-        for emotion, published in facts.clips.items()
-        if counts[emotion] != published
-    ]
-    if differing:
-        present, total = sum(counts[emotion] for emotion in facts.clips), sum(facts.clips.values())
-        lines.append(f"{present} recordings, where {total} were published: {', '.join(differing)}")
-    speakers = len({row.speaker for row in found.recordings} - {""})
-    if facts.speakers and speakers != facts.speakers:
-        lines.append(f"{speakers} speakers, where {facts.speakers} were published")
-    return lines

@@ -87,7 +87,7 @@ def scan_names(root: Path, names: FileNames) -> Scan:
         UserError: a folder that cannot be read; names with impossible codes, or that are no UTF-8, all of them at once;
             or two files of one name and container with different sizes.
     """
-    found, mistakes, seen = Scan(), [], dict[tuple[str, ...], str]()
+    found, mistakes, seen, recordings = Scan(), list[str](), dict[tuple[str, ...], str](), list[Recording]()
     for path in sorted(files_below(root), key=lambda path: (PurePosixPath(path).suffix.lower() != ".wav", path)):
         codes, suffix = names.match(path), PurePosixPath(path).suffix.lower()
         if codes is None or why_no_file(root, path):
@@ -110,10 +110,10 @@ def scan_names(root: Path, names: FileNames) -> Scan:
                 found.leave_out("second copies of a recording", show(path))
             else:
                 seen[key] = path
-                found.recordings.append(recording)
+                recordings.append(recording)
     if mistakes:
         raise UserError(f"root={root}: {len(mistakes)} impossible names: " + "; ".join(shorten(mistakes)))
-    found.recordings.sort(key=lambda recording: recording.path)
+    found.recordings = sorted(recordings, key=lambda recording: recording.path)
     return found
 
 

@@ -17,6 +17,7 @@ from ser.corpora.recordings import (
     why_unwritable,
 )
 from ser.errors import UserError
+from ser.rows import Builder
 from ser.tables import shorten
 
 FACTS = Facts("recordings in folders of the user, one for each emotion")
@@ -28,7 +29,7 @@ def scan(root: Path, corpus: Corpus) -> Scan:
     Raises:
         UserError: a recording lies in no folder, or `corpus.speaker` finds no speaker in its path.
     """
-    found, lost, nameless = Scan(), list[str](), list[str]()
+    found, recordings, lost, nameless = Scan(), Builder(Recording), list[str](), list[str]()
     for path in files_below(root):
         place = PurePosixPath(path)
         if place.suffix.lower() not in AUDIO_SUFFIXES or is_hidden(place) or why_no_file(root, path):
@@ -42,7 +43,7 @@ def scan(root: Path, corpus: Corpus) -> Scan:
         elif speaker is None:
             nameless.append(show(path))
         else:
-            found.recordings.append(Recording(path, place.parent.name, speaker, id=place.with_suffix("").as_posix()))
+            recordings.append(Recording(path, place.parent.name, speaker, id=place.with_suffix("").as_posix()))
     if lost:
         raise UserError(
             f"root={root}: {len(lost)} recordings lie in no folder below it: {', '.join(shorten(lost, 10))}; put each "
@@ -53,6 +54,7 @@ def scan(root: Path, corpus: Corpus) -> Scan:
             f"corpus.speaker={corpus.speaker}: it finds no speaker in {len(nameless)} paths: "
             f"{', '.join(shorten(nameless, 10))}"
         )
+    found.recordings = recordings.finish()
     return found
 
 

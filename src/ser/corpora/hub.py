@@ -94,12 +94,13 @@ def scan(root: Path, corpus: Corpus) -> Scan:
     """List the recordings that `make_root` wrote."""
     if not (root / ROWS).is_file():
         raise UserError(f"root={root}: corpus=hub takes no root; leave it out, and give corpus.dataset")
-    found = Scan()
+    found, recordings = Scan(), list[Recording]()
     for row in json.loads((root / ROWS).read_text(encoding="utf-8"))["recordings"]:
         split, speaker = SPLITS.get(row["split"].lower(), row["split"]), row.get("speaker", "")
         fields = {**row, "split": split, "speaker": "" if speaker.lower() in UNKNOWN else speaker}
         if not row[EMOTION].strip():
             found.leave_out("recordings without a label", row["path"])
         else:
-            found.recordings.append(Recording(**fields, id=str(PurePosixPath(row["path"]).with_suffix(""))))
+            recordings.append(Recording(**fields, id=str(PurePosixPath(row["path"]).with_suffix(""))))
+    found.recordings = recordings
     return found

@@ -81,14 +81,14 @@ class LabelMap:
         self._by_text = {text.strip().lower(): value for text, value in self.emotions.items()}
         self._by_label = {normalise(text): value for text, value in self.emotions.items()}
 
-    def map(self, text: str) -> str | None:
-        """Return the label for a text, or None if its recordings are left out.
+    def map(self, text: str, recordings: int = 1) -> str | None:
+        """Return the label for a text, or None if its recordings are left out; count them.
 
         >>> LabelMap({"excited": "happy", "boredom": None}).map("Excitement")
         'happy'
         """
         label = self.look_up(text)
-        self.counts[text.strip(), label] += 1
+        self.counts[text.strip(), label] += recordings
         return label
 
     def look_up(self, text: str) -> str | None:

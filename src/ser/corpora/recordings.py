@@ -3,11 +3,10 @@
 import logging
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ser.corpora.labels import LabelMap
 from ser.errors import UserError
 
 log = logging.getLogger("ser")
@@ -27,7 +26,7 @@ OTHER_SUFFIXES = frozenset(
 class Recording:
     """One utterance as its corpus names it; a field that the corpus does not know is empty."""
 
-    path: str
+    path: str = field(metadata={"distinct": True})
     """Relative to the corpus root, with `/` separators; of a part of a file with `#t=START,END` behind it (seconds), as
     in W3C Media Fragments. Outside the root it is absolute."""
     emotion: str
@@ -43,9 +42,9 @@ class Recording:
     """The split that the corpus or the table puts it in: `train`, `validation`, `test`, or a name of its own."""
     corpus: str = ""
     """Of several corpora together."""
-    id: str = ""
+    id: str = field(default="", metadata={"distinct": True})
     """What identifies it together with the speaker; empty: the name of its file without the suffix."""
-    extra: str = ""
+    extra: str = field(default="", metadata={"distinct": True})
     """Further columns of a table, as JSON."""
 
     @property
@@ -97,7 +96,7 @@ def split_fragment(path: str) -> tuple[str, tuple[float, float | None]]:
 class Scan:
     """The recordings below a root, sorted by path, and the files that were left out, by reason."""
 
-    recordings: list[Recording] = field(default_factory=list)
+    recordings: Sequence[Recording] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     """What a user should look at, one line each."""
@@ -109,27 +108,18 @@ class Scan:
 
     def revise(self, change: Callable[[Recording], Recording | str]) -> None:
         """Replace each recording by the one that `change` returns, or leave it out for the reason that it returns."""
-        found, self.recordings = self.recordings, []
-        for recording in found:
+        kept = []
+        for recording in self.recordings:
             result = change(recording)
             if isinstance(result, str):
                 self.leave_out(result, show(recording.path))
             else:
-                self.recordings.append(result)
+                kept.append(result)
+        self.recordings = kept
 
     def summary(self) -> str:
         """Return the reasons with their counts: `12 song recordings, 3 files that are no audio`."""
         return ", ".join(f"{len(paths)} {reason}" for reason, paths in sorted(self.left_out.items()))
-
-
-def relabel(found: Scan, labels: LabelMap) -> Scan:
-    """Return a scan with the labels that are used, without the recordings of the others."""
-    kept = []
-    for recording in found.recordings:
-        label = labels.map(recording.emotion)
-        if label is not None:
-            kept.append(recording if label == recording.emotion else replace(recording, emotion=label))
-    return Scan(kept, found.left_out, [*found.warnings, *labels.warnings()], labels.changes())
 
 
 def describe_file(root: Path, path: str, corpus: str) -> str:

@@ -6,11 +6,17 @@ The columns `path` and `emotion` are needed; `speaker`, `gender`, `language`, `s
 
 import json
 import math
+import os
 import re
+from array import array
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ser.config.corpus import Corpus
 from ser.config.enums import BadRows
@@ -26,10 +32,8 @@ from ser.corpora.recordings import (
     show,
 )
 from ser.errors import UserError, suggest
-from ser.tables import read_table, shorten
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ser.rows import Builder, Rows
+from ser.tables import read_parts, shorten
 
 FACTS = Facts("recordings described by a table of the user")
 NEEDED = ("path", "emotion")
@@ -61,33 +65,61 @@ def scan(root: Path, corpus: Corpus) -> Scan:
     path = Path(corpus.table or "").expanduser()
     if not path.is_file():
         raise UserError(f"{called}: there is no such file")
-    rows = read_columns(path, corpus.columns, called)
     found, mistakes = Scan(), defaultdict[str, list[str]](list)
-    seen: dict[str, tuple[int, Recording]] = {}
-    for line, row in rows.to_dict("index").items():
-        recording = read_row(root, {str(name): str(cell) for name, cell in row.items()}, int(str(line)), mistakes)
-        if recording is None:
-            continue
-        if recording.path not in seen:
-            seen[recording.path] = (int(str(line)), recording)
-        elif seen[recording.path][1] == recording:
-            found.leave_out("rows that repeat another", f"{show(recording.path)} (line {line})")
-        else:
-            mistakes["rows that contradict an earlier one"].append(
-                f"line {line} ({show(recording.path)}, {recording.emotion}; line {seen[recording.path][0]} differs)"
-            )
+    recordings, lines = Builder(Recording), array("q")
+    bases = (root, root.resolve())
+    for line, row in read_rows(path, corpus.columns, called):
+        recording = read_row(bases, row, line, mistakes)
+        if recording is not None:
+            recordings.append(recording)
+            lines.append(line)
+    found.recordings = leave_out_repeated(recordings.finish(), np.array(lines, np.int64), found, mistakes)
     report_mistakes(mistakes, corpus, called, found)
-    found.recordings = sorted((recording for _, recording in seen.values()), key=lambda one: one.path)
-    named = {recording.file for recording in found.recordings}
-    for file in files_below(root):
-        if file not in named and PurePosixPath(file).suffix.lower() in AUDIO_SUFFIXES:
-            hidden = is_hidden(PurePosixPath(file))
-            found.leave_out("hidden files" if hidden else "audio files that the table does not name", show(file))
+    leave_out_unnamed(root, found.recordings, found)
     return found
 
 
-def read_columns(path: Path, columns: Mapping[str, str], called: str) -> "pd.DataFrame":
-    """Read a table, with its columns under the names of `ser`.
+def leave_out_repeated(
+    recordings: Rows[Recording], lines: npt.NDArray[np.int64], found: Scan, mistakes: dict[str, list[str]]
+) -> Rows[Recording]:
+    """Return the recordings in the order of their paths, of each path the first; the others are counted.
+
+    Args:
+        recordings: of the rows of the table.
+        lines: `(recordings,)` their lines.
+        found: takes the rows that repeat another.
+        mistakes: takes the rows that contradict another.
+    """
+    order = recordings.order("path")
+    ordered, lines = recordings.take(order), lines[order]
+    paths = ordered.texts("path")
+    repeats = np.zeros(len(ordered), dtype=bool)
+    repeats[1:] = pc.equal(paths[1:], paths[:-1]).to_numpy(zero_copy_only=False)
+    first = 0
+    for place in np.flatnonzero(repeats).tolist():
+        first = place - 1 if not repeats[place - 1] else first
+        earlier, recording = ordered[first], ordered[place]
+        if earlier == recording:
+            found.leave_out("rows that repeat another", f"{show(recording.path)} (line {lines[place]})")
+        else:
+            mistakes["rows that contradict an earlier one"].append(
+                f"line {lines[place]} ({show(recording.path)}, {recording.emotion}; line {lines[first]} differs)"
+            )
+    return ordered.where(~repeats)
+
+
+def leave_out_unnamed(root: Path, recordings: Rows[Recording], found: Scan) -> None:
+    """Count the audio files below a root that no recording has."""
+    paths = pc.replace_substring_regex(recordings.texts("path"), pattern="(?s)#t=[0-9.]+,[0-9.]*$", replacement="")
+    files = pa.array(files_below(root), pa.large_string())
+    for file in files.filter(pc.invert(pc.is_in(files, value_set=paths))).to_pylist():
+        if PurePosixPath(file).suffix.lower() in AUDIO_SUFFIXES:
+            hidden = is_hidden(PurePosixPath(file))
+            found.leave_out("hidden files" if hidden else "audio files that the table does not name", show(file))
+
+
+def read_rows(path: Path, columns: Mapping[str, str], called: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line and the cells of each row, under the names of `ser`.
 
     Raises:
         UserError: `columns` names something unknown, or a column is not there.
@@ -101,22 +133,26 @@ def read_columns(path: Path, columns: Mapping[str, str], called: str) -> "pd.Dat
     given = {name: column.strip().lower() for name, column in columns.items()}
     needed = [given.get(name, name) for name in NEEDED]
     others = [column for column in given.values() if column not in needed]
+    renamed = {column: name for name, column in given.items()}
     try:
-        rows = read_table(path, [*needed, *others], called)
+        for rows in read_parts(path, [*needed, *others], called):
+            names = [renamed.get(column, "" if column in given else column) for column in rows.columns]
+            for line, cells in zip(rows.index.tolist(), rows.itertuples(index=False, name=None), strict=True):
+                yield line, dict(zip(names, cells, strict=True))
     except UserError as error:
         hint = "; name your columns with corpus.columns={path: COLUMN, emotion: COLUMN}"
         raise UserError(f"{error}{hint if 'must name' in str(error) or 'must have' in str(error) else ''}") from error
-    clashing = [column for column in rows.columns if column in given and column not in given.values()]
-    return rows.drop(columns=clashing).rename(columns={column: name for name, column in given.items()})
 
 
-def read_row(root: Path, row: Mapping[str, str], line: int, mistakes: dict[str, list[str]]) -> Recording | None:
+def read_row(
+    bases: Sequence[Path], row: Mapping[str, str], line: int, mistakes: dict[str, list[str]]
+) -> Recording | None:
     """Return the recording of a row; None where it has a mistake, which is added to `mistakes`."""
-    path = find_path(root, row["path"])
+    path = find_path(bases, row["path"])
     label = row["emotion"].strip()
     if not row["path"].strip() or "\0" in row["path"]:
         mistakes["rows without a path"].append(f"line {line}")
-    elif not (root / path).is_file():
+    elif not os.path.isfile(os.path.join(bases[0], path)):
         mistakes["files that are not there"].append(f"{show(path)} (line {line})")
     elif PurePosixPath(path).suffix.lower() in OTHER_SUFFIXES:
         mistakes["files of a kind that is not read (`ffmpeg -i IN.m4a OUT.wav` converts one)"].append(
@@ -153,20 +189,20 @@ def make_recording(path: str, label: str, span: tuple[float, float | None], row:
     )
 
 
-def find_path(root: Path, text: str) -> str:
-    r"""Return a path as a manifest holds it: relative to the root where it lies below it.
+def find_path(bases: Sequence[Path], text: str) -> str:
+    r"""Return a path as a manifest holds it: relative to the root, of which `bases` are the names, if it lies below it.
 
-    >>> find_path(Path("/data"), r"Path\with\backslashes.wav"), find_path(Path("/data"), "/data/./a.wav")
+    >>> find_path([Path("/data")], r"Path\with\backslashes.wav"), find_path([Path("/data")], "/data/./a.wav")
     ('Path/with/backslashes.wav', 'a.wav')
     """
     written = text.strip()
     if "\0" in written:
         return ""
-    if "\\" in written and not (root / written).exists():
+    if "\\" in written and not (bases[0] / written).exists():
         written = written.replace("\\", "/")
     place = PurePosixPath(written)
-    for base in (root, root.resolve()):
-        if place.is_absolute() and place.is_relative_to(base.as_posix()):
+    for base in bases if place.is_absolute() else ():
+        if place.is_relative_to(base.as_posix()):
             return place.relative_to(base.as_posix()).as_posix()
     return place.as_posix()
 

@@ -34,6 +34,9 @@ class Clips(Protocol):
 
     def __len__(self) -> int: ...
 
+    def lengths(self) -> Indices:
+        """Return the samples of each recording at 16 kHz, `(recordings,)`."""
+
     def samples(self, index: int) -> Int16: ...
 
 
@@ -52,6 +55,10 @@ class AudioCache:
 
     def __len__(self) -> int:
         return self._starts[-1]
+
+    def lengths(self) -> Indices:
+        """Return the samples of each recording at 16 kHz, `(recordings,)`; the offsets of the shards give them."""
+        return np.concatenate([np.zeros(0, np.int64), *(shard.lengths() for shard in self._shards)])
 
     def samples(self, index: int) -> Int16:
         """Return a read-only view, `(samples,)`, of a mapped file; its checksum is compared once.
@@ -91,6 +98,9 @@ class OrderedClips:
 
     def __len__(self) -> int:
         return len(self._order)
+
+    def lengths(self) -> Indices:
+        return self._clips.lengths()[self._order]
 
     def samples(self, index: int) -> Int16:
         return self._clips.samples(int(self._order[index]))

@@ -1,10 +1,11 @@
 """The audit: counts and oddities of a corpus, and overlaps between its splits."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow.compute as pc
 
 from ser.config import Audit, Split
@@ -17,6 +18,7 @@ from ser.data.duplicates import MOST_COPIES
 from ser.data.manifest import Utterance, natural_key
 from ser.data.protocols import Splits
 from ser.errors import UserError
+from ser.rows import Rows
 from ser.tables import shorten
 
 log = logging.getLogger("ser")
@@ -32,27 +34,29 @@ def audit(
     Returns:
         What audit.json holds, without the stamp of corpus and protocol.
     """
-    durations, facts = [row.duration for row in utterances], cache.facts
+    utterances = Rows.of(Utterance, utterances)
+    durations, facts = utterances.numbers("duration"), cache.facts
+    rates = np.unique(utterances.numbers("sample_rate"), return_counts=True)
     found = find_identical(utterances) | find_near_identical(cache, utterances)
     return {
         "recordings": len(utterances),
-        "speakers": len({row.speaker for row in utterances if row.speaker}),
-        "without_speaker": sum(not row.speaker for row in utterances),
-        "per_emotion": count(row.emotion for row in utterances),
-        "per_speaker": count(row.speaker for row in utterances),
-        "per_gender": count(row.gender for row in utterances),
-        "per_intensity": count(row.intensity for row in utterances),
+        "speakers": len({*utterances.distinct("speaker")} - {""}),
+        "without_speaker": count_unknown(utterances),
+        "per_emotion": count(utterances, "emotion"),
+        "per_speaker": count(utterances, "speaker"),
+        "per_gender": count(utterances, "gender"),
+        "per_intensity": count(utterances, "intensity"),
         "seconds": {
-            "total": round(sum(durations), 1),
-            "mean": round(sum(durations) / len(durations), 3),
-            "shortest": round(min(durations), 3),
-            "longest": round(max(durations), 3),
+            "total": round(math.fsum(durations), 1),
+            "mean": round(math.fsum(durations) / len(durations), 3),
+            "shortest": round(float(durations.min()), 3),
+            "longest": round(float(durations.max()), 3),
         },
-        "sample_rates": count(str(row.sample_rate) for row in utterances),
+        "sample_rates": {str(rate): int(number) for rate, number in zip(*rates, strict=True)},
         "labels": scan.labels,
         "warnings": scan.warnings,
         "left_out": {reason: {"count": len(paths), "files": paths[:20]} for reason, paths in scan.left_out.items()},
-        "not_mono": [row.path for row in utterances if row.channels != 1],
+        "not_mono": paths_of(utterances.where(utterances.numbers("channels") != 1)),
         **found,
         "contradicting": find_contradicting(utterances, format),
         "silent": facts["path"].filter(pc.less(facts["peak"], SILENCE)).to_pylist(),
@@ -62,29 +66,25 @@ def audit(
     }
 
 
-def find_contradicting(utterances: Sequence[Utterance], format: Format | None) -> list[str]:
+def find_contradicting(utterances: Rows[Utterance], format: Format | None) -> list[str]:
     """Return the recordings that do not have the sample rate or a length of the corpus they are named for."""
     if format is None:
         return []
-    rates = (format.sample_rate, *format.other_rates)
-    return [
-        row.path
-        for row in utterances
-        if row.sample_rate not in rates or not format.shortest <= row.duration <= format.longest
-    ]
+    seconds, rates = utterances.numbers("duration"), [format.sample_rate, *format.other_rates]
+    fits = np.isin(utterances.numbers("sample_rate"), rates)
+    return paths_of(utterances.where(~(fits & (format.shortest <= seconds) & (seconds <= format.longest))))
 
 
 def count_overlap(splits: Splits, duplicates: Sequence[Pair]) -> dict[str, Any]:
     """Return the sizes of the lists, the tested emotions, and the speakers and recordings that stand on both sides."""
-    trained_speakers = {row.speaker for row in splits.train}
     leaks, number = find_leaks(splits, duplicates)
     return {
         "train": len(splits.train),
         "validation": len(splits.validation),
         "test": len(splits.test),
-        "test_per_emotion": count(row.emotion for row in splits.test),
+        "test_per_emotion": count(splits.test, "emotion"),
         "speakers_on_both_sides": sorted(
-            {row.speaker for row in splits.test + splits.validation} & trained_speakers - {""}, key=natural_key
+            shared_speakers(splits, Split.test) | shared_speakers(splits, Split.validation), key=natural_key
         ),
         "copies_on_both_sides": [list(leak.paths) for leak in leaks],
         "copies_on_both_sides_in_all": number,
@@ -109,13 +109,22 @@ def shared_speakers(splits: Splits, scored: Split) -> set[str]:
 
 def shared_values(splits: Splits, scored: Split, field: str) -> set[str]:
     """Return the known values of a field that occur both in the scored split and in the training split."""
-    return {getattr(row, field) for row in splits.get(scored)} & {getattr(row, field) for row in splits.train} - {""}
+    return {*splits.get(scored).distinct(field)} & {*splits.train.distinct(field)} - {""}
+
+
+def list_values(folds: Sequence[Splits], split: Split, field: str) -> set[str]:
+    """Return the values of a field of text that occur in a split of any fold."""
+    return set[str]().union(*(splits.get(split).distinct(field) for splits in folds))
+
+
+def count_unknown(utterances: Rows[Utterance]) -> int:
+    """Return the number of recordings without a known speaker."""
+    return utterances.counts("speaker").get("", 0)
 
 
 def count_unknown_speakers(splits: Splits, scored: Split) -> int:
     """Return the number of recordings of the scored split and the training split without a known speaker."""
-    compared = splits.train if scored is Split.train else [*splits.train, *splits.get(scored)]
-    return sum(not row.speaker for row in compared)
+    return sum(count_unknown(splits.get(split)) for split in {Split.train, scored})
 
 
 def are_new_speakers(splits: Splits, scored: Split) -> bool:
@@ -125,7 +134,7 @@ def are_new_speakers(splits: Splits, scored: Split) -> bool:
 
 def describe_missing_emotions(folds: Sequence[Splits], scored: Split, emotions: Sequence[str]) -> list[str]:
     """Describe the emotions without a clip: their recall counts as 0, so that no model can reach a UAR of 1."""
-    present = {row.emotion for splits in folds for row in splits.get(scored)}
+    present = list_values(folds, scored, "emotion")
     missing = [emotion for emotion in emotions if emotion not in present]
     if not missing:
         return []
@@ -179,6 +188,12 @@ def log_warnings(report: dict[str, Any]) -> None:
         log.warning("warning: %s", line)
 
 
-def count(values: Iterable[str]) -> dict[str, int]:
-    numbers = Counter(values)
+def count(utterances: Rows[Utterance], field: str) -> dict[str, int]:
+    """Return the number of recordings of each value of a field of text, in natural order."""
+    numbers = utterances.counts(field)
     return {value: numbers[value] for value in sorted(numbers, key=natural_key)}
+
+
+def paths_of(utterances: Rows[Utterance]) -> list[str]:
+    paths: list[str] = utterances.texts("path").to_pylist()
+    return paths

@@ -1,12 +1,11 @@
 """Several prepared corpora as one: their manifests joined, their audio where it is."""
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,10 +13,12 @@ from ser.config import Corpus, SharedLabels
 from ser.corpora.facts import Facts
 from ser.corpora.labels import LabelMap
 from ser.corpora.recordings import Scan
-from ser.data.arrow_cache import Clips
+from ser.corpora.scanning import relabel
+from ser.data.arrow_cache import Clips, Indices
 from ser.data.audio import Int16
 from ser.data.manifest import Utterance
 from ser.errors import UserError
+from ser.rows import Rows
 
 
 class JoinedClips:
@@ -41,6 +42,10 @@ class JoinedClips:
     def __len__(self) -> int:
         return self._starts[-1]
 
+    def lengths(self) -> Indices:
+        """Return the samples of each recording at 16 kHz, `(recordings,)`."""
+        return np.concatenate([part.lengths() for part in self._parts])
+
     def samples(self, index: int) -> Int16:
         """Return a read-only view, `(samples,)`, of a mapped file."""
         part = bisect_right(self._starts, index) - 1
@@ -60,23 +65,29 @@ def part_folders(corpus: Corpus, data_dir: Path) -> list[Path]:
     return folders
 
 
-def qualify(name: str, facts: Facts, utterances: Sequence[Utterance]) -> list[Utterance]:
+def qualify(name: str, facts: Facts, utterances: Rows[Utterance]) -> Rows[Utterance]:
     """Return the recordings of one corpus as those of several name them: with the corpus before path and speaker."""
-    return [
-        replace(
-            row,
-            path=f"{name}/{row.path}",
-            speaker=f"{name}/{row.speaker}" if row.speaker else "",
-            session=f"{name}/{row.session}" if row.session else "",
-            id=f"{name}/{row.id}" if row.id else "",
-            language=row.language or facts.language,
-            corpus=name,
-        )
-        for row in utterances
-    ]
+
+    def prefix(value: str) -> str:
+        return f"{name}/{value}" if value else ""
+
+    return utterances.replace(
+        path=join_texts(name, utterances.texts("path")),
+        id=join_texts(name, utterances.texts("id")),
+        speaker=utterances.map("speaker", prefix),
+        session=utterances.map("session", prefix),
+        language=utterances.map("language", lambda language: language or facts.language),
+        corpus=utterances.map("corpus", lambda _: name),
+    )
 
 
-def join(corpus: Corpus, parts: Mapping[str, Sequence[Utterance]]) -> tuple[list[Utterance], Scan]:
+def join_texts(name: str, texts: pa.Array) -> pa.Array:
+    """Return texts behind the name of a corpus; an empty one stays empty."""
+    joined = pc.binary_join_element_wise(pa.scalar(name, texts.type), texts, pa.scalar("/", texts.type))
+    return pc.if_else(pc.equal(texts, ""), texts, joined)
+
+
+def join(corpus: Corpus, parts: Mapping[str, Rows[Utterance]]) -> tuple[Rows[Utterance], Scan]:
     """Join the recordings of several corpora, with the labels that are used.
 
     Args:
@@ -90,25 +101,19 @@ def join(corpus: Corpus, parts: Mapping[str, Sequence[Utterance]]) -> tuple[list
         UserError: no emotion is left.
     """
     labels, found = LabelMap(corpus.emotions, corpus.scheme), Scan()
-    mapped = {name: [(row, labels.map(row.emotion)) for row in rows] for name, rows in parts.items()}
-    emotions = [{label for _, label in rows if label is not None} for rows in mapped.values()]
+    mapped = {name: relabel(rows, labels) for name, rows in parts.items()}
+    emotions = [{*rows.distinct("emotion")} for rows in mapped.values()]
     kept = set.intersection(*emotions) if corpus.labels is not SharedLabels.all else set.union(*emotions)
     if not kept:
         named = "; ".join(f"{name} has {', '.join(sorted(has))}" for name, has in zip(parts, emotions, strict=True))
         raise UserError(f"corpus.labels=shared: no emotion is in all corpora: {named}; see corpus.emotions")
-    joined = list[Utterance]()
-    for name, rows in mapped.items():
-        for row, label in rows:
-            if label is None:
-                continue
-            if label in kept:
-                joined.append(row if label == row.emotion else replace(row, emotion=label))
-            else:
-                found.leave_out(f"recordings of {name} whose emotion another corpus lacks ({label})", row.path)
     found.labels = labels.changes()
-    lacking = Counter(
-        f"{label} of {name}" for name, rows in mapped.items() for _, label in rows if label and label not in kept
-    )
-    found.labels["left_out"] |= dict(sorted(lacking.items()))
+    lacking = {name: rows.where(~rows.matches("emotion", kept)) for name, rows in mapped.items()}
+    for name, rows in lacking.items():
+        for row in rows:
+            found.leave_out(f"recordings of {name} whose emotion another corpus lacks ({row.emotion})", row.path)
+    counts = {f"{label} of {name}": n for name, rows in lacking.items() for label, n in rows.counts("emotion").items()}
+    found.labels["left_out"] |= dict(sorted(counts.items()))
     found.warnings = labels.warnings()
-    return joined, found
+    joined = [rows.where(rows.matches("emotion", kept)) for rows in mapped.values()]
+    return Rows.join(Utterance, joined), found

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -22,6 +24,7 @@ from ser.data.audio import Int16
 from ser.data.duplicates import MOST_COPIES, find_duplicates
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
+from ser.rows import Rows
 
 Pair = tuple[str, str]
 """The sha256 of the samples of two recordings that are copies of one another."""
@@ -43,12 +46,12 @@ def make_keys(checksums: Iterable[str], number: int) -> Keys:
     return np.fromiter((int(checksum[:16] or "0", 16) for checksum in checksums), np.uint64, number)
 
 
-def sample_keys(utterances: Sequence[Utterance]) -> Keys:
+def sample_keys(utterances: Rows[Utterance]) -> Keys:
     """Return the keys of the rows of a manifest."""
-    return make_keys((row.sha256 for row in utterances), len(utterances))
+    return make_keys(iterate_texts(utterances.texts("sha256")), len(utterances))
 
 
-def find_identical(utterances: Sequence[Utterance]) -> dict[str, Any]:
+def find_identical(utterances: Rows[Utterance]) -> dict[str, Any]:
     """Return recordings with the same samples, as the audit lists them.
 
     Returns:
@@ -61,8 +64,8 @@ def find_identical(utterances: Sequence[Utterance]) -> dict[str, Any]:
     repeated = np.flatnonzero(counts[inverse] > 1)
     listed = repeated[np.lexsort((repeated, first[inverse[repeated]]))][:LISTED]  # group by group
     groups = defaultdict[int, list[str]](list)
-    for index in listed.tolist():
-        groups[int(inverse[index])].append(utterances[index].path)
+    for index, path in zip(listed.tolist(), utterances.take(listed).texts("path").to_pylist(), strict=True):
+        groups[int(inverse[index])].append(path)
     return {
         "identical": [group for group in groups.values() if len(group) > 1],
         "identical_in_all": {"groups": int((counts > 1).sum()), "recordings": len(repeated)},
@@ -83,7 +86,7 @@ class ChosenClips(Sequence[Int16]):
         return self._clips.samples(int(self._indices[index]))
 
 
-def find_near_identical(clips: Clips, utterances: Sequence[Utterance]) -> dict[str, Any]:
+def find_near_identical(clips: Clips, utterances: Rows[Utterance]) -> dict[str, Any]:
     """Return the duplicates whose samples differ, as the audit lists them; one of equal recordings stands for all.
 
     Returns:
@@ -103,15 +106,14 @@ def find_near_identical(clips: Clips, utterances: Sequence[Utterance]) -> dict[s
     }
 
 
-def choose_clips(clips: Clips, utterances: Sequence[Utterance]) -> Indices:
+def choose_clips(clips: Clips, utterances: Rows[Utterance]) -> Indices:
     """Return the indices of one of all recordings with equal samples and rate; one of the manifest where there is."""
     facts = clips.facts
     keys = make_keys(iterate_texts(facts["sha256"]), len(clips)) ^ facts["sample_rate"].to_numpy().astype(np.uint64)
     order = np.arange(len(clips))
     if len(utterances) < len(clips):
-        used = {row.path for row in utterances}
-        left_out = [path not in used for path in iterate_texts(facts["path"])]
-        order = np.argsort(left_out, kind="stable")
+        used = pc.is_in(facts["path"].cast(pa.large_string()), value_set=utterances.texts("path")).to_numpy()
+        order = np.argsort(~used, kind="stable")
     return np.sort(order[np.unique(keys[order], return_index=True)[1]])
 
 
@@ -121,15 +123,16 @@ def iterate_texts(column: Any) -> Iterable[str]:
         yield from column.slice(start, BATCH).to_pylist()
 
 
-def near_pairs(report: dict[str, Any], utterances: Sequence[Utterance]) -> list[Pair]:
+def near_pairs(report: dict[str, Any], utterances: Rows[Utterance]) -> list[Pair]:
     """Return the duplicates that an audit found and that are not equal, by the sha256 of their samples.
 
     Args:
         report: the content of audit.json.
         utterances: the manifest beside it.
     """
-    paths = {path for copy in report["copies"] for path in copy["files"]}
-    checksums = {row.path: row.sha256 for row in utterances if row.path in paths} if paths else {}
+    paths = pa.array(sorted({path for copy in report["copies"] for path in copy["files"]}), pa.large_string())
+    rows = utterances.where(pc.is_in(utterances.texts("path"), value_set=paths).to_numpy(zero_copy_only=False))
+    checksums = dict(zip(rows.texts("path").to_pylist(), rows.texts("sha256").to_pylist(), strict=True))
     pairs = [(checksums.get(first), checksums.get(second)) for first, second in (c["files"] for c in report["copies"])]
     return [(first, second) for first, second in pairs if first and second]
 

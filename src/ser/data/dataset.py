@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -22,6 +21,9 @@ MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
 895 samples) and more than one of any other."""
 
 
+Numbers = npt.NDArray[np.int64]
+
+
 class Example(TypedDict):
     samples: Int16
     label: int
@@ -35,22 +37,34 @@ class WaveformDataset(Dataset[Example]):
     def __init__(self, prepared: "PreparedCorpus", utterances: "Sequence[Utterance]", trim: bool) -> None:
         """Take the recordings; `trim` leaves out the silence before and after the speech of each.
 
-        A clip's speech is looked for once, here: 25 us a clip, so that no epoch pays for it again.
+        A clip's speech is looked for once, here: 25 us a clip, so that no epoch pays for it again. Without `trim` no
+        sample is read before it is used.
         """
-        self.utterances = list(utterances)
-        samples = [prepared.audio.samples(row) for row in prepared.indices(utterances)]
-        self._samples = [clip[slice(*speech_span(clip))] for clip in samples] if trim else samples
-        self._labels = [prepared.emotions.index(utterance.emotion) for utterance in utterances]
+        self.utterances = prepared.rows(utterances)
+        self._audio, self._places = prepared.audio, prepared.indices(self.utterances)
+        self._spans = np.stack([np.zeros_like(self._places), self._audio.lengths()[self._places]], axis=1)
+        if trim:
+            for span, place in zip(self._spans, self._places.tolist(), strict=True):
+                span[:] = speech_span(self._audio.samples(place))
+        codes, emotions = self.utterances.codes("emotion")
+        self._labels = np.array([prepared.emotions.index(emotion) for emotion in emotions], dtype=np.int64)[codes]
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._places)
 
     def __getitem__(self, index: int) -> Example:
-        return {"samples": self._samples[index], "label": self._labels[index], "clip": index}
+        start, stop = self._spans[index].tolist()
+        samples = self._audio.samples(int(self._places[index]))[start:stop]
+        return {"samples": samples, "label": int(self._labels[index]), "clip": index}
 
-    def lengths(self) -> list[int]:
-        """Return the samples of each clip at 16 kHz, without what is trimmed."""
-        return [len(clip) for clip in self._samples]
+    def lengths(self) -> Numbers:
+        """Return the samples of each clip at 16 kHz, without what is trimmed, `(clips,)`."""
+        lengths: Numbers = self._spans[:, 1] - self._spans[:, 0]
+        return lengths
+
+    def labels(self) -> Numbers:
+        """Return the class index of each clip, `(clips,)`."""
+        return self._labels
 
 
 @dataclass(frozen=True)
@@ -114,20 +128,20 @@ def collator_for(extractor: Any) -> WaveformCollator | ExtractorCollator:
     return WaveformCollator(extractor.do_normalize)
 
 
-def scoring_batches(lengths: Sequence[int], batch_size: int, equal_lengths: bool) -> list[list[int]]:
+def scoring_batches(lengths: Sequence[int] | Numbers, batch_size: int, equal_lengths: bool) -> list[list[int]]:
     """Batches of indices for scoring, from the shortest clips to the longest.
 
     Args:
-        lengths: samples of each clip.
+        lengths: samples of each clip, `(clips,)`.
         batch_size: clips of a batch, at most.
         equal_lengths: put only clips of one length together, so that nothing is padded; for an encoder whose
             predictions depend on padding. (RAVDESS was cut at video frames:
             its 1440 clips have 77 lengths.)
     """
-    order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
-    groups: list[list[int]] = [order]
-    if equal_lengths:
-        groups = [list(group) for _, group in groupby(order, key=lambda index: lengths[index])]
+    samples = np.asarray(lengths)
+    order = np.argsort(samples, kind="stable")
+    changes: Any = np.flatnonzero(np.diff(samples[order])) + 1 if equal_lengths else []
+    groups = [group.tolist() for group in np.split(order, changes)]
     return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
 
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ser.config import Protocol
 from ser.config.protocol import LISTS
-from ser.data.manifest import Utterance, natural_key
+from ser.data.manifest import Utterance, names_of, natural_key, rank_speakers
 from ser.errors import UserError
+from ser.rows import Rows
 
 
 def resolve_protocol(utterances: Sequence[Utterance], protocol: Protocol) -> Protocol:
@@ -22,9 +24,10 @@ def resolve_protocol(utterances: Sequence[Utterance], protocol: Protocol) -> Pro
     """
     if protocol.group is None:
         return protocol
-    unit, ordered = protocol.group.value, sort_by_speaker(choose_corpora(utterances, protocol))
+    unit = protocol.group.value
+    ordered = sort_by_speaker(choose_corpora(Rows.of(Utterance, utterances), protocol))
     check_known(ordered, unit, protocol)
-    groups = sorted({str(getattr(row, unit)) for row in ordered}, key=natural_key)
+    groups = sorted(ordered.distinct(unit), key=natural_key)
     number = protocol.folds or len(groups)
     if not 2 <= number <= len(groups):
         raise UserError(
@@ -40,9 +43,9 @@ def resolve_protocol(utterances: Sequence[Utterance], protocol: Protocol) -> Pro
     return replace(protocol, **changes)
 
 
-def stratify_groups(ordered: Sequence[Utterance], unit: str, protocol: Protocol) -> list[list[str]]:
+def stratify_groups(ordered: Rows[Utterance], unit: str, protocol: Protocol) -> list[list[str]]:
     """Return folds of groups whose emotions are as evenly spread as whole groups allow."""
-    emotions, groups = [row.emotion for row in ordered], [getattr(row, unit) for row in ordered]
+    emotions, (groups, names) = ordered.codes("emotion")[0], ordered.codes(unit)
     folder = StratifiedGroupKFold(n_splits=protocol.folds or 2, shuffle=True, random_state=protocol.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an emotion with fewer clips than folds: `ser` says so itself
@@ -50,12 +53,12 @@ def stratify_groups(ordered: Sequence[Utterance], unit: str, protocol: Protocol)
             folds = list(folder.split(emotions, emotions, groups))
         except ValueError as error:
             raise UserError(f"protocol '{protocol.name}': {error}") from error
-    return [sorted({groups[index] for index in test}, key=natural_key) for _, test in folds]
+    return [sorted((names[group] for group in np.unique(groups[test])), key=natural_key) for _, test in folds]
 
 
-def check_known(ordered: Sequence[Utterance], unit: str, protocol: Protocol) -> None:
+def check_known(ordered: Rows[Utterance], unit: str, protocol: Protocol) -> None:
     """Raise a UserError where a recording lacks what a protocol divides by."""
-    if missing := sum(not getattr(row, unit) for row in ordered):
+    if missing := ordered.counts(unit).get("", 0):
         raise UserError(
             f"protocol '{protocol.name}' divides by {unit}, and {missing} of {len(ordered)} recordings have no known "
             f"{unit}; name it for each (a column '{unit}' of corpus.table, or corpus.speaker), or use protocol=random"
@@ -77,7 +80,7 @@ def draw_groups(kinds: dict[str, tuple[str, str]], count: int, seed: str) -> set
     return set(in_turn[:count])
 
 
-def choose_corpora(utterances: Sequence[Utterance], protocol: Protocol) -> Sequence[Utterance]:
+def choose_corpora(utterances: Rows[Utterance], protocol: Protocol) -> Rows[Utterance]:
     """Return the recordings of the corpora that a protocol uses.
 
     Raises:
@@ -85,12 +88,12 @@ def choose_corpora(utterances: Sequence[Utterance], protocol: Protocol) -> Seque
     """
     if protocol.corpora is None:
         return utterances
-    known = {row.corpus for row in utterances}
+    known = utterances.distinct("corpus")
     if unknown := [name for name in protocol.corpora if name not in known]:
-        raise UserError(f"protocol.corpora: no recordings of {unknown[0]}; there are {', '.join(sorted(known))}")
-    return [row for row in utterances if row.corpus in protocol.corpora]
+        raise UserError(f"protocol.corpora: no recordings of {unknown[0]}; there are {', '.join(known)}")
+    return utterances.where(utterances.matches("corpus", protocol.corpora))
 
 
-def sort_by_speaker(utterances: Sequence[Utterance]) -> list[Utterance]:
+def sort_by_speaker(utterances: Rows[Utterance]) -> Rows[Utterance]:
     """Sort recordings by speaker and name, which for RAVDESS as it is published is the order of their paths."""
-    return sorted(utterances, key=lambda row: (natural_key(row.speaker), row.name))
+    return utterances.take(utterances.order(rank_speakers(utterances), names_of(utterances)))

@@ -1,17 +1,16 @@
 """Prepare a corpus: list, check, divide and decode its recordings into a folder."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ser import corpora
+from ser.checksums import checksum
 from ser.config import Audit, Corpus, Protocol, Split
 from ser.corpora.facts import Facts, join_facts
 from ser.corpora.recordings import Recording, Scan
+from ser.corpora.scanning import scan
 from ser.data import audit, decoding, manifest
 from ser.data.arrow_cache import AudioCache, Clips, UnusableCacheError, put_in_order
 from ser.data.audio import DECODED_BY
@@ -21,8 +20,9 @@ from ser.data.groups import resolve_protocol
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus, is_combined, label_settings, open_parts, open_prepared
 from ser.data.protocols import identify_splits, list_folds, split_corpus
-from ser.files import printable, remove, remove_temporary, write_json
+from ser.files import printable, remove, remove_temporary, replacing, write_json
 from ser.locks import locked
+from ser.rows import Rows
 
 log = logging.getLogger("ser")
 
@@ -49,12 +49,12 @@ def prepare_unlocked(
     if is_combined(corpus):
         return combine(corpus, protocol, target, strictness)
     source, facts = corpora.find_root(corpus, root, target), corpora.find_facts(corpus)
-    found = corpora.scan(source, corpus)
+    found = scan(source, corpus)
+    recordings = Rows.of(Recording, found.recordings)
     # Everything that can be refused without decoding is refused before anything is written.
-    split_corpus([Utterance(**vars(recording)) for recording in found.recordings], protocol)
-    clips, decoded = decoding.build(source, found.recordings, target)
-    rows = clips.facts.to_pylist()
-    utterances = [manifest.make_utterance(*pair) for pair in zip(found.recordings, rows, strict=True)]
+    split_corpus(recordings.cast(Utterance), protocol)
+    clips, decoded = decoding.build(source, recordings, target)
+    utterances = manifest.make_utterances(recordings, clips.facts)
     made_of = {"root": printable(str(source.resolve()))}
     return write(corpus, protocol, target, strictness, found, facts, utterances, clips, made_of) | {"decoded": decoded}
 
@@ -69,9 +69,7 @@ def combine(corpus: Corpus, protocol: Protocol, target: Path, strictness: Audit)
         "root": "",
         "parts": {name: {"folder": part.folder, "manifest_sha256": part.sha256} for name, part in parts.items()},
     }
-    clips = JoinedClips(
-        {name: put_in_order(part.audio, np.array(part.indices(part.utterances))) for name, part in parts.items()}
-    )
+    clips = JoinedClips({name: put_in_order(part.audio, part.indices(part.utterances)) for name, part in parts.items()})
     return write(corpus, protocol, target, strictness, found, facts, utterances, clips, made_of) | {"decoded": 0}
 
 
@@ -82,7 +80,7 @@ def write(
     strictness: Audit,
     found: Scan,
     facts: Facts,
-    utterances: list[Utterance],
+    utterances: Rows[Utterance],
     clips: Clips,
     made_of: dict[str, Any],
 ) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def write(
         "corpus": corpus.name,
         "settings": label_settings(corpus),
         "facts": facts.to_json(),
-        "emotions": list(emotions) or sorted({row.emotion for row in utterances}),
+        "emotions": list(emotions) or utterances.distinct("emotion"),
         **made_of,
         "decoder": DECODED_BY,
         "manifest_sha256": manifest.checksum(utterances),
@@ -110,8 +108,12 @@ def write(
     for split in Split:
         path = target / f"{split.value}.csv"
         manifest.write(path, splits.get(split)) if splits.get(split) else remove(path)
-    write_json(target / audit.FILE, report)
-    manifest.write(target / manifest.FILE, utterances)  # last: a folder with a manifest is complete
+    manifest.write_columns(target / manifest.COLUMNS_FILE, utterances)
+    with replacing(target / manifest.FILE) as temporary:  # last: a folder with a manifest is complete
+        manifest.write(temporary, utterances)
+        written = {manifest.FILE: temporary, manifest.COLUMNS_FILE: target / manifest.COLUMNS_FILE}
+        report["files"] = {name: checksum(path) for name, path in written.items()}
+        write_json(target / audit.FILE, report)
     return report
 
 
@@ -163,16 +165,14 @@ def reason_outdated(corpus: Corpus, root: Path | None, folder: Path) -> str:
     if root is None:
         now = {name: part.sha256 for name, part in open_parts(part_folders(corpus, folder)).items()}
         return "" if prepared.parts == now else "its parts are others now"
-    found = corpora.scan(corpora.find_root(corpus, str(root), folder), corpus).recordings
+    found = Rows.of(Recording, scan(corpora.find_root(corpus, str(root), folder), corpus).recordings)
     assert isinstance(prepared.audio, AudioCache)  # only joined corpora have another
     if prepared.audio.holds(decoding.file_identities(root, found)) and same_recordings(prepared.utterances, found):
         return ""
     return f"it was made from other files or by another decoder ({prepared.root})"
 
 
-def same_recordings(utterances: Sequence[Utterance], found: Sequence[Recording]) -> bool:
+def same_recordings(utterances: Rows[Utterance], found: Rows[Recording]) -> bool:
     """Return whether the rows of a manifest are these recordings, with these labels and speakers."""
     names = [field.name for field in fields(Recording)]
-    return [[getattr(row, name) for name in names] for row in utterances] == [
-        [getattr(row, name) for name in names] for row in found
-    ]
+    return len(utterances) == len(found) and all(utterances.texts(name) == found.texts(name) for name in names)

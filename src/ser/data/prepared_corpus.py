@@ -6,16 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ser import corpora
+from ser.checksums import checksum
 from ser.config import Corpus, SharedLabels
 from ser.corpora.facts import Facts
 from ser.data import audit, manifest
-from ser.data.arrow_cache import AudioCache, UnusableCacheError, open_cache
+from ser.data.arrow_cache import AudioCache, Clips, Indices, UnusableCacheError, open_cache
 from ser.data.audio import DECODER
 from ser.data.combined import JoinedClips
 from ser.data.copies import Pair, near_pairs
 from ser.data.manifest import Utterance
 from ser.errors import UserError
+from ser.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -25,10 +31,8 @@ class PreparedCorpus:
     corpus: str
     emotions: tuple[str, ...]
     """The labels in the order of the corpus."""
-    utterances: list[Utterance]
+    utterances: Rows[Utterance]
     audio: AudioCache | JoinedClips
-    index_of: dict[str, int]
-    """Path of a recording -> its index in `audio`."""
     duplicates: list[Pair]
     """Copies that the audit found and whose samples differ; equal ones have equal checksums in `utterances`."""
     root: str = ""
@@ -42,9 +46,27 @@ class PreparedCorpus:
     parts: dict[str, str] = field(default_factory=dict)
     """Of several corpora together: name -> sha256 of its manifest."""
 
-    def indices(self, utterances: Sequence[Utterance]) -> list[int]:
-        """Return the indices of recordings in `audio`."""
-        return [self.index_of[utterance.path] for utterance in utterances]
+    def rows(self, utterances: Sequence[Utterance]) -> Rows[Utterance]:
+        """Return recordings of the corpus as columns."""
+        return Rows.of(Utterance, utterances)
+
+    def indices(self, utterances: Sequence[Utterance]) -> Indices:
+        """Return the indices of recordings in `audio`, `(recordings,)`.
+
+        Raises:
+            KeyError: one of them is not there.
+        """
+        found = find_indices(self.rows(utterances), self.audio)
+        if (found < 0).any():
+            raise KeyError(self.rows(utterances)[int(np.argmin(found))].path)
+        return found
+
+
+def find_indices(utterances: Rows[Utterance], clips: Clips) -> Indices:
+    """Return the indices of recordings among decoded clips, `(recordings,)`; -1 for one that is not there."""
+    found = pc.index_in(utterances.texts("path"), value_set=clips.facts["path"].cast(pa.large_string()))
+    indices: Indices = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
+    return indices
 
 
 def is_combined(corpus: Corpus) -> bool:
@@ -87,28 +109,22 @@ def open_prepared(data_dir: str, corpus: Corpus) -> PreparedCorpus:
 
 def open_folder(folder: Path) -> PreparedCorpus:
     """Open a prepared folder, whatever corpus is in it; see `open_prepared`."""
-    utterances, report = manifest.read(folder / manifest.FILE), read_audit(folder / audit.FILE)
-    emotions = tuple(report.get("emotions") or sorted({row.emotion for row in utterances}))
-    if unknown := sorted({row.emotion for row in utterances} - set(emotions)):
+    utterances, report = read_manifest(folder)
+    emotions = tuple(report.get("emotions") or utterances.distinct("emotion"))
+    if unknown := sorted({*utterances.distinct("emotion")} - set(emotions)):
         raise UserError(f"{folder / manifest.FILE}: unknown emotions {', '.join(unknown)}; choices: {emotions}")
-    if report["manifest_sha256"] != manifest.checksum(utterances):
-        raise UnusableCacheError(
-            f"data_dir={folder}: {manifest.FILE} is not the one that was prepared (changed, cut or half of another "
-            "preparation); prepare the data again"
-        )
     parts: dict[str, Any] = report.get("parts", {})
     clips = open_joined(folder, parts) if parts else open_cache(folder)
-    rows = {path: index for index, path in enumerate(clips.facts["path"].to_pylist())}
-    if stale := [row.path for row in utterances if row.path not in rows]:
+    if (absent := find_indices(utterances, clips) < 0).any():
         raise UnusableCacheError(
-            f"data_dir={folder}: {stale[0]} is in the manifest but not in the cache; prepare the data again"
+            f"data_dir={folder}: {utterances[int(np.argmax(absent))].path} is in the manifest but not in the cache; "
+            "prepare the data again"
         )
     return PreparedCorpus(
         corpus=report["corpus"],
         emotions=emotions,
         utterances=utterances,
         audio=clips,
-        index_of=rows,
         duplicates=near_pairs(report, utterances),
         root=report["root"],
         facts=corpora.recorded_facts(report),
@@ -117,6 +133,23 @@ def open_folder(folder: Path) -> PreparedCorpus:
         sha256=report["manifest_sha256"],
         parts={name: part["manifest_sha256"] for name, part in parts.items()},
     )
+
+
+def read_manifest(folder: Path) -> tuple[Rows[Utterance], dict[str, Any]]:
+    """Return the manifest of a folder and its audit; the columns are mapped where both files are those of the audit."""
+    if not (folder / manifest.FILE).is_file():
+        return manifest.read(folder / manifest.FILE), {}  # raises
+    report = read_audit(folder / audit.FILE)
+    files = {folder / name: digest for name, digest in report.get("files", {}).items()}
+    if files and all(path.is_file() and checksum(path) == digest for path, digest in files.items()):
+        return manifest.map_columns(folder / manifest.COLUMNS_FILE), report
+    utterances = manifest.read(folder / manifest.FILE)
+    if report["manifest_sha256"] != manifest.checksum(utterances):
+        raise UnusableCacheError(
+            f"data_dir={folder}: {manifest.FILE} is not the one that was prepared (changed, cut or half of another "
+            "preparation); prepare the data again"
+        )
+    return utterances, report
 
 
 def open_joined(folder: Path, parts: dict[str, Any]) -> JoinedClips:

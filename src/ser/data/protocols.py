@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from sklearn.model_selection import train_test_split
 
 from ser.config import Protocol, Split
 from ser.data.folds_csv import path_in_corpus, read_folds_csv
 from ser.data.groups import check_known, choose_corpora, draw_groups, plural, resolve_protocol, sort_by_speaker
-from ser.data.manifest import Utterance, natural_key
+from ser.data.manifest import Utterance, names_of, natural_key
 from ser.errors import UserError
+from ser.rows import AT_ONCE, Rows
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,11 @@ class Splits:
     `validation` is empty where the checkpoint is chosen on the test split.
     """
 
-    train: list[Utterance]
-    validation: list[Utterance]
-    test: list[Utterance]
+    train: Rows[Utterance]
+    validation: Rows[Utterance]
+    test: Rows[Utterance]
 
-    def get(self, split: Split) -> list[Utterance]:
+    def get(self, split: Split) -> Rows[Utterance]:
         return {Split.train: self.train, Split.validation: self.validation, Split.test: self.test}[split]
 
     @property
@@ -60,7 +64,7 @@ def split_corpus(utterances: Sequence[Utterance], protocol: Protocol) -> Splits:
     Raises:
         UserError: the corpus lacks what the protocol names, or a list would be empty.
     """
-    ordered = sort_by_speaker(choose_corpora(utterances, protocol))
+    ordered = sort_by_speaker(choose_corpora(Rows.of(Utterance, utterances), protocol))
     protocol = resolve_protocol(ordered, protocol)
     if protocol.test_fraction is not None:
         return split_by_clips(ordered, protocol)
@@ -73,40 +77,40 @@ def split_corpus(utterances: Sequence[Utterance], protocol: Protocol) -> Splits:
     return split_by_groups(ordered, protocol, fold)
 
 
-def split_by_clips(ordered: list[Utterance], protocol: Protocol) -> Splits:
+def split_by_clips(ordered: Rows[Utterance], protocol: Protocol) -> Splits:
     """Draw the tested clips at random, emotions in proportion; speakers end up on both sides."""
     assert protocol.test_fraction is not None
     others, test = draw_clips(ordered, protocol.test_fraction, protocol)
-    train, validation = others, list[Utterance]()
+    train, validation = others, ordered[:0]
     if protocol.validation_fraction is not None:
         train, validation = draw_clips(others, protocol.validation_fraction, protocol)
     return Splits(train=sort_by_path(train), validation=sort_by_path(validation), test=sort_by_path(test))
 
 
 def draw_clips(
-    ordered: list[Utterance], fraction: float, protocol: Protocol
-) -> tuple[list[Utterance], list[Utterance]]:
+    ordered: Rows[Utterance], fraction: float, protocol: Protocol
+) -> tuple[Rows[Utterance], Rows[Utterance]]:
     """Divide clips at random into the rest and a fraction of them, emotions in proportion."""
-    emotions = [row.emotion for row in ordered]
+    emotions, places = ordered.codes("emotion")[0], np.arange(len(ordered))
     try:
-        rest, drawn = train_test_split(ordered, test_size=fraction, stratify=emotions, random_state=protocol.seed)
+        rest, drawn = train_test_split(places, test_size=fraction, stratify=emotions, random_state=protocol.seed)
     except ValueError as error:
         raise UserError(
             f"protocol '{protocol.name}': {len(ordered)} recordings cannot be divided by {fraction:g} ({error}); take "
             "a larger share (protocol.test_fraction, protocol.validation_fraction), or leave rare emotions out "
             "(corpus.emotions)"
         ) from error
-    return rest, drawn
+    return ordered.take(rest), ordered.take(drawn)
 
 
-def split_officially(ordered: list[Utterance], protocol: Protocol) -> Splits:
+def split_officially(ordered: Rows[Utterance], protocol: Protocol) -> Splits:
     """Take the splits that the corpus itself gives; recordings of other splits are not used."""
-    known = sorted({row.split for row in ordered})
+    known = ordered.distinct("split")
     if known == [""]:
         raise UserError(
             f"protocol '{protocol.name}': the corpus has no split of its own (no column 'split' in its manifest)"
         )
-    by_split = {name: [row for row in ordered if row.split == name] for name in known}
+    by_split = {name: ordered.where(ordered.matches("split", [name])) for name in known}
     for name in ("train", protocol.test_split or ""):
         if name not in by_split:
             raise UserError(
@@ -119,44 +123,42 @@ def split_officially(ordered: list[Utterance], protocol: Protocol) -> Splits:
     return hold_out(others, test, protocol, fold=1)
 
 
-def split_by_groups(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
+def split_by_groups(ordered: Rows[Utterance], protocol: Protocol, fold: int) -> Splits:
     """Test the speakers (sessions, corpora) of the fold, and of their recordings its sentence where it has one."""
     unit, tested = protocol.unit, set(protocol.listed[fold])
-    if missing := sorted(tested - {getattr(row, unit) for row in ordered}, key=natural_key):
+    if missing := sorted(tested - set(ordered.distinct(unit)), key=natural_key):
         raise UserError(
             f"protocol '{protocol.name}', fold {fold}: no recordings of the test {plural(unit)} {', '.join(missing)}"
         )
     check_known(ordered, unit, protocol)
     statement = protocol.test_statements.get(fold)
-    if statement is not None and statement not in {row.statement for row in ordered}:
+    if statement is not None and statement not in ordered.distinct("statement"):
         raise UserError(f"protocol '{protocol.name}', fold {fold}: no recordings of the statement {statement}")
-    inside = [getattr(row, unit) in tested for row in ordered]
-    test = [row for row, is_in in zip(ordered, inside, strict=True) if is_in and statement in (None, row.statement)]
-    others = [
-        row
-        for row, is_in in zip(ordered, inside, strict=True)
-        if not is_in and (statement is None or row.statement != statement)
-    ]
-    return hold_out(others, test, protocol, fold)
+    of_groups = ordered.matches(unit, tested)
+    if statement is None:
+        return hold_out(ordered.where(~of_groups), ordered.where(of_groups), protocol, fold)
+    spoken = ordered.matches("statement", [statement])
+    return hold_out(ordered.where(~of_groups & ~spoken), ordered.where(of_groups & spoken), protocol, fold)
 
 
-def split_by_table(ordered: list[Utterance], protocol: Protocol, fold: int) -> Splits:
+def split_by_table(ordered: Rows[Utterance], protocol: Protocol, fold: int) -> Splits:
     """Test the recordings that the table puts into the fold; train on those of the other folds."""
-    known = {row.path for row in ordered}
+    paths: list[str] = ordered.texts("path").to_pylist()
+    known = set(paths)
     places = {path_in_corpus(path, known): place for path, place in read_folds_csv(protocol).items()}
     if absent := sorted(places.keys() - known):
-        raise UserError(f"{protocol.folds_csv}: the corpus has no {absent[0]}; it has paths such as {ordered[0].path}")
-    if unlisted := [row.path for row in ordered if row.path not in places]:
+        raise UserError(f"{protocol.folds_csv}: the corpus has no {absent[0]}; it has paths such as {paths[0]}")
+    if unlisted := [path for path in paths if path not in places]:
         raise UserError(
             f"{protocol.folds_csv}: {len(unlisted)} recordings of the corpus are not in it, such as {unlisted[0]}; "
             "leave the fold of a recording empty to leave the recording out"
         )
-    test = [row for row in ordered if places[row.path] == fold]
-    others = [row for row in ordered if places[row.path] not in (None, fold)]
-    return hold_out(others, test, protocol, fold)
+    test = np.array([places[path] == fold for path in paths])
+    others = np.array([places[path] not in (None, fold) for path in paths])
+    return hold_out(ordered.where(others), ordered.where(test), protocol, fold)
 
 
-def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol, fold: int) -> Splits:
+def hold_out(others: Rows[Utterance], test: Rows[Utterance], protocol: Protocol, fold: int) -> Splits:
     """Hold out whole speakers (or sessions, or clips) that are not tested, to select the checkpoint."""
     if protocol.validation_fraction is not None:
         train, validation = draw_clips(
@@ -171,7 +173,7 @@ def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol,
     named = set(protocol.named_validation_speakers.get(fold, ()))
     if number or named:
         check_known(others, unit, protocol)
-    kinds = {getattr(row, unit): (row.corpus, row.gender if unit == "speaker" else "") for row in others}
+    kinds = find_kinds(others, unit)
     if unknown := sorted(named - kinds.keys(), key=natural_key):
         raise UserError(
             f"protocol.named_validation_speakers, fold {fold}: {', '.join(unknown)} not among the speakers "
@@ -180,21 +182,37 @@ def hold_out(others: list[Utterance], test: list[Utterance], protocol: Protocol,
     if len(kinds) <= max(number, len(named)):
         raise UserError(f"protocol.validation_{plural(unit)}={number}: only {len(kinds)} {plural(unit)} are not tested")
     drawn = named or draw_groups(kinds, number, seed=f"{protocol.seed}-{fold}")
-    return Splits(
-        train=[row for row in others if getattr(row, unit) not in drawn],
-        validation=[row for row in others if getattr(row, unit) in drawn],
-        test=test,
-    )
+    held_out = others.matches(unit, drawn)
+    return Splits(train=others.where(~held_out), validation=others.where(held_out), test=test)
 
 
-def sort_by_path(rows: list[Utterance]) -> list[Utterance]:
-    return sorted(rows, key=lambda row: row.path)
+def find_kinds(rows: Rows[Utterance], unit: str) -> dict[str, tuple[str, str]]:
+    """Return the corpus and the gender of each speaker (or the corpus of each session), in the order of the rows."""
+    of, names = rows.codes(unit)
+    _, first = np.unique(of, return_index=True)
+    last = len(of) - 1 - np.unique(of[::-1], return_index=True)[1]
+    units = rows.take(last)
+    genders = units.texts("gender").to_pylist() if unit == "speaker" else [""] * len(units)
+    kinds = list(zip(units.texts("corpus").to_pylist(), genders, strict=True))
+    return {names[at]: kinds[at] for at in np.argsort(first, kind="stable")}
+
+
+def sort_by_path(rows: Rows[Utterance]) -> Rows[Utterance]:
+    return rows.take(rows.order("path"))
 
 
 def split_sha256(rows: Sequence[Utterance]) -> str:
     """Compute the sha256 of a split's recordings by speaker, name and emotion, wherever they are stored."""
-    lines = sorted(",".join([*row.key, row.emotion]) for row in rows)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    stored = Rows.of(Utterance, rows)
+    columns = [stored.texts("speaker"), names_of(stored), stored.texts("emotion")]
+    lines = pc.binary_join_element_wise(*columns, pa.scalar(",", pa.large_string()))
+    digest, separator = hashlib.sha256(), ""
+    lines = lines.take(pc.array_sort_indices(lines))
+    for start in range(0, len(lines), AT_ONCE):
+        some = "\n".join(lines.slice(start, AT_ONCE).to_pylist())
+        digest.update((separator + some).encode())
+        separator = "\n"
+    return digest.hexdigest()
 
 
 def identify_splits(protocol: Protocol, splits: Splits) -> dict[str, Any]:

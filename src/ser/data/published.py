@@ -22,6 +22,6 @@ TEST_LISTS = {
 def is_published_split(name: str, folds: Sequence[Splits]) -> bool:
     """Return whether these are the splits of a protocol's publication: the whole corpus and its test splits."""
     return all(
-        split_sha256(splits.test) in TEST_LISTS.get(name, ()) and split_sha256([*splits.train, *splits.test]) == RAVDESS
+        split_sha256(splits.test) in TEST_LISTS.get(name, ()) and split_sha256(splits.train + splits.test) == RAVDESS
         for splits in folds
     )

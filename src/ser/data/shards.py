@@ -109,6 +109,10 @@ class Shard:
     def __len__(self) -> int:
         return int(self.facts.num_rows)
 
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Return the samples of each row, `(rows,)`."""
+        return np.concatenate([np.diff(chunk.offsets).astype(np.int64) for chunk in self._chunks])
+
     def samples(self, row: int) -> Int16:
         """Return a read-only view, `(samples,)`, of the mapped file."""
         chunk, place = self._locate(row)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from ser import config
 from ser.corpora.labels import LabelMap
 from ser.data import manifest
@@ -21,6 +23,7 @@ from ser.inference.predictor import Member
 from ser.models.hub import find_checkpoint, is_hub_name
 from ser.reports.protocol_text import count_speakers, counted, describe_labels
 from ser.reports.provenance import Provenance
+from ser.rows import Rows
 
 PLAIN = config.Protocol(name="random", seed=0, test_fraction=0.2, validation_speakers=0, reference="every clip")
 """Divides a corpus that is prepared here; its lists are not used."""
@@ -47,24 +50,22 @@ def score_elsewhere(cfg: config.Evaluate) -> tuple[SplitPredictions, Provenance,
     member = Member.from_checkpoint(cfg.checkpoint)
     alignment = foreign.align(member.labels, prepared.emotions, mapping, f"checkpoint={cfg.checkpoint}")
     used = [row for row in rows if row.emotion in alignment.emotions]
-    clips = [prepared.audio.samples(index) for index in prepared.indices(used)]
+    clips = [prepared.audio.samples(index) for index in prepared.indices(used).tolist()]
     scored = foreign.to_shared_labels(used, member.predict(clips, cfg.batch_size), alignment)
     name = member.stamp.get("model") or name_of(cfg.checkpoint)
     return scored, describe_source(cfg, prepared, scored, alignment, name, member.stamp), prepared
 
 
-def choose_clips(prepared: PreparedCorpus, cfg: config.Evaluate) -> list[Utterance]:
+def choose_clips(prepared: PreparedCorpus, cfg: config.Evaluate) -> Rows[Utterance]:
     """Return the clips that are scored: all, or a split of each fold of the protocol."""
     if cfg.protocol is None:
         return prepared.utterances
     protocol = resolve_protocol(prepared.utterances, cfg.protocol)
-    chosen: dict[str, Utterance] = {}
-    for fold in list_folds(protocol):
-        splits = split_corpus(prepared.utterances, replace(protocol, fold=fold))
-        chosen.update({row.path: row for row in splits.get(cfg.split)})
+    folds = [split_corpus(prepared.utterances, replace(protocol, fold=fold)) for fold in list_folds(protocol)]
+    chosen = Rows.join(Utterance, [splits.get(cfg.split) for splits in folds]).unique("path")
     if not chosen:
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such split")
-    return list(chosen.values())
+    return chosen
 
 
 def describe_source(
@@ -90,7 +91,7 @@ def describe_source(
     }
     hard = cfg.predictions is not None and set(scored.probabilities.ravel().tolist()) <= {0.0, 1.0}
     sentences = [
-        f"Scored on {where}: {counted(len(rows), 'clip')} of {count_speakers(rows)}.",
+        f"Scored on {where}: {counted(len(rows), 'clip')} of {count_speakers(Rows.of(Utterance, rows))}.",
         known,
         alignment.describe(),
         *describe_labels(prepared.labels),
@@ -131,8 +132,8 @@ def describe_copies(checkpoint: str | None, rows: Sequence[Utterance]) -> list[s
     trained = find_checkpoint(checkpoint).resolve().parent / "train.csv"
     if not trained.is_file():
         return []
-    samples = {row.sha256 for row in manifest.read(trained)}
-    copies = sum(row.sha256 in samples for row in rows)
+    samples = manifest.read(trained).texts("sha256")
+    copies = pc.sum(pc.is_in(Rows.of(Utterance, rows).texts("sha256"), value_set=samples)).as_py()
     return [f"Leak: {copies} of the {len(rows)} scored clips are recordings of its training split."] * bool(copies)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ser import config
 from ser.data import manifest
 from ser.data.audit import describe_missing_emotions
+from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.evaluation.metrics import COUNT_METRICS
@@ -19,6 +20,7 @@ from ser.reports import figures, history, report
 from ser.reports.protocol_text import describe_labels, describe_protocol, describe_trimming
 from ser.reports.provenance import Provenance
 from ser.reports.write import write_report
+from ser.rows import Rows
 from ser.runs.environment import describe_environment
 from ser.runs.finished import Run, read
 from ser.runs.folder import FINISHED, HISTORY, TEST
@@ -35,8 +37,8 @@ def write(cfg: config.Train, targets: RunTargets, prepared: PreparedCorpus, spli
     source = pool_provenance(cfg, finished, splits_of_runs, prepared)
     rows = [run_row(run) for run in finished]
     write_csv(folder / "runs.csv", rows[0].keys(), (row.values() for row in rows))
-    tested = dict.fromkeys(row for splits in splits_of_runs for row in splits.test)
-    manifest.write(folder / TEST, list(tested))
+    tested = Rows.join(Utterance, [splits.test for splits in splits_of_runs])
+    manifest.write(folder / TEST, tested.unique("path"))
     histories = [history.read(run.folder / HISTORY) for run in finished]
     steps = [run.report["step"] for run in finished]
     figures.save(
@@ -59,7 +61,7 @@ def write(cfg: config.Train, targets: RunTargets, prepared: PreparedCorpus, spli
 def pool_predictions(finished: Sequence[Run]) -> SplitPredictions:
     """Concatenate the predictions of several runs."""
     return SplitPredictions(
-        [row for run in finished for row in run.predictions.utterances],
+        Rows.join(Utterance, [Rows.of(Utterance, run.predictions.utterances) for run in finished]),
         finished[0].predictions.emotions,
         np.concatenate([run.predictions.probabilities for run in finished]),
         [origin(run) for run in finished for _ in run.predictions.utterances],

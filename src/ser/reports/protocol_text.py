@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+import pyarrow.compute as pc
+
 from ser.config import Protocol, Split
-from ser.data.audit import count_unknown_speakers, shared_speakers, shared_values
+from ser.data.audit import count_unknown, count_unknown_speakers, list_values, shared_speakers, shared_values
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
 from ser.data.published import is_published_split
+from ser.rows import Rows
 
 NOT_SELECTED = "This checkpoint was written during training: it was not selected on any split."
 
@@ -61,19 +64,19 @@ def one_fold(protocol: Protocol, splits: Splits, scored: Split) -> str:
 
 def trained_and_tested(folds: Sequence[Splits], scored: Split) -> list[str]:
     """Return a sentence where one corpus of several is tested by a model of others."""
-    trained = sorted({row.corpus for splits in folds for row in splits.train})
-    tested = sorted({row.corpus for splits in folds for row in splits.get(scored)})
+    trained = sorted(list_values(folds, Split.train, "corpus"))
+    tested = sorted(list_values(folds, scored, "corpus"))
     return [f"Trained on {', '.join(trained)}, scored on {', '.join(tested)}."] if trained != tested else []
 
 
 def all_folds(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> str:
-    utterances = [row for splits in folds for row in splits.get(scored)]
-    paths = {row.path for row in utterances}
-    repetition = "each tested once" if len(paths) == len(utterances) else "some of them in several folds"
+    utterances = Rows.join(Utterance, [splits.get(scored) for splits in folds])
+    clips = pc.count_distinct(utterances.texts("path")).as_py()
+    repetition = "each tested once" if clips == len(utterances) else "some of them in several folds"
     sizes = [len(splits.train) for splits in folds]
     trained = " to ".join(map(str, sorted({min(sizes), max(sizes)})))
     return (
-        f"Protocol {protocol.name}, {len(folds)} folds: {len(paths)} clips of {count_speakers(utterances)}, "
+        f"Protocol {protocol.name}, {len(folds)} folds: {clips} clips of {count_speakers(utterances)}, "
         f"{repetition}, by a model trained on {trained} other clips."
     )
 
@@ -84,7 +87,7 @@ def speaker_overlap(folds: Sequence[Splits], scored: Split) -> str:
             f"Speakers unknown: {counted(unknown, 'clip')} of the training and {scored.value} splits have no known "
             "speaker. Whether speakers are on both sides cannot be told, so the metrics do not describe new speakers."
         )
-    everyone = {row.speaker for splits in folds for row in splits.get(scored)}
+    everyone = list_values(folds, scored, "speaker")
     shared = set[str]().union(*(shared_speakers(splits, scored) for splits in folds))
     if shared:
         return (
@@ -96,7 +99,7 @@ def speaker_overlap(folds: Sequence[Splits], scored: Split) -> str:
 
 def session_overlap(folds: Sequence[Splits], scored: Split) -> list[str]:
     """Return a sentence where conversations or sessions are on both sides of a split."""
-    everything = {row.session for splits in folds for row in splits.get(scored)} - {""}
+    everything = list_values(folds, scored, "session") - {""}
     shared = set[str]().union(*(shared_values(splits, scored, "session") for splits in folds))
     if not shared:
         return []
@@ -105,10 +108,9 @@ def session_overlap(folds: Sequence[Splits], scored: Split) -> list[str]:
 
 def new_statements(folds: Sequence[Splits], scored: Split) -> list[str]:
     """Return a sentence where the spoken statements are new to the model as well."""
-    statements = {row.statement for splits in folds for row in splits.get(scored)}
+    statements = list_values(folds, scored, "statement")
     new = all(
-        {row.statement for row in splits.get(scored)}.isdisjoint(row.statement for row in splits.train)
-        for splits in folds
+        {*splits.get(scored).distinct("statement")}.isdisjoint(splits.train.distinct("statement")) for splits in folds
     )
     return [f"The {scored.value} statements do not occur there either."] if new and statements != {""} else []
 
@@ -123,18 +125,16 @@ def selection(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> lis
         return [f"{which} was selected on this same split, which makes the metrics optimistic.{published}"]
     if scored is not Split.test:
         return []
-    if any(shared_speakers(Splits(splits.train, [], splits.validation), Split.test) for splits in folds) or any(
-        not row.speaker for splits in folds for row in splits.validation
-    ):
+    if any(shared_speakers(splits, Split.validation) or count_unknown(splits.validation) for splits in folds):
         clips = sorted({len(splits.validation) for splits in folds})
         return [f"{which} was selected on {' to '.join(map(str, clips))} other clips, not of other speakers."]
-    numbers = sorted({len({row.speaker for row in splits.validation}) for splits in folds})
+    numbers = sorted({len(splits.validation.distinct("speaker")) for splits in folds})
     return [f"{which} was selected on {' to '.join(map(str, numbers))} other held-out speakers."]
 
 
-def count_speakers(utterances: Sequence[Utterance]) -> str:
+def count_speakers(utterances: Rows[Utterance]) -> str:
     """Return the number of speakers in words."""
-    known = {row.speaker for row in utterances} - {""}
+    known = {*utterances.distinct("speaker")} - {""}
     return counted(len(known), "speaker") if known else "unknown speakers"
 
 

@@ -72,7 +72,7 @@ def explain_damage(path: Path) -> Iterator[None]:
 
 def read_predictions(folder: Path) -> SplitPredictions:
     """Read predictions.csv; in a file that an older version pooled, the rows do not name their run."""
-    utterances = {row.path: row for row in manifest.read(folder / TEST)}
+    utterances = manifest.read(folder / TEST)
     rows = pd.read_csv(
         folder / PREDICTIONS,
         dtype=dict.fromkeys(FIRST, str),
@@ -80,7 +80,8 @@ def read_predictions(folder: Path) -> SplitPredictions:
         float_precision="round_trip",
         encoding="utf-8",
     )
-    if set(rows["path"]) != utterances.keys():
+    places = {path: place for place, path in enumerate(utterances.texts("path").to_pylist())}
+    if set(rows["path"]) != places.keys():
         raise ValueError(f"{PREDICTIONS} and {TEST} are about other recordings")
     emotions = [name for name in rows if name not in FIRST]
     origins = None
@@ -89,7 +90,8 @@ def read_predictions(folder: Path) -> SplitPredictions:
             (int(seed), int(fold) if fold else None) for seed, fold in zip(rows["seed"], rows["fold"], strict=True)
         ]
     shares = rows[emotions].to_numpy(dtype=np.float64)
-    return SplitPredictions([utterances[path] for path in rows["path"]], emotions, shares, origins)
+    predicted = utterances.take(np.array([places[path] for path in rows["path"]], dtype=np.intp))
+    return SplitPredictions(predicted, emotions, shares, origins)
 
 
 def is_about(report: dict[str, Any], stamp: dict[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """The splits of a run in its folder."""
 
-from collections.abc import Sequence
+import pyarrow as pa
 
 from ser import config
 from ser.config import Split
@@ -8,6 +8,7 @@ from ser.data import manifest
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
 from ser.errors import UserError
+from ser.rows import Rows
 from ser.runs.folder import TEST, RunFolder
 from ser.runs.settings import read_config
 
@@ -28,8 +29,8 @@ def check_same_splits(run: RunFolder, cfg: config.Train, splits: Splits) -> None
     if (run.path / TEST).is_file():
         for split in Split:
             path = run.path / f"{split.value}.csv"
-            before = manifest.read(path) if path.is_file() else []
-            if recording_ids(before) != recording_ids(splits.get(split)):
+            before = manifest.read(path) if path.is_file() else Rows(Utterance, {})
+            if sort_ids(before) != sort_ids(splits.get(split)):
                 raise UserError(
                     f"resume=true: the recordings of data_dir={cfg.data_dir} are not those that {run.path} began with: "
                     f"its {split.value} split differs; give the data_dir it began with"
@@ -38,6 +39,7 @@ def check_same_splits(run: RunFolder, cfg: config.Train, splits: Splits) -> None
         raise UserError(f"resume=true: data_dir was {before_in} in {run.path}, and is {cfg.data_dir} now")
 
 
-def recording_ids(rows: Sequence[Utterance]) -> list[tuple[str, str, str, str]]:
-    """Return what identifies the recordings of a split, without their folders."""
-    return sorted((row.speaker, row.name, row.emotion, row.sha256) for row in rows)
+def sort_ids(rows: Rows[Utterance]) -> pa.Table:
+    """Return what identifies the recordings of a split, without their folders, sorted."""
+    ids = {"name": manifest.names_of(rows), **{name: rows.texts(name) for name in ("speaker", "emotion", "sha256")}}
+    return pa.table(ids).sort_by([(name, "ascending") for name in ids])

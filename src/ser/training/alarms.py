@@ -77,7 +77,7 @@ class OneClassAlarm:
 
 def warn_of_missing_classes(splits: Splits, labels: Sequence[str]) -> None:
     """Warn of emotions without a clip in a split: they are not learned, or limit the UAR."""
-    present = {clip.emotion for clip in splits.train}
+    present = splits.train.distinct("emotion")
     if missing := [label for label in labels if label not in present]:
         log.warning("warning: the train split has no clip of %s, which is not learned", ", ".join(missing))
     for split in dict.fromkeys((splits.selection_split, Split.test)):

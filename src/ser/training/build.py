@@ -1,11 +1,13 @@
 """Construction and training of the trainer of a run, shared by `ser train` and the benchmarks."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from transformers import PreTrainedModel, PrinterCallback
 
 from ser import config
@@ -59,10 +61,10 @@ def build_trainer(
             callbacks=[timer],
             processing_class=model.extractor,
             options=cfg.trainer,
-            corpora=[row.corpus for row in splits.train],
+            corpora=splits.train.codes("corpus")[0].astype(np.int64),
         )
         trainer.remove_callback(PrinterCallback)
-        audio_seconds = sum(row.duration for row in splits.train)
+        audio_seconds = math.fsum(splits.train.numbers("duration"))
         yield trainer, RunCost(len(splits.train), audio_seconds, timer, model.parameters, flops)
 
 

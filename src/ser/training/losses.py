@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
@@ -46,12 +48,12 @@ def focal_factor(logits: torch.Tensor, labels: torch.Tensor, gamma: float) -> to
     return (1 - right).clamp(min=torch.finfo(right.dtype).eps) ** gamma
 
 
-def balanced_weights(labels: Sequence[int], emotions: int) -> torch.Tensor:
+def balanced_weights(labels: Sequence[int] | npt.NDArray[np.int64], emotions: int) -> torch.Tensor:
     """Return the class weights `N / (C n_c)`, `(emotions,)` float32, which give all emotions the same total weight.
 
     `C` is the number of emotions that occur, so that the mean weight over the `N` clips is 1 and the learning rate
     keeps its meaning. An emotion that does not occur has the weight 0, which is never used.
     """
-    counts = torch.bincount(torch.tensor(labels), minlength=emotions)
+    counts = torch.bincount(torch.as_tensor(labels), minlength=emotions)
     present = counts > 0
     return present * len(labels) / (present.sum() * counts.clamp(min=1))

@@ -1,9 +1,12 @@
 """Sampling of the clips of an epoch: balanced by emotion, bucketed by length."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 from torch.utils.data import Sampler
+
+Numbers = npt.NDArray[np.int64]
 
 POOLED = 100
 """Number of batches in a pool of clips that is sorted by length. A larger pool needs less padding but gives a clip
@@ -17,7 +20,7 @@ fewer possible neighbours in a batch. Share of padding among the samples on the 
 """
 
 
-def draw_balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
+def draw_balanced(labels: Numbers, seed: int, epoch: int) -> Numbers:
     """Draw the clips of an epoch with replacement, all emotions (or groups of another kind) equally likely.
 
     A clip has the probability `1 / (C n_c)`, where `C` emotions occur and the emotion of the clip occurs `n_c` times.
@@ -32,11 +35,11 @@ def draw_balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
     """
     _, emotion, counts = np.unique(labels, return_inverse=True, return_counts=True)
     probability = 1 / (len(counts) * counts[emotion])
-    drawn: list[int] = np.random.default_rng((seed, epoch)).choice(len(labels), len(labels), p=probability).tolist()
+    drawn: Numbers = np.random.default_rng((seed, epoch)).choice(len(labels), len(labels), p=probability)
     return drawn
 
 
-def draw_bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[int]:
+def draw_bucketed(lengths: Numbers, batch_size: int, seed: int, epoch: int) -> Numbers:
     """Draw an order in which the clips of a batch are of similar length.
 
     The clips are divided at random into pools of about `POOLED` batches. Each pool is sorted by length, with equal
@@ -65,12 +68,10 @@ def draw_bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
         batches += np.split(pool[np.argsort(samples[pool], kind="stable")], np.cumsum(sizes)[:-1])
     shuffled = [batches[place] for place in generator.permutation(len(batches))]
     shuffled.sort(key=len, reverse=True)  # the incomplete batch comes last: elsewhere it would shift all later batches
-    return [int(clip) for batch in shuffled for clip in batch]
+    return np.concatenate(shuffled)
 
 
-def draw_epoch(
-    labels: Sequence[int] | None, lengths: Sequence[int] | None, batch_size: int, seed: int, epoch: int
-) -> list[int]:
+def draw_epoch(labels: Numbers | None, lengths: Numbers | None, batch_size: int, seed: int, epoch: int) -> Numbers:
     """Draw the clips of an epoch: balanced if `labels` are given, bucketed if `lengths` are given.
 
     At least one of the two must be given. `batch_size`, `seed` and `epoch` are passed to the draws.
@@ -84,7 +85,7 @@ def draw_epoch(
     if labels is None:
         return draw_bucketed(lengths, batch_size, seed, epoch)
     drawn = draw_balanced(labels, seed, epoch)
-    return [drawn[place] for place in draw_bucketed([lengths[clip] for clip in drawn], batch_size, seed, epoch)]
+    return drawn[draw_bucketed(np.asarray(lengths)[drawn], batch_size, seed, epoch)]
 
 
 class EpochSampler(Sampler[int]):
@@ -95,7 +96,7 @@ class EpochSampler(Sampler[int]):
     skips batches.
     """
 
-    def __init__(self, clips: int, draw: Callable[[int], list[int]], epoch: Callable[[], int]) -> None:
+    def __init__(self, clips: int, draw: Callable[[int], Numbers], epoch: Callable[[], int]) -> None:
         """Store the length of an epoch, a function that draws one, and a function that returns its number from 0."""
         self.clips, self.draw, self.epoch = clips, draw, epoch
 
@@ -103,4 +104,4 @@ class EpochSampler(Sampler[int]):
         return self.clips
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.draw(self.epoch()))
+        return map(int, self.draw(self.epoch()))

@@ -1,7 +1,6 @@
 """The Trainer of transformers with losses, samplers and metrics for emotion recognition."""
 
 import logging
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from ser import config
 from ser.acceleration.compilation import pad_to_fixed_length, step_between_lengths
 from ser.acceleration.spec_augment import accept_masks, draw_masks, uses_spec_augment
 from ser.config import ClassWeights
-from ser.data.dataset import WaveformDataset, scoring_batches
+from ser.data.dataset import Numbers, WaveformDataset, scoring_batches
 from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
 from ser.models.architectures import HEAD, depends_on_padding
 from ser.models.outputs import softmax
@@ -32,8 +31,8 @@ class EmotionTrainer(CheckpointingTrainer):
 
     data_collator: Any
 
-    def __init__(self, *args: Any, options: config.Trainer, corpora: Sequence[str] = (), **kwargs: Any) -> None:
-        self._corpora = corpora
+    def __init__(self, *args: Any, options: config.Trainer, corpora: Numbers | None = None, **kwargs: Any) -> None:
+        self._corpora = np.zeros(1, np.int64) if corpora is None else corpora  # as numbers
         super().__init__(*args, options=options, **kwargs)
         self._collator = self.data_collator
         self.data_collator = self.training_batch
@@ -62,19 +61,21 @@ class EmotionTrainer(CheckpointingTrainer):
                 optimizer.add_param_group({**group, "params": head, "lr": self.options.head_learning_rate})
         return optimizer
 
-    def training_labels(self) -> list[int]:
-        """Return the class index of each training clip."""
-        return [self.train_dataset[index]["label"] for index in range(len(self.train_dataset))]
+    def training_labels(self) -> Numbers:
+        """Return the class index of each training clip, `(clips,)`."""
+        labels: Numbers = self.train_dataset.labels()
+        return labels
 
-    def sampling_groups(self) -> list[int] | None:
+    def sampling_groups(self) -> Numbers | None:
         """Return the group of each training clip whose groups are equally likely in an epoch; None: no such draw."""
         if not (self.options.balanced_sampling or self.options.balanced_corpora):
             return None
-        labels = self.training_labels() if self.options.balanced_sampling else [0] * len(self.train_dataset)
-        corpora = self._corpora if self.options.balanced_corpora else [""] * len(labels)
-        pairs = list(zip(corpora, labels, strict=True))
-        index = {pair: number for number, pair in enumerate(sorted(set(pairs)))}
-        return [index[pair] for pair in pairs]
+        groups = np.zeros(len(self.train_dataset), np.int64)
+        if self.options.balanced_corpora:
+            groups += self._corpora * self.model.config.num_labels
+        if self.options.balanced_sampling:
+            groups += self.training_labels()
+        return groups
 
     def _get_train_sampler(self, *args: Any) -> Sampler[int] | None:
         """Return an EpochSampler for balanced sampling or bucketing, else the sampler of the Trainer."""

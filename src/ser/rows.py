@@ -1,0 +1,274 @@
+"""Rows that are stored as columns.
+
+A list of a million dataclass objects takes a gigabyte. `Rows` is a sequence of the same objects, of which each is made
+when it is asked for; its columns are Arrow arrays, in memory or in a mapped file, and a part of it is an array of
+indices.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from functools import cached_property
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Row = TypeVar("Row")
+Other = TypeVar("Other")
+Indices = npt.NDArray[np.intp]
+
+AT_ONCE = 10_000
+"""Rows that exist as objects at a time, where all are gone through."""
+DISTINCT = {"distinct": True}
+"""Metadata of a field of text in which hardly two rows are alike; the values of the others are stored once."""
+TEXTS = pa.dictionary(pa.int32(), pa.string())
+TYPES: dict[Any, pa.DataType] = {str: TEXTS, int: pa.int32(), float: pa.float64()}
+"""Arrow types by the type of a field."""
+
+
+class Rows(Sequence[Row], Generic[Row]):
+    """An immutable sequence of rows of one dataclass, whose fields are texts and numbers."""
+
+    def __init__(self, kind: type[Row], columns: Mapping[str, pa.Array], index: Indices | None = None) -> None:
+        """Take columns.
+
+        Args:
+            kind: the dataclass of a row.
+            columns: arrays of equal length; a field without one has its default, or an empty text, in each row.
+            index: `(rows,)` places in the columns; None: all of them in order.
+        """
+        self.kind, self._columns, self._index = kind, columns, index
+        self._stored = len(next(iter(columns.values()))) if columns else 0
+
+    @classmethod
+    def of(cls, kind: type[Row], rows: Iterable[Row]) -> "Rows[Row]":
+        """Store rows as columns; they are taken one after the other."""
+        if isinstance(rows, Rows):
+            return rows if rows.kind is kind else rows.cast(kind)
+        builder = Builder(kind)
+        for row in rows:
+            builder.append(row)
+        return builder.finish()
+
+    def __len__(self) -> int:
+        return self._stored if self._index is None else len(self._index)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Rows[Row]": ...
+
+    def __getitem__(self, index: int | slice) -> "Row | Rows[Row]":
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        place = range(len(self))[index]
+        return next(iter(self.take(np.array([place]))))
+
+    def __iter__(self) -> Iterator[Row]:
+        for start in range(0, len(self), AT_ONCE):
+            some = slice(start, min(start + AT_ONCE, len(self)))
+            names = list(self._columns)
+            for values in zip(*(to_list(self._select(name, some)) for name in names), strict=True):
+                yield self.kind(**{**self._missing, **dict(zip(names, values, strict=True))})
+
+    def __eq__(self, other: object) -> bool:
+        """Compare row by row, also with a list."""
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+
+    def __add__(self, other: "Rows[Row]") -> "Rows[Row]":
+        return Rows.join(self.kind, [self, other])
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rows of {self.kind.__name__}>"
+
+    @cached_property
+    def _missing(self) -> dict[str, Any]:
+        """Values of the fields without a column that have no default."""
+        return {field.name: "" for field in _fields(self.kind) if not self.has(field.name) and field.default is MISSING}
+
+    def _select(self, name: str, some: slice = slice(None)) -> pa.Array:
+        """Return a column, or a stretch of it."""
+        column = self._columns[name]
+        if self._index is not None:
+            return column.take(pa.array(self._index[some]))
+        start, stop, _ = some.indices(self._stored)
+        return column.slice(start, stop - start)
+
+    def has(self, name: str) -> bool:
+        """Return whether a field has a column; without one all rows have the same value."""
+        return name in self._columns
+
+    def column(self, name: str) -> pa.Array:
+        """Return the values of a field in order, `(rows,)`."""
+        if self.has(name):
+            return self._select(name)
+        field = next(field for field in _fields(self.kind) if field.name == name)
+        default = self._missing.get(name, field.default)
+        return _to_type(pa.DictionaryArray.from_arrays(np.zeros(len(self), np.int32), [default]), _arrow_type(field))
+
+    def texts(self, name: str) -> pa.Array:
+        """Return a field of text as Arrow strings with offsets of 64 bits, `(rows,)`."""
+        return self.column(name).cast(pa.large_string())
+
+    def numbers(self, name: str) -> npt.NDArray[Any]:
+        """Return a field of numbers, `(rows,)`."""
+        numbers: npt.NDArray[Any] = self.column(name).to_numpy(zero_copy_only=False)
+        return numbers
+
+    def codes(self, name: str, key: Callable[[str], Any] | None = None) -> tuple[npt.NDArray[np.int32], list[str]]:
+        """Return a field of text as numbers.
+
+        Args:
+            name: the field.
+            key: orders the values; None: as texts are ordered.
+
+        Returns:
+            For each row the place of its value among the distinct values that occur, `(rows,)`, and these, sorted.
+        """
+        column = self.column(name)
+        column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        indices = column.indices.to_numpy(zero_copy_only=False)
+        present = np.flatnonzero(np.bincount(indices, minlength=len(column.dictionary)))
+        values = column.dictionary.take(pa.array(present)).to_pylist()
+        order = sorted(range(len(values)), key=lambda at: (key(values[at]) if key else "", values[at]))
+        rank = np.zeros(len(column.dictionary), np.int32)
+        rank[present[order]] = np.arange(len(order), dtype=np.int32)
+        return rank[indices], [values[at] for at in order]
+
+    def distinct(self, name: str) -> list[str]:
+        """Return the values of a field of text that occur, sorted."""
+        return self.codes(name)[1]
+
+    def counts(self, name: str) -> dict[str, int]:
+        """Return the number of rows of each value of a field of text, in the order of the values."""
+        codes, values = self.codes(name)
+        return dict(zip(values, np.bincount(codes, minlength=len(values)).tolist(), strict=True))
+
+    def matches(self, name: str, values: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """Return which rows have one of some values in a field of text, `(rows,)`."""
+        codes, known = self.codes(name)
+        chosen = set(values)
+        return np.array([value in chosen for value in known], dtype=bool)[codes] if known else np.zeros(0, dtype=bool)
+
+    def take(self, places: Indices) -> "Rows[Row]":
+        """Return the rows at some places; the columns are shared."""
+        return Rows(self.kind, self._columns, places if self._index is None else self._index[places])
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> "Rows[Row]":
+        """Return the rows for which a mask `(rows,)` is true."""
+        return self if mask.all() else self.take(np.flatnonzero(mask))
+
+    def unique(self, name: str) -> "Rows[Row]":
+        """Return the rows without those that have the same text in a field as an earlier one."""
+        encoded = self.texts(name).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        return self.take(np.sort(np.unique(encoded, return_index=True)[1]))
+
+    def order(self, *keys: str | pa.Array | npt.NDArray[Any]) -> Indices:
+        """Return the places of the rows, sorted by fields or by columns `(rows,)`; equal rows keep their order."""
+        columns = [self.texts(key) if isinstance(key, str) else pa.array(key) for key in keys]
+        names = [str(number) for number in range(len(columns))]
+        table = pa.table([*columns, pa.array(np.arange(len(self)))], names=[*names, "place"])
+        places = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in [*names, "place"]])
+        order: Indices = places.to_numpy().astype(np.intp)
+        return order
+
+    def map(self, name: str, change: Callable[[str], str]) -> pa.Array:
+        """Return a field of text with each distinct value changed, `(rows,)`."""
+        codes, values = self.codes(name)
+        return pa.DictionaryArray.from_arrays(codes, pa.array([change(value) for value in values], pa.string()))
+
+    def replace(self, **columns: pa.Array) -> "Rows[Row]":
+        """Return the rows with other values in some fields, each `(rows,)`."""
+        kept = {name: self._select(name) for name in self._columns if name not in columns}
+        types = {field.name: _arrow_type(field) for field in _fields(self.kind)}
+        return Rows(self.kind, {**kept, **{name: _to_type(column, types[name]) for name, column in columns.items()}})
+
+    def cast(self, kind: type[Other]) -> "Rows[Other]":
+        """Return the rows as those of another dataclass; fields that it lacks are dropped."""
+        names = {field.name for field in _fields(kind)}
+        return Rows(kind, {name: column for name, column in self._columns.items() if name in names}, self._index)
+
+    @classmethod
+    def join(cls, kind: type[Row], parts: Sequence["Rows[Row]"]) -> "Rows[Row]":
+        """Return the rows of several sequences, one after the other."""
+        names = [field.name for field in _fields(kind) if any(part.has(field.name) for part in parts)]
+        return cls(kind, {name: _concatenate([part.column(name) for part in parts]) for name in names})
+
+
+class Builder(Generic[Row]):
+    """Stores rows as columns, as they come."""
+
+    def __init__(self, kind: type[Row]) -> None:
+        self.kind, self._fields = kind, _fields(kind)
+        self._chunks: dict[str, list[pa.Array]] = {field.name: [] for field in self._fields}
+        self._waiting: list[Row] = []
+
+    def append(self, row: Row) -> None:
+        """Add a row."""
+        self._waiting.append(row)
+        if len(self._waiting) >= AT_ONCE:
+            self._store()
+
+    def _store(self) -> None:
+        for field in self._fields:
+            values = [getattr(row, field.name) for row in self._waiting]
+            self._chunks[field.name].append(_to_type(pa.array(values), _arrow_type(field)))
+        self._waiting.clear()
+
+    def finish(self) -> Rows[Row]:
+        """Return the rows; a column in which every text is empty is left out."""
+        self._store()
+        columns = {name: _concatenate(self._chunks.pop(name)) for name in list(self._chunks)}
+        needed = {field.name for field in self._fields if field.default is MISSING}
+        used = {name: column for name, column in columns.items() if name in needed or not _is_empty(column)}
+        return Rows(self.kind, used)
+
+
+def to_list(column: pa.Array) -> list[Any]:
+    """Return an array without gaps as a list, several times faster than Arrow's `to_pylist`."""
+    if pa.types.is_dictionary(column.type):
+        values = column.dictionary.to_pylist()
+        return [values[place] for place in column.indices.to_numpy(zero_copy_only=False).tolist()]
+    cells: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+    return cells
+
+
+def _fields(kind: type[Any]) -> tuple["Field[Any]", ...]:
+    return fields(kind)
+
+
+def _arrow_type(field: "Field[Any]") -> pa.DataType:
+    return pa.large_string() if field.metadata.get("distinct") else TYPES[field.type]
+
+
+def _to_type(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Return a column in a type: texts as themselves or by their distinct values, numbers cast."""
+    if isinstance(column, pa.ChunkedArray):
+        column = _concatenate(column.chunks)
+    if pa.types.is_dictionary(wanted):
+        # Encoded anew, since two values of a changed column may have become one.
+        return column.cast(pa.string()).dictionary_encode()
+    return column if column.type == wanted else column.cast(wanted)
+
+
+def _concatenate(chunks: Sequence[pa.Array]) -> pa.Array:
+    """Return arrays of one type as one; the distinct values of texts are brought together."""
+    if len(chunks) == 1:
+        return chunks[0]
+    joined = pa.chunked_array(chunks)
+    joined = joined.unify_dictionaries() if pa.types.is_dictionary(joined.type) else joined
+    return pa.concat_arrays(joined.chunks)
+
+
+def _is_empty(column: pa.Array) -> bool:
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return False
+    return len(column) == 0 or not pc.any(pc.greater(pc.binary_length(values), 0)).as_py()
