@@ -94,15 +94,17 @@ def find_near_identical(clips: Clips, utterances: Rows[Utterance]) -> dict[str, 
         many copies that no more were looked for.
     """
     chosen = choose_clips(clips, utterances)
-    facts = clips.facts.select(["path", "sha256"])
-    found = [
-        (facts.take(chosen[[copy.first, copy.second]]), copy) for copy in find_duplicates(ChosenClips(clips, chosen))
-    ]
-    differing = [(rows["path"].to_pylist(), copy) for rows, copy in found if len(rows["sha256"].unique()) > 1]
-    copies = Counter(paths[1] for paths, _ in differing)
+    found = find_duplicates(ChosenClips(clips, chosen))
+    rows = chosen[np.array([(copy.first, copy.second) for copy in found], np.int64).ravel()]
+    facts = clips.facts.select(["path", "sha256"]).take(rows).to_pylist()
+    copies, numbers = list[dict[str, Any]](), Counter[str]()
+    for copy, first, second in zip(found, facts[::2], facts[1::2], strict=True):
+        if first["sha256"] != second["sha256"]:
+            copies.append({"files": [first["path"], second["path"]], "correlation": round(copy.correlation, 4)})
+            numbers[second["path"]] += 1
     return {
-        "copies": [{"files": paths, "correlation": round(copy.correlation, 4)} for paths, copy in differing],
-        "copies_in_part": [path for path, number in copies.items() if number >= MOST_COPIES],
+        "copies": copies,
+        "copies_in_part": [path for path, number in numbers.items() if number >= MOST_COPIES],
     }
 
 

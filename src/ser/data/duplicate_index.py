@@ -20,7 +20,7 @@ ORDERS = 64
 """Times that the clips are sorted, each time by other tokens."""
 SHARED = 29
 """Least number of equal tokens of a pair that is worth comparing: 30 %."""
-ROWS_AT_A_TIME = 2**16
+ROWS_AT_A_TIME = 2**13
 
 Tokens = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
