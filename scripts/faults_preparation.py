@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from faults_ground import Ground, Part, Running, compare, ser, tidy
 from faults_signals import stop
 
 from ser.data.arrow_cache import open_cache
-from ser.data.shards import INDEX, Shard, list_shards
+from ser.data.shards import FOLDER, INDEX, Shard, list_shards
 from ser.errors import UserError
 
 ROWS = 10_000
@@ -28,14 +29,18 @@ def preparation(ground: Ground, count: int) -> Part:
         large_corpus.write_brief(ROWS, corpus)
     words = ("prepare-data", "corpus=table", f"corpus.table='{corpus}/corpus.csv'", "protocol=random", "data_dir=data")
     place = ground.place(prepared=False)
-    ended = ser(place, *words)
+    begun, running = time.monotonic(), Running(place, *words)
+    while not (place / "data" / FOLDER / INDEX).exists() and running.wait(0.05) is None:
+        pass
+    decoding = time.monotonic() - begun
+    ended = running.end()
     tidy(part, ended, "undisturbed")
     part.check(ended.code == 0, f"undisturbed: status {ended.code} ({ended.last})")
     expected = prepared(place / "data")
     shutil.rmtree(place)
     while sent < count:
         times = min(count - sent, ground.random.choice((1, 2, 3, 5)))
-        sent += one_preparation(ground, part, words, times, (expected, ended.seconds))
+        sent += one_preparation(ground, part, words, times, (expected, 1.2 * decoding))  # and the audit
         print(f"  {part.name}: {sent} of {count}", flush=True)
     return part
 
@@ -43,7 +48,15 @@ def preparation(ground: Ground, count: int) -> Part:
 def one_preparation(
     ground: Ground, part: Part, words: tuple[str, ...], times: int, undisturbed: tuple[dict[str, str], float]
 ) -> int:
-    """Kill a preparation, let it go on, and compare; return how many kills met it while it ran."""
+    """Kill a preparation, let it go on, and compare; return how many kills met it while it ran.
+
+    Args:
+        ground: Where it runs.
+        part: Takes what is found.
+        words: The command.
+        times: The number of kills.
+        undisturbed: What an undisturbed one gives, and the seconds over which the moments are drawn.
+    """
     expected, seconds = undisturbed
     place, what, sent = ground.place(prepared=False), "preparation", 0
     for _ in range(times):
@@ -69,7 +82,7 @@ def phase(data: Path) -> str:
     """What a preparation was at when it ended, as far as its folder tells."""
     if (data / "manifest.csv").is_file():
         return "the end"
-    if (data / "audio" / INDEX).is_file():
+    if (data / FOLDER / INDEX).is_file():
         return "audit"
     shards = len(list_shards(data))
     return f"{shards} shards" if shards else "start-up or the first shard"

@@ -44,7 +44,8 @@ def pretend(folder, words):
     content = os.urandom(8).hex().encode()
     with suppress(OSError):  # of a disk that is full or read-only
         if words[0] == "prepare-data":
-            (folder / "data").mkdir()
+            (folder / "data" / "audio").mkdir(parents=True)
+            (folder / "data" / "audio" / "index.json").write_text("{}")
             (folder / "data" / "manifest.csv").write_text("path\n")
         for name in WRITTEN if words[0] == "train" else ():
             path = folder / given["output_dir"] / name
