@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import faults_audio
+import faults_bulk
 import faults_disks
 import faults_fuzz
 import faults_preparation
@@ -34,6 +35,7 @@ PARTS: dict[str, tuple[Callable[[Ground, int], Part], int]] = {
     "overwrite": (faults_signals.overwrite, 10),
     "together": (faults_signals.together, 6),
     "preparation": (faults_preparation.preparation, 20),
+    "bulk": (faults_bulk.bulk, 20),
     "disk": (faults_disks.disk, 10),
     "torn": (faults_torn.torn, 130),
     "readonly": (faults_disks.readonly, 10),

@@ -56,6 +56,8 @@ class Shards(Output):
         """Rows of the incomplete shard up to the last complete block of recordings."""
         self.index, self.before = 0, 0
         """The number of full shards and of their rows."""
+        self.saved = journal.done.predictions
+        """The number of predictions in shards that are on the disk."""
         self.is_open = self.counts.predictions > 0
         if self.is_open:
             self.continue_shards(journal.done.size)
@@ -122,6 +124,7 @@ class Shards(Output):
             self.tables, self.complete = [], 0
         with write_errors_explained(self.target.path):
             self.journal.save()
+        self.saved = self.journal.done.predictions
 
     def finish(self) -> None:
         self.target.check_meanwhile(self.journal.replaces)
@@ -152,7 +155,7 @@ class Shards(Output):
 
     @property
     def kept(self) -> str:
-        return self.target.describe_kept(self.journal.done.predictions, self.journal)
+        return self.target.describe_kept(self.saved, self.journal)
 
 
 def count_rows(shard: Path) -> int:
