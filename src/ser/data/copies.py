@@ -192,6 +192,8 @@ def pair_rows(one: Keys, other: Keys) -> Indices:
     """Return the rows of two splits that have a key in common, `(pairs, 2)`: each with the first such of the other."""
     shared = np.intersect1d(one, other)
     shared = shared[shared != 0]
+    if not len(shared):
+        return np.zeros((0, 2), np.int64)
     sides = []
     for keys in (one, other):
         rows = np.flatnonzero(np.isin(keys, shared))

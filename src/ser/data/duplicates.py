@@ -121,9 +121,8 @@ def search_index(clips: Sequence[Int16]) -> Iterator[tuple[int, int]]:
 
     Clips too brief to tell are left out: those that are equal have equal checksums.
     """
-    long = (index for index in range(len(clips)) if len(clips[index]) >= BRIEF * SAMPLE_RATE)
-    indices = np.fromiter(long, np.int64)
-    pairs = find_neighbours(tokenize(clips, indices))
+    indices, tokens = tokenize(clips)
+    pairs = find_neighbours(tokens)
     for start in range(0, len(pairs), PAIRS_AT_A_TIME):
         some = indices[pairs[start : start + PAIRS_AT_A_TIME]]
         alone, places = np.unique(some, return_inverse=True)
@@ -133,15 +132,30 @@ def search_index(clips: Sequence[Int16]) -> Iterator[tuple[int, int]]:
         yield from zip(*some[alike].T.tolist(), strict=True)
 
 
-def tokenize(clips: Sequence[Int16], indices: npt.NDArray[np.int64]) -> Tokens:
-    """Compute the tokens by which the index finds some of the clips, `(indices, TOKENS)`; no fingerprint is kept."""
+def tokenize(clips: Sequence[Int16]) -> tuple[npt.NDArray[np.int64], Tokens]:
+    """Compute the tokens by which the index finds clips; no fingerprint is kept.
+
+    Returns:
+        The indices of the clips that are long enough, `(long clips,)`, and their tokens, `(long clips, TOKENS)`.
+    """
     chosen = choose_values(VALUES)
-    tokens = np.empty((len(indices), TOKENS), np.uint8)
-    computed = in_threads(lambda index: fingerprint(clips[index])[chosen].argmax(axis=1), indices)
-    with progress(computed, "Looking for copies", total=len(indices), noun="recordings") as results:
-        for row, places in zip(tokens, results, strict=True):
-            row[:] = places
-    return tokens
+
+    def compute(samples: Int16) -> npt.NDArray[Any] | None:
+        return fingerprint(samples)[chosen].argmax(axis=1) if len(samples) >= BRIEF * SAMPLE_RATE else None
+
+    indices, tokens = np.empty(len(clips), np.int64), np.empty((len(clips), TOKENS), np.uint8)
+    number = 0
+    with progress(
+        in_threads(lambda index: compute(clips[index]), range(len(clips))),
+        "Looking for copies",
+        total=len(clips),
+        noun="recordings",
+    ) as computed:
+        for index, row in enumerate(computed):
+            if row is not None:
+                indices[number], tokens[number] = index, row
+                number += 1
+    return indices[:number], tokens[:number]
 
 
 def fingerprint(samples: Int16) -> npt.NDArray[np.float32]:
