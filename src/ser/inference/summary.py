@@ -19,6 +19,13 @@ PAGE = 1000
 """Rows of a table that are printed together where there is no output file, so that memory does not grow with them."""
 
 
+class StandardOutput(Console):
+    """Standard output; the command ends as others do where its reader is gone, and not with an error."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 @dataclass
 class Summary:
     """The table of a command's predictions, printed at the end; without an output file, a page at a time."""
@@ -43,11 +50,11 @@ class Summary:
             return
         failed = [("without a prediction", counts.failed)] if counts.failed else []
         numbers = [*counts.emotions.most_common(), *failed]
-        Console().print(Text(", ".join(f"{number} {emotion}" for emotion, number in numbers)))
+        StandardOutput().print(Text(", ".join(f"{number} {emotion}" for emotion, number in numbers)))
 
     def print_table(self) -> None:
         if self.rows:
-            Console().print(make_table(self.rows, self.output_format, self.windowed))
+            StandardOutput().print(make_table(self.rows, self.output_format, self.windowed))
             self.rows = []
 
 
