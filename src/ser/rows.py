@@ -219,7 +219,9 @@ class Builder(Generic[Row]):
     def _store(self) -> None:
         for field in self._fields:
             values = [getattr(row, field.name) for row in self._waiting]
-            self._chunks[field.name].append(_to_type(pa.array(values), _arrow_type(field)))
+            stored = _to_type(pa.array(values), _arrow_type(field))
+            # Two arrays as one are of the exact size; the buffers of an array from a list are of up to twice of it.
+            self._chunks[field.name].append(pa.concat_arrays([stored, stored[:0]]))
         self._waiting.clear()
 
     def finish(self) -> Rows[Row]:

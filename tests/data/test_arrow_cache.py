@@ -88,7 +88,7 @@ def test_a_cache_holds_the_files_that_were_decoded_and_no_others(root, tmp_path)
 def test_recordings_in_another_order_keep_their_facts_and_samples(root, tmp_path):
     clips, _ = build(root, tmp_path)
     turned = arrow_cache.put_in_order(clips, np.arange(32)[::-1])
-    assert turned.facts["path"].to_pylist() == clips.facts["path"].to_pylist()[::-1]
+    assert turned.select("path")["path"].to_pylist() == clips.select("path")["path"].to_pylist()[::-1]
     assert np.array_equal(turned.samples(3), clips.samples(28))
     assert arrow_cache.put_in_order(clips, np.arange(32)) is clips
     assert len(arrow_cache.put_in_order(clips, np.array([4, 2]))) == 2

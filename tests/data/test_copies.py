@@ -36,6 +36,9 @@ class Recordings:
     def __len__(self):
         return len(self.clips)
 
+    def select(self, *names):
+        return self.facts.select(names)
+
     def samples(self, index):
         return self.clips[index]
 

@@ -48,7 +48,7 @@ def test_trimmed_clips_are_views_of_their_speech(prepared):
     clip = prepared.audio.samples(prepared.indices(rows)[0])
     recording = np.concatenate([silence, clip, silence])
     lengths = np.full(len(prepared.audio), len(recording))
-    audio = SimpleNamespace(samples=lambda row: recording, lengths=lambda: lengths, facts=prepared.audio.facts)
+    audio = SimpleNamespace(samples=lambda row: recording, lengths=lambda: lengths, select=prepared.audio.select)
     clips = WaveformDataset(replace(prepared, audio=audio), rows, trim=True)
     assert clips.lengths().tolist() == [len(clips[0]["samples"])] == pytest.approx([len(clip) + 3200], abs=640)
     assert np.shares_memory(clips[0]["samples"], recording)

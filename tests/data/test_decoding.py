@@ -57,7 +57,7 @@ def test_a_changed_file_replaces_the_rows_of_its_own_shard(root, data, tmp_path)
     assert set(in_use(data)) == {"00000.arrow", "00002.arrow", "00003.arrow", "00004.arrow"}
     assert all(after[name] == before[name] for name in after if name in before and name != "index.json")
     assert contents(data) == rebuilt(root, tmp_path)
-    assert len(clips.samples(clips.facts["path"].to_pylist().index(FIRST))) == 6400
+    assert len(clips.samples(clips.select("path")["path"].to_pylist().index(FIRST))) == 6400
 
 
 def test_a_removed_file_leaves_the_other_shards_as_they_are(root, data, tmp_path):
@@ -93,9 +93,9 @@ def test_a_renamed_file_is_decoded_under_its_new_name(root, data, tmp_path):
 def test_the_clips_are_in_the_order_of_the_recordings_whatever_that_of_the_shards_is(root, data):
     soundfile.write(root / FIRST, tone(0.4), 16000)
     clips, _ = build(root, data)
-    assert clips.facts["path"].to_pylist() == [row.path for row in ravdess.scan(root).recordings]
-    assert arrow_cache.open_cache(data).facts["path"].to_pylist() != clips.facts["path"].to_pylist()
-    for index, row in enumerate(clips.facts.to_pylist()):
+    assert clips.select("path")["path"].to_pylist() == [row.path for row in ravdess.scan(root).recordings]
+    assert arrow_cache.open_cache(data).facts["path"].to_pylist() != clips.select("path")["path"].to_pylist()
+    for index, row in enumerate(clips.select(*shards.FACTS).to_pylist()):
         assert contents(data)[row["path"]] == (row, clips.samples(index).tobytes())
 
 

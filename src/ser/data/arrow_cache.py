@@ -28,9 +28,8 @@ Indices = npt.NDArray[np.int64]
 class Clips(Protocol):
     """Decoded recordings with their facts: a cache, or several."""
 
-    @property
-    def facts(self) -> pa.Table:
-        """The columns `FACTS`, with a row for each recording."""
+    def select(self, *names: str) -> pa.Table:
+        """Return some of the columns `FACTS`, with a row for each recording."""
 
     def __len__(self) -> int: ...
 
@@ -55,6 +54,10 @@ class AudioCache:
 
     def __len__(self) -> int:
         return self._starts[-1]
+
+    def select(self, *names: str) -> pa.Table:
+        """Return some facts of each recording, mapped."""
+        return self.facts.select(names)
 
     def lengths(self) -> Indices:
         """Return the samples of each recording at 16 kHz, `(recordings,)`; the offsets of the shards give them."""
@@ -91,10 +94,9 @@ class OrderedClips:
         """Take the recordings whose indices are in `order`."""
         self._clips, self._order = clips, order
 
-    @property
-    def facts(self) -> pa.Table:
-        """A copy, in the order."""
-        return self._clips.facts.take(self._order)
+    def select(self, *names: str) -> pa.Table:
+        """Return a copy of some facts, in the order."""
+        return self._clips.select(*names).take(self._order)
 
     def __len__(self) -> int:
         return len(self._order)

@@ -35,7 +35,8 @@ def audit(
         What audit.json holds, without the stamp of corpus and protocol.
     """
     utterances = Rows.of(Utterance, utterances)
-    durations, facts = utterances.numbers("duration"), cache.facts
+    durations = utterances.numbers("duration")
+    facts = cache.select("path", "peak", "clipped", "duration")
     rates = np.unique(utterances.numbers("sample_rate"), return_counts=True)
     found = find_identical(utterances) | find_near_identical(cache, utterances)
     return {

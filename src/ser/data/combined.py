@@ -29,14 +29,15 @@ class JoinedClips:
         self._names, self._parts = list(parts), list(parts.values())
         self._starts = [0, *accumulate(len(part) for part in self._parts)]
 
-    @property
-    def facts(self) -> pa.Table:
-        """The facts of all; the paths are computed at each call, so that no second copy of them stays in memory."""
+    def select(self, *names: str) -> pa.Table:
+        """Return some facts of each recording; paths are computed anew, so that no second copy of them is kept."""
         tables = []
         for name, part in zip(self._names, self._parts, strict=True):
-            facts = part.facts
-            paths = pc.binary_join_element_wise(f"{name}/", facts["path"], "")
-            tables.append(facts.set_column(facts.schema.get_field_index("path"), "path", paths))
+            facts = part.select(*names)
+            if "path" in names:
+                paths = pc.binary_join_element_wise(f"{name}/", facts["path"], "")
+                facts = facts.set_column(facts.schema.get_field_index("path"), "path", paths)
+            tables.append(facts)
         return pa.concat_tables(tables)
 
     def __len__(self) -> int:

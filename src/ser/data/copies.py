@@ -96,7 +96,7 @@ def find_near_identical(clips: Clips, utterances: Rows[Utterance]) -> dict[str, 
     chosen = choose_clips(clips, utterances)
     found = find_duplicates(ChosenClips(clips, chosen))
     rows = chosen[np.array([(copy.first, copy.second) for copy in found], np.int64).ravel()]
-    facts = clips.facts.select(["path", "sha256"]).take(rows).to_pylist()
+    facts = clips.select("path", "sha256").take(rows).to_pylist()
     copies, numbers = list[dict[str, Any]](), Counter[str]()
     for copy, first, second in zip(found, facts[::2], facts[1::2], strict=True):
         if first["sha256"] != second["sha256"]:
@@ -110,7 +110,7 @@ def find_near_identical(clips: Clips, utterances: Rows[Utterance]) -> dict[str, 
 
 def choose_clips(clips: Clips, utterances: Rows[Utterance]) -> Indices:
     """Return the indices of one of all recordings with equal samples and rate; one of the manifest where there is."""
-    facts = clips.facts
+    facts = clips.select("path", "sha256", "sample_rate")
     keys = make_keys(iterate_texts(facts["sha256"]), len(clips)) ^ facts["sample_rate"].to_numpy().astype(np.uint64)
     order = np.arange(len(clips))
     if len(utterances) < len(clips):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ser.corpora.recordings import Recording
-from ser.data.arrow_cache import UnusableCacheError
+from ser.data.arrow_cache import Clips, UnusableCacheError
 from ser.errors import UserError
 from ser.files import replacing, write_csv
 from ser.rows import AT_ONCE, Rows, to_list
@@ -52,8 +52,9 @@ NUMBERS = {"duration": float, "sample_rate": int, "channels": int}
 """Columns that are no texts."""
 
 
-def make_utterances(recordings: Rows[Recording], facts: pa.Table) -> Rows[Utterance]:
-    """Join recordings with the facts of their files, a table with a row for each recording, in the same order."""
+def make_utterances(recordings: Rows[Recording], clips: Clips) -> Rows[Utterance]:
+    """Join recordings with the facts of their files, which are in the same order."""
+    facts = clips.select("duration", "sample_rate", "channels", "sha256")
     columns = {name: facts.column(name) for name in ("sample_rate", "channels", "sha256")}
     seconds = np.fromiter((round(one, 6) for one in facts.column("duration").to_numpy()), np.float64, len(facts))
     return recordings.cast(Utterance).replace(**columns, duration=pa.array(seconds))
@@ -61,12 +62,14 @@ def make_utterances(recordings: Rows[Recording], facts: pa.Table) -> Rows[Uttera
 
 def names_of(utterances: Rows[Utterance]) -> pa.Array:
     """Return `Utterance.name` of each recording, `(recordings,)`."""
-    file = pc.replace_substring_regex(utterances.texts("path"), pattern="(?s)^.*/", replacement="")
-    stem = pc.replace_substring_regex(file, pattern=r"(?s)^(.+)\.[^.]+$", replacement=r"\1")
-    if not utterances.has("id"):
-        return stem
-    given = utterances.texts("id")
-    return pc.if_else(pc.equal(given, ""), stem, given)
+    parts = [pa.array([], pa.large_string())]
+    for start in range(0, len(utterances), AT_ONCE):
+        some = utterances[start : start + AT_ONCE]
+        file = pc.replace_substring_regex(some.texts("path"), pattern="(?s)^.*/", replacement="")
+        stem = pc.replace_substring_regex(file, pattern=r"(?s)^(.+)\.[^.]+$", replacement=r"\1")
+        given = some.texts("id")
+        parts.append(pc.if_else(pc.equal(given, ""), stem, given))
+    return pa.concat_arrays(parts)
 
 
 def rank_speakers(utterances: Rows[Utterance]) -> np.ndarray[Any, np.dtype[np.int32]]:

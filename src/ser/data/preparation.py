@@ -54,9 +54,12 @@ def prepare_unlocked(
     # Everything that can be refused without decoding is refused before anything is written.
     split_corpus(recordings.cast(Utterance), protocol)
     clips, decoded = decoding.build(source, recordings, target)
-    utterances = manifest.make_utterances(recordings, clips.facts)
     made_of = {"root": printable(str(source.resolve()))}
-    return write(corpus, protocol, target, strictness, found, facts, utterances, clips, made_of) | {"decoded": decoded}
+    with replacing(target / manifest.COLUMNS_FILE) as columns:
+        manifest.write_columns(columns, manifest.make_utterances(recordings, clips))
+        found.recordings = recordings = Rows(Recording, {})  # from here on they are mapped
+        report = write(corpus, protocol, target, strictness, found, facts, columns, clips, made_of)
+    return report | {"decoded": decoded}
 
 
 def combine(corpus: Corpus, protocol: Protocol, target: Path, strictness: Audit) -> dict[str, Any]:
@@ -70,7 +73,10 @@ def combine(corpus: Corpus, protocol: Protocol, target: Path, strictness: Audit)
         "parts": {name: {"folder": part.folder, "manifest_sha256": part.sha256} for name, part in parts.items()},
     }
     clips = JoinedClips({name: put_in_order(part.audio, part.indices(part.utterances)) for name, part in parts.items()})
-    return write(corpus, protocol, target, strictness, found, facts, utterances, clips, made_of) | {"decoded": 0}
+    with replacing(target / manifest.COLUMNS_FILE) as columns:
+        manifest.write_columns(columns, utterances)
+        report = write(corpus, protocol, target, strictness, found, facts, columns, clips, made_of)
+    return report | {"decoded": 0}
 
 
 def write(
@@ -80,11 +86,12 @@ def write(
     strictness: Audit,
     found: Scan,
     facts: Facts,
-    utterances: Rows[Utterance],
+    columns: Path,
     clips: Clips,
     made_of: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write what is known of the recordings, the manifest last; return the content of audit.json."""
+    """Write what is known of the recordings whose columns are written; return the content of audit.json."""
+    utterances = manifest.map_columns(columns)
     protocol = resolve_protocol(utterances, protocol)
     folds = list_folds(protocol)
     splits = split_corpus(utterances, protocol)
@@ -108,10 +115,9 @@ def write(
     for split in Split:
         path = target / f"{split.value}.csv"
         manifest.write(path, splits.get(split)) if splits.get(split) else remove(path)
-    manifest.write_columns(target / manifest.COLUMNS_FILE, utterances)
     with replacing(target / manifest.FILE) as temporary:  # last: a folder with a manifest is complete
         manifest.write(temporary, utterances)
-        written = {manifest.FILE: temporary, manifest.COLUMNS_FILE: target / manifest.COLUMNS_FILE}
+        written = {manifest.FILE: temporary, manifest.COLUMNS_FILE: columns}
         report["files"] = {name: checksum(path) for name, path in written.items()}
         write_json(target / audit.FILE, report)
     return report

@@ -64,7 +64,7 @@ class PreparedCorpus:
 
 def find_indices(utterances: Rows[Utterance], clips: Clips) -> Indices:
     """Return the indices of recordings among decoded clips, `(recordings,)`; -1 for one that is not there."""
-    found = pc.index_in(utterances.texts("path"), value_set=clips.facts["path"].cast(pa.large_string()))
+    found = pc.index_in(utterances.texts("path"), value_set=clips.select("path")["path"].cast(pa.large_string()))
     indices: Indices = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
     return indices
 
