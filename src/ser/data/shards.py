@@ -89,7 +89,7 @@ class Shard:
                 table = pa.ipc.open_stream(source).read_all()
             current = table.schema.names == SCHEMA.names
             if current:
-                table = table.cast(SCHEMA)
+                table = table if table.schema.equals(SCHEMA) else table.cast(SCHEMA)
                 table.validate()
                 self.facts = table.select(FACTS)
                 self.facts.validate(full=True)  # texts are read where their offsets point
