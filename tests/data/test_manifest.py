@@ -1,9 +1,12 @@
 import csv
 
+import pyarrow as pa
 import pytest
 
+from ser.corpora.recordings import Recording
 from ser.data import manifest
 from ser.errors import UserError
+from ser.rows import Rows
 
 ROW = manifest.Utterance(
     path="Actor_01/03-01-05-01-01-01-01.wav",
@@ -41,3 +44,10 @@ def test_a_missing_column_is_named(tmp_path):
         csv.writer(file).writerow(column for column in manifest.COLUMNS if column != "speaker")
     with pytest.raises(UserError, match="speaker"):
         manifest.read(tmp_path / "manifest.csv")
+
+
+def test_durations_are_rounded_as_in_earlier_releases():
+    facts = {"duration": [203403 / 48000, 180981 / 48000], "sample_rate": [48000] * 2, "channels": [1] * 2}
+    recordings = Rows.of(Recording, [Recording(name, "sad", "1") for name in "ab"])
+    rows = manifest.make_utterances(recordings, pa.table({**facts, "sha256": ["x", "y"]}))
+    assert [row.duration for row in rows] == [4.237563, 3.770437]
