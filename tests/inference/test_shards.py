@@ -171,6 +171,13 @@ def test_the_root_of_a_disk_is_refused_before_anything_is_computed(tmp_path, mon
         write(f"{tmp_path}/a/", [window(0)])
 
 
+def test_a_folder_beside_which_nothing_can_be_written_is_refused_before_anything_is_computed(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(UserError, match="is not writable"):
+        write(f"{tmp_path}/a/", [window(0)])
+
+
 def test_a_second_command_does_not_write_the_same_shards(tmp_path):
     with (
         reserve_output(f"{tmp_path}/a/", False, False),

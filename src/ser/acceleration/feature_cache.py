@@ -287,7 +287,9 @@ def compute(
         sums = [zlib.crc32(silence)]
         with (temporary / FRAMES).open("wb") as file:
             file.write(silence)
-            with progress(range(len(clips)), f"Running the frozen {part.name}", total=len(clips)) as indices:
+            with progress(
+                range(len(clips)), f"Running the frozen {part.name}", total=len(clips), noun="clips"
+            ) as indices:
                 for index in indices:
                     waveform = collator([clips[index]])["input_values"].to(default_device())
                     content = to_bytes(part.run(classifier, waveform), dtype)

@@ -2,8 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -72,12 +72,12 @@ def predict_files(cfg: config.Predict, targets: Targets, recordings: Recordings)
         predictor = open_predictor(cfg)
         output_format = OutputFormat.from_predictor(predictor)
         journal = open_journal(cfg, targets, predictor, recordings)
-        blocks = predict_blocks(cfg, predictor, recordings, journal.done.recordings, timelines)
         summary = Summary(output_format, cfg.window is not None, None if targets.output is None else MAX_ROWS)
         try:
             with (
                 explaining_out_of_memory(ADVICE.format(cfg.batch_size)),
                 open_writers(targets, output_format, journal) as (output, write_embedding),
+                closing(predict_blocks(cfg, predictor, recordings, journal.done.recordings, timelines)) as blocks,
             ):
                 for block in blocks:
                     for one in block.predictions:
@@ -93,7 +93,7 @@ def predict_files(cfg: config.Predict, targets: Targets, recordings: Recordings)
 
 def predict_blocks(
     cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int, timelines: TimelineFolder | None
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Yield the predictions of the recordings behind the first `done`."""
     if cfg.window is None:
         return predict_whole(cfg, predictor, recordings, done)

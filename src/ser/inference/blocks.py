@@ -1,7 +1,7 @@
 """Predictions of recordings in order, in blocks: the unit in which `ser predict` is interrupted and continued."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,9 @@ class Block:
     """Of all of them, in order; they may be computed while they are taken, before the next block."""
 
 
-def predict_whole(cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int) -> Iterator[Block]:
+def predict_whole(
+    cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int
+) -> Generator[Block, None, None]:
     """Yield one prediction for each of the recordings behind the first `done`, with a progress bar."""
     decoded = in_threads(partial(decode, max_seconds=cfg.max_seconds), recordings[done:], AT_ONCE)
     with console.progress(decoded, "Predicting", len(recordings), done, "recordings") as shown:
@@ -67,7 +69,7 @@ def predict_clips(predictor: Predictor, decoded: Sequence[tuple[Recording, Int16
 
 def predict_sliding(
     cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int, timelines: TimelineFolder | None
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Yield the predictions for the windows of each of the recordings behind the first `done`, with a progress bar."""
     with console.progress(recordings[done:], "Predicting", len(recordings), done, "recordings") as shown:
         for recording in shown:

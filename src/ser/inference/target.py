@@ -56,6 +56,10 @@ class Target:
         """Raise a UserError where something is in the way that the command may not replace."""
         check_kind(self.path, folder=self.is_folder)
         check_kind(self.partial, folder=self.has_shards)
+        if self.is_folder and not os.access(self.path.parent, os.W_OK):
+            raise UserError(
+                f"output={self.path}: {self.path.parent} is not writable, where it is made; give another name"
+            )
         for folder in [self.path] * self.is_folder + [self.partial] * self.has_shards:
             check_folder(folder)
         if overwrite or resume:
