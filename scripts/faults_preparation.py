@@ -4,7 +4,6 @@ import hashlib
 import re
 import shutil
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +16,11 @@ from ser.data.arrow_cache import open_cache
 from ser.data.shards import FOLDER, INDEX, Shard, list_shards
 from ser.errors import UserError
 
-ROWS = 10_000
-"""Of the corpus: ten shards."""
+SHARDS = 10
+ROWS = 1000 * SHARDS
+"""Of the corpus."""
+A_SHARD = 0.5
+"""Seconds, about, in which one is written."""
 
 
 def preparation(ground: Ground, count: int) -> Part:
@@ -29,48 +31,38 @@ def preparation(ground: Ground, count: int) -> Part:
         large_corpus.write_brief(ROWS, corpus)
     words = ("prepare-data", "corpus=table", f"corpus.table='{corpus}/corpus.csv'", "protocol=random", "data_dir=data")
     place = ground.place(prepared=False)
-    begun, running = time.monotonic(), Running(place, *words)
-    while not (place / "data" / FOLDER / INDEX).exists() and running.wait(0.05) is None:
-        pass
-    decoding = time.monotonic() - begun
-    ended = running.end()
+    ended = ser(place, *words)
     tidy(part, ended, "undisturbed")
     part.check(ended.code == 0, f"undisturbed: status {ended.code} ({ended.last})")
     expected = prepared(place / "data")
     shutil.rmtree(place)
     while sent < count:
         times = min(count - sent, ground.random.choice((1, 2, 3, 5)))
-        sent += one_preparation(ground, part, words, times, (expected, 1.2 * decoding))  # and the audit
+        sent += one_preparation(ground, part, words, times, expected)
         print(f"  {part.name}: {sent} of {count}", flush=True)
     return part
 
 
-def one_preparation(
-    ground: Ground, part: Part, words: tuple[str, ...], times: int, undisturbed: tuple[dict[str, str], float]
-) -> int:
-    """Kill a preparation, let it go on, and compare; return how many kills met it while it ran.
-
-    Args:
-        ground: Where it runs.
-        part: Takes what is found.
-        words: The command.
-        times: The number of kills.
-        undisturbed: What an undisturbed one gives, and the seconds over which the moments are drawn.
-    """
-    expected, seconds = undisturbed
-    place, what, sent = ground.place(prepared=False), "preparation", 0
+def one_preparation(ground: Ground, part: Part, words: tuple[str, ...], times: int, expected: dict[str, str]) -> int:
+    """Kill a preparation, let it go on, and compare; return how many kills met it while it ran."""
+    place, what, sent, finished = ground.place(prepared=False), "preparation", 0, 0
+    data = place / "data"
     for _ in range(times):
-        moment = ground.random.uniform(0, seconds)
-        if not stop(part, Running(place, *words), moment, signal.SIGKILL, what):
+        wanted, delay = ground.random.randrange(SHARDS + 1), ground.random.uniform(0, A_SHARD)
+        running = Running(place, *words)
+        while len(list_shards(data)) < wanted and not (data / FOLDER / INDEX).exists() and running.wait(0.01) is None:
+            pass
+        if not stop(part, running, delay, signal.SIGKILL, what):
             break
         sent += 1
-        part.count(where := phase(place / "data"))
-        what += f", SIGKILL at {moment:.1f} of {seconds:.1f} s ({where})"
-    finished = sum(len(Shard(path)) for path in list_shards(place / "data"))
+        part.count(where := phase(data))
+        what += f", SIGKILL {delay:.2f} s after {wanted} shards ({where})"
+        before, finished = finished, sum(len(Shard(path)) for path in list_shards(data))
+        part.check(finished >= before, f"{what}: finished shards were lost")
     last = ser(place, *words)
     tidy(part, last, f"{what}, again")
     if part.check(last.code == 0, f"{what}, again: status {last.code} ({last.last})"):
-        compare(part, expected, prepared(place / "data"), f"{what}, again")
+        compare(part, expected, prepared(data), f"{what}, again")
         decoded = re.search(r"(\d+) decoded, ", last.output)
         number = int(decoded[1]) if decoded else -1
         part.check(number == ROWS - finished, f"{what}: {number} decoded, where {finished} of {ROWS} were finished")

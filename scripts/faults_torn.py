@@ -34,7 +34,7 @@ OF_A_CHECKPOINT = (
     "model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json",
 )  # fmt: skip
 UNFINISHED = [*(f"run/checkpoint-*/{name}" for name in OF_A_CHECKPOINT), "run/config.yaml"]
-DATA = ["data/audio/*.arrow", "data/audio/index.json", "data/manifest.csv", "data/audit.json"]
+DATA = ["data/audio/*.arrow", "data/audio/index.json", "data/manifest.csv", "data/manifest.arrow", "data/audit.json"]
 FEATURES = ["data/features/*/*"]
 FOLDS = ["run/fold1/predictions.csv", "run/fold1/classification_report.json", "run/fold1/checkpoint/model.safetensors"]
 FINISHED = [
