@@ -165,6 +165,10 @@ class Rows(Sequence[Row], Generic[Row]):
         """Return the rows for which a mask `(rows,)` is true."""
         return self if mask.all() else self.take(np.flatnonzero(mask))
 
+    def pack(self) -> "Rows[Row]":
+        """Return the rows with columns of their own, which the others are not part of."""
+        return Rows(self.kind, {name: self._select(name) for name in self._columns})
+
     def unique(self, name: str) -> "Rows[Row]":
         """Return the rows without those that have the same text in a field as an earlier one."""
         encoded = self.texts(name).dictionary_encode().indices.to_numpy(zero_copy_only=False)
@@ -207,7 +211,8 @@ class Builder(Generic[Row]):
 
     def __init__(self, kind: type[Row]) -> None:
         self.kind, self._fields = kind, _fields(kind)
-        self._chunks: dict[str, list[pa.Array]] = {field.name: [] for field in self._fields}
+        self._chunks: dict[str, list[pa.Array | int]] = {field.name: [] for field in self._fields}
+        """Values of each field; a number stands for as many empty texts."""
         self._waiting: list[Row] = []
 
     def append(self, row: Row) -> None:
@@ -219,6 +224,9 @@ class Builder(Generic[Row]):
     def _store(self) -> None:
         for field in self._fields:
             values = [getattr(row, field.name) for row in self._waiting]
+            if field.type is str and not any(values):
+                self._chunks[field.name].append(len(values))
+                continue
             stored = _to_type(pa.array(values), _arrow_type(field))
             # Two arrays as one are of the exact size; the buffers of an array from a list are of up to twice of it.
             self._chunks[field.name].append(pa.concat_arrays([stored, stored[:0]]))
@@ -227,10 +235,12 @@ class Builder(Generic[Row]):
     def finish(self) -> Rows[Row]:
         """Return the rows; a column in which every text is empty is left out."""
         self._store()
-        columns = {name: _concatenate(self._chunks.pop(name)) for name in list(self._chunks)}
-        needed = {field.name for field in self._fields if field.default is MISSING}
-        used = {name: column for name, column in columns.items() if name in needed or not _is_empty(column)}
-        return Rows(self.kind, used)
+        columns = dict[str, pa.Array]()
+        for field in self._fields:
+            chunks = self._chunks.pop(field.name)
+            if field.default is MISSING or any(isinstance(chunk, pa.Array) for chunk in chunks):
+                columns[field.name] = _concatenate([_fill(chunk, _arrow_type(field)) for chunk in chunks])
+        return Rows(self.kind, columns)
 
 
 def to_list(column: pa.Array) -> list[Any]:
@@ -269,8 +279,8 @@ def _concatenate(chunks: Sequence[pa.Array]) -> pa.Array:
     return pa.concat_arrays(joined.chunks)
 
 
-def _is_empty(column: pa.Array) -> bool:
-    values = column.dictionary if pa.types.is_dictionary(column.type) else column
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-        return False
-    return len(column) == 0 or not pc.any(pc.greater(pc.binary_length(values), 0)).as_py()
+def _fill(chunk: pa.Array | int, wanted: pa.DataType) -> pa.Array:
+    """Return an array, or as many empty texts as a number says."""
+    if isinstance(chunk, pa.Array):
+        return chunk
+    return _to_type(pa.DictionaryArray.from_arrays(np.zeros(chunk, np.int32), [""]), wanted)

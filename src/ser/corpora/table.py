@@ -90,7 +90,7 @@ def leave_out_repeated(
         mistakes: takes the rows that contradict another.
     """
     order = recordings.order("path")
-    ordered, lines = recordings.take(order), lines[order]
+    ordered, lines = recordings.take(order).pack(), lines[order]
     paths = ordered.texts("path")
     repeats = np.zeros(len(ordered), dtype=bool)
     repeats[1:] = pc.equal(paths[1:], paths[:-1]).to_numpy(zero_copy_only=False)
