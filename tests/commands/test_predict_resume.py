@@ -1,3 +1,4 @@
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -5,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pandas
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from conftest import composed
@@ -14,6 +16,7 @@ from helpers.fake_predictor import write_clips
 from ser.commands.predict import predict
 from ser.errors import Interrupted, UserError
 from ser.inference import blocks, journal, shards
+from ser.inference import output as rows
 from ser.inference.journal import Journal
 from ser.inference.output import Output
 
@@ -262,6 +265,32 @@ def test_a_replacement_that_was_interrupted_still_replaces_the_old_output(output
     run(clips, f"{place}/{output}", max_seconds=20)
     soundfile.write(clips / "clip 000.wav", np.full(2000, 0.5), 16000)
     interrupted(clips, f"{place}/{output}", overwrite=True)
+    run(clips, f"{place}/{output}", resume=True)
+    run(clips, f"{tmp_path}/whole/{output}")
+    assert content(place) == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("room", range(2, 9))
+def test_a_full_disk_costs_nothing_that_was_written(room, output, clips, tmp_path, monkeypatch):
+    place = tmp_path / "out"
+
+    def filling(real):
+        def write(*given):
+            if room <= len(written):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written.append(1)
+            return real(*given)
+
+        return write
+
+    with monkeypatch.context() as patch:
+        written = []
+        patch.setattr(pq, "write_table", filling(pq.write_table))
+        patch.setattr(rows, "write_all", filling(rows.write_all))
+        patch.setattr(journal, "write_json", filling(journal.write_json))
+        with pytest.raises(UserError, match="no space left on the disk"):
+            predict(command(clips, f"{place}/{output}"))
     run(clips, f"{place}/{output}", resume=True)
     run(clips, f"{tmp_path}/whole/{output}")
     assert content(place) == content(tmp_path / "whole")

@@ -86,12 +86,10 @@ class RowFile(Output):
     def append(self, text: str) -> None:
         """Write a text as a whole or not at all, even when interrupted."""
         with write_errors_explained(self.target.path):
-            file = self.open()
-            begin, data = file.tell(), text.encode("utf-8", "backslashreplace")
-            rest = data
+            file, data = self.open(), text.encode("utf-8", "backslashreplace")
+            begin = file.tell()
             try:
-                while rest:
-                    rest = rest[file.write(rest) :]
+                write_all(file, data)
             except (OSError, KeyboardInterrupt):
                 file.truncate(begin)
                 raise
@@ -136,6 +134,12 @@ class RowFile(Output):
     @property
     def kept(self) -> str:
         return self.target.describe_kept(self.counts.predictions, self.journal)
+
+
+def write_all(file: io.FileIO, data: bytes) -> None:
+    """Write all bytes; a disk that is nearly full takes some of them before it raises an error."""
+    while data:
+        data = data[file.write(data) :]
 
 
 def open_rows(target: Target | None, output_format: OutputFormat, journal: Journal) -> Output:
