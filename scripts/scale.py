@@ -54,15 +54,14 @@ def measure_size(options: argparse.Namespace, rows: int, brief: bool) -> dict[st
     corpus = ["corpus=table", f"corpus.table={folder}/corpus.csv", f"data_dir={folder}/data", "protocol=random"]
     prepare = ["ser", "prepare-data", *corpus]
     train = [*corpus, "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1"]
-    stages: dict[str, list[str]] = {"prepare": prepare, "prepare again": prepare}
-    for stage in ("open", "split", "audit", "first step"):
-        stages[stage] = [sys.executable, __file__, "--stage", stage, "--data", str(folder / "data")]
+    measured = {"prepare": measure(prepare), "prepare again": measure(prepare)}
     os.environ["SCALE_TRAIN"] = json.dumps([*train, f"output_dir={folder}/run"])
+    for stage in ("open", "split", "audit", "first step"):
+        measured[stage] = measure([sys.executable, __file__, "--stage", stage, "--data", str(folder / "data")])
     if not brief:
         checkpoint = make_checkpoint(options.out, train)
-        stages["predict"] = ["ser", "predict", f"checkpoint={checkpoint}", f"audio={folder}/corpus.csv"]
-        stages["predict"] += [f"root={folder}", f"output={folder}/predictions.parquet"]
-    measured = {name: measure(command) for name, command in stages.items()}
+        predict = ["ser", "predict", f"checkpoint={checkpoint}", f"audio={folder}/corpus.csv", f"root={folder}"]
+        measured["predict"] = measure([*predict, f"output={folder}/predictions.parquet"])
     return {"rows": rows, "brief": brief, "stages": measured}
 
 
@@ -77,11 +76,11 @@ def make_checkpoint(out: Path, train: list[str]) -> Path:
 
 
 def measure(command: list[str]) -> dict[str, float]:
-    """Run a command; return its seconds, its seconds of CPU and its largest anonymous memory in bytes.
+    """Run a command; return its seconds of wall time and of CPU, and its largest anonymous memory in bytes.
 
-    A stage of this script prints its own seconds, without imports, as its last line.
+    A stage of this script prints both times, without imports, as its last line.
     """
-    started, peak = time.monotonic(), 0
+    started, peak, before = time.monotonic(), 0, os.times()
     process = subprocess.Popen(command, env={**LIMITED, **os.environ}, stdout=subprocess.PIPE, text=True)
     while process.poll() is None:
         peak = max(peak, anonymous_bytes(process.pid))
@@ -89,10 +88,12 @@ def measure(command: list[str]) -> dict[str, float]:
     output = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: exit {process.returncode}")
-    seconds = time.monotonic() - started
+    after = os.times()
+    wall = time.monotonic() - started
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
     if "--stage" in command:
-        seconds = float(output.strip().splitlines()[-1])
-    return {"seconds": seconds, "peak": peak}
+        wall, cpu = map(float, output.strip().splitlines()[-1].split())
+    return {"seconds": wall, "cpu": cpu, "peak": peak}
 
 
 def anonymous_bytes(process: int) -> int:
@@ -114,7 +115,7 @@ def run_stage(stage: str, data: Path) -> None:
         return
     corpus = Corpus("table", reader="table", table=str(data.parent / "corpus.csv"))
     protocol = Protocol(name="random", seed=0, test_fraction=0.2, validation_fraction=0.1, validation_speakers=0)
-    started = time.monotonic()
+    started = time.monotonic(), time.process_time()
     prepared = open_prepared(str(data), corpus)
     if stage != "open":
         from ser.corpora.recordings import Scan
@@ -124,10 +125,10 @@ def run_stage(stage: str, data: Path) -> None:
 
         splits = split_corpus(prepared.utterances, protocol)
         if stage == "audit":
-            started = time.monotonic()
+            started = time.monotonic(), time.process_time()
             clips = put_in_order(prepared.audio, prepared.indices(prepared.utterances))
             audit(Scan(), prepared.utterances, clips, splits, None)
-    print(time.monotonic() - started)
+    print(time.monotonic() - started[0], time.process_time() - started[1])
 
 
 def take_first_step(train: list[str]) -> None:
@@ -140,7 +141,7 @@ def take_first_step(train: list[str]) -> None:
 
     class Stop(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-            print(time.monotonic() - started, flush=True)
+            print(time.monotonic() - started, time.process_time(), flush=True)
             os._exit(0)
 
     add = experiment.add_callbacks
@@ -155,7 +156,7 @@ def take_first_step(train: list[str]) -> None:
 
 
 def tabulate(results: list[dict[str, Any]]) -> str:
-    """Return a table: seconds and megabytes of each stage, the exponent of the time and the bytes of a row."""
+    """Return a table: wall time, CPU time and memory of each stage, the exponent of CPU time, the bytes of a row."""
     heads = [f"{one['rows']:,}{' (30 ms)' if one['brief'] else ''}".replace(",", " ") for one in results]
     lines = ["| stage | " + " | ".join(heads) + " | exponent | bytes a row |", "|---" * (len(heads) + 3) + "|"]
     for stage in STAGES:
@@ -167,7 +168,9 @@ def tabulate(results: list[dict[str, Any]]) -> str:
 
 
 def cell(measured: dict[str, float] | None) -> str:
-    return "-" if measured is None else f"{measured['seconds']:.1f} s, {measured['peak'] / 1e6:.0f} MB"
+    if measured is None:
+        return "-"
+    return f"{measured['seconds']:.1f} s ({measured['cpu']:.1f}), {measured['peak'] / 1e6:.0f} MB"
 
 
 def fit(pair: list[dict[str, Any]], stage: str) -> tuple[str, str]:
@@ -176,7 +179,7 @@ def fit(pair: list[dict[str, Any]], stage: str) -> tuple[str, str]:
         return "-", "-"
     (few, many), ratio = pair, pair[1]["rows"] / pair[0]["rows"]
     first, last = few["stages"][stage], many["stages"][stage]
-    exponent = math.log(last["seconds"] / first["seconds"]) / math.log(ratio)
+    exponent = math.log(last["cpu"] / first["cpu"]) / math.log(ratio)
     return f"{exponent:.2f}", f"{(last['peak'] - first['peak']) / (many['rows'] - few['rows']):.0f}"
 
 

@@ -82,7 +82,7 @@ ARCHITECTURE_FILES = {f"models/{name}.py" for name in ("architectures", "classif
 """The table of architectures and the classes that it names."""
 
 
-def test_the_table_of_architectures_alone_knows_in_what_they_differ():
+def test_the_table_of_architectures_alone_states_in_what_they_differ():
     names = set(ARCHITECTURES)
     found = []
     for path in SOURCE.rglob("*.py"):

@@ -105,7 +105,7 @@ def test_a_batch_is_made_without_a_look_at_the_device(prepared):
         collator(rows)
 
 
-def test_the_host_knows_lengths_and_labels(prepared):
+def test_the_host_holds_lengths_and_labels(prepared):
     clips, _ = two_datasets(prepared)
     on_gpu = GpuDataset(clips, 7)
     assert len(on_gpu) == len(clips)

@@ -133,7 +133,7 @@ def test_a_repository_of_the_hub_is_exported_to_the_current_folder(tmp_path):
     assert str(command.output_folder(cfg, tmp_path / "hub" / "snapshots" / "0123")) == "name-onnx"
 
 
-def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatch):
+def test_without_the_extra_the_command_states_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'needs onnx, onnxruntime, onnxscript: pip install "ser-finetune\[export\]"'):
         make(tmp_path / "nowhere")

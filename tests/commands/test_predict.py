@@ -170,7 +170,7 @@ def test_a_bad_file_is_named_and_does_not_stop_the_rest(window, toy, tmp_path, c
     assert "\x1b" not in shown.out + shown.err
 
 
-def test_the_exit_status_says_that_a_recording_has_no_answer(toy, folder):
+def test_the_exit_status_states_that_a_recording_has_no_answer(toy, folder):
     (folder / "bad.wav").write_bytes(b"nothing")
     done = ser("predict", f"checkpoint={toy}", "--audio", str(folder))
     assert done.returncode == 1
@@ -260,7 +260,7 @@ def test_standard_input_that_is_no_sound_is_refused_in_a_line(content, message, 
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_keeps_the_predictions_so_far_and_says_where(toy, folder, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_keeps_the_predictions_so_far_and_states_where(toy, folder, tmp_path, monkeypatch, capsys):
     real = blocks.chunks
 
     def interrupted(items, size):

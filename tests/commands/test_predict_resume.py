@@ -135,7 +135,7 @@ def interrupted(clips, output, at=6, **overrides):
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_an_interruption_says_how_to_go_on(output, clips, tmp_path):
+def test_an_interruption_states_how_to_go_on(output, clips, tmp_path):
     assert interrupted(clips, f"{tmp_path}/{output}").endswith("; the same command with resume=true goes on")
     with pytest.raises(UserError, match="resume=true continues it, overwrite=true replaces it"):
         predict(command(clips, f"{tmp_path}/{output}"))

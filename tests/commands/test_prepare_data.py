@@ -47,7 +47,7 @@ def test_a_corpus_is_fetched_once_and_prepared(host, tmp_path, capsys):
     assert json.loads((tmp_path / "data" / "audit.json").read_text())["recordings"] == 80
 
 
-def test_a_corpus_without_a_link_says_where_it_is(tmp_path):
+def test_a_corpus_without_a_link_states_where_it_is(tmp_path):
     with pytest.raises(UserError, match=r"urdu has no direct link; see https://github\.com/.*give --root DIR"):
         prepare_data(config_of(tmp_path, "corpus=urdu", "download=true"))
 
@@ -57,7 +57,7 @@ def test_a_download_and_a_root_contradict_each_other(tmp_path):
         prepare_data(config_of(tmp_path, "download=true", "root=x"))
 
 
-def test_the_summary_says_where_speakers_are_unknown(host, tmp_path):
+def test_the_summary_states_where_speakers_are_unknown(host, tmp_path):
     prepare_data(config_of(tmp_path, "download=true"))
     report = {**json.loads((tmp_path / "data" / "audit.json").read_text()), "decoded": 80}
     known = summary(report, config_of(tmp_path))

@@ -107,7 +107,7 @@ def test_an_interruption_while_it_loads_is_a_line_and_leaves_nothing(run, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interruption_while_it_answers_closes_the_port_and_says_nothing_more(run, tmp_path):
+def test_an_interruption_while_it_answers_closes_the_port_and_prints_nothing_more(run, tmp_path):
     content = io.BytesIO()
     soundfile.write(content, np.zeros(16000 * 300), 16000, format="WAV", subtype="PCM_U8")
     content = content.getvalue()

@@ -43,13 +43,13 @@ def test_the_run_folder_holds_what_the_contract_says(finished):
     assert len(list(csv.reader((finished / "history.csv").open()))) == 4
 
 
-def test_the_report_says_who_was_heard_and_where_the_checkpoint_was_chosen(finished):
+def test_the_report_names_the_test_speakers_and_where_the_checkpoint_was_chosen(finished):
     text = (finished / "classification_report.txt").read_text()
     assert "24 of 24 test speakers also occur in the training split" in text
     assert "The checkpoint was selected on this same split" in text
 
 
-def test_the_checkpoint_says_what_it_was_trained_on(finished):
+def test_the_checkpoint_states_what_it_was_trained_on(finished):
     stamp = json.loads((finished / "checkpoint" / "config.json").read_text())["ser"]
     report = json.loads((finished / "classification_report.json").read_text())
     assert stamp["corpus"] == "ravdess"
@@ -58,7 +58,7 @@ def test_the_checkpoint_says_what_it_was_trained_on(finished):
     assert stamp["step"] == report["step"]
 
 
-def test_the_run_says_what_it_cost(finished):
+def test_the_run_states_what_it_cost(finished):
     used = json.loads((finished / "environment.json").read_text())
     assert 0 < used["training"]["seconds_to_step"] <= used["training"]["seconds"] <= used["seconds"]
     assert used["training"]["clips_per_second"] > 0
@@ -141,7 +141,7 @@ def test_a_run_whose_best_checkpoint_was_lost_is_never_finished_with_other_weigh
     assert not (tmp_path / "run" / "classification_report.json").exists()
 
 
-def test_a_checkpoint_on_the_way_is_one_that_can_be_used_and_says_its_step(finished, data_dir, tmp_path):
+def test_a_checkpoint_on_the_way_is_one_that_can_be_used_and_states_its_step(finished, data_dir, tmp_path):
     from ser.commands.evaluate import evaluate
     from ser.inference.predictor import Member, describe
 

@@ -133,7 +133,7 @@ def test_new_runs_of_all_folds_replace_the_old_ones_together(data_dir, tmp_path,
     assert not (folder / ".new").exists()
 
 
-def test_an_interruption_says_how_to_go_on_in_the_log_as_well(data_dir, tmp_path, monkeypatch):
+def test_an_interruption_states_how_to_go_on_in_the_log_as_well(data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "fine_tune", ending_with(KeyboardInterrupt()))
     line = rf"^interrupted; the same command with resume=true goes on with {tmp_path / 'run'}$"
     with pytest.raises(Interrupted, match=line):
@@ -144,7 +144,7 @@ def test_an_interruption_says_how_to_go_on_in_the_log_as_well(data_dir, tmp_path
 
 
 @pytest.mark.parametrize("busy", BEFORE_TRAINING)
-def test_an_interruption_before_training_says_so_too_and_leaves_nothing(busy, data_dir, tmp_path, monkeypatch):
+def test_an_interruption_before_training_reports_it_too_and_leaves_nothing(busy, data_dir, tmp_path, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
 

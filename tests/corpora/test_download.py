@@ -133,7 +133,7 @@ def test_a_broken_transfer_is_continued(fetch, host, tmp_path):
     assert "corpus/a.wav" in names(tmp_path / "target")
 
 
-def test_a_broken_transfer_begins_again_where_the_server_knows_no_ranges(fetch, host, tmp_path):
+def test_a_broken_transfer_begins_again_where_the_server_supports_no_ranges(fetch, host, tmp_path):
     host.plans = [breaks_after(3 * BLOCK, ranges=False), without_ranges]
     fetch()
     assert host.ranges == [None, f"bytes={3 * BLOCK}-"]

@@ -48,13 +48,13 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(columns, messag
         read(Corpus("hub", dataset=str(dataset / "data"), columns=columns), tmp_path)
 
 
-def test_a_data_set_that_is_not_there_is_told_in_one_line(tmp_path):
+def test_a_data_set_that_is_not_there_is_reported_in_one_line(tmp_path):
     with pytest.raises(UserError, match=r"corpus\.dataset=") as error:
         read(Corpus("hub", dataset=str(tmp_path / "nowhere")), tmp_path)
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_of_audio_files_says_what_to_use_instead(tmp_path):
+def test_a_folder_of_audio_files_states_what_to_use_instead(tmp_path):
     if importlib.util.find_spec("torchcodec"):
         pytest.skip("torchcodec is installed")
     write_recordings(tmp_path / "data" / "train", speakers=["anna"])

@@ -80,7 +80,7 @@ BAD = (
 )
 
 
-def test_all_mistakes_of_a_table_are_told_at_once_in_one_line(recordings, tmp_path):
+def test_all_mistakes_of_a_table_are_reported_at_once_in_one_line(recordings, tmp_path):
     with pytest.raises(UserError) as error:
         table(tmp_path, BAD)
     message = str(error.value)
@@ -91,7 +91,7 @@ def test_all_mistakes_of_a_table_are_told_at_once_in_one_line(recordings, tmp_pa
     assert "\n" not in message
 
 
-def test_rows_with_mistakes_are_left_out_where_the_config_says_so(recordings, tmp_path):
+def test_rows_with_mistakes_are_left_out_where_the_config_reports_it(recordings, tmp_path):
     found = table(tmp_path, BAD, bad_rows=BadRows.leave_out)
     assert [row.path for row in found.recordings] == ["ben/sad/0.wav"]
     counts = {reason: len(paths) for reason, paths in found.left_out.items()}
@@ -190,7 +190,7 @@ def test_reading_a_table_needs_no_audio_library():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_file_of_a_kind_that_is_not_read_is_told_with_the_other_mistakes(recordings, tmp_path):
+def test_a_file_of_a_kind_that_is_not_read_is_reported_with_the_other_mistakes(recordings, tmp_path):
     (tmp_path / "rec" / "phone.m4a").write_bytes(b"x")
     with pytest.raises(UserError, match=r"1 files of a kind that is not read \(`ffmpeg .*: phone\.m4a \(line 3\)"):
         table(tmp_path, "path,emotion\nben/sad/0.wav,sad\nphone.m4a,sad\n")

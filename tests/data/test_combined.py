@@ -44,7 +44,7 @@ def test_corpora_are_joined_with_the_emotions_that_all_have(parts):
     assert both.labels["left_out"] == {"happy of one": 8, "neutral of two": 8}  # what every report says
 
 
-def test_all_emotions_are_kept_where_the_config_says_so(parts):
+def test_all_emotions_are_kept_where_the_config_reports_it(parts):
     assert combine(parts, SharedLabels.all).emotions == ("angry", "happy", "neutral", "sad")
 
 

@@ -34,7 +34,7 @@ def test_what_is_written_is_read_again(tmp_path):
     assert manifest.read(tmp_path / "manifest.csv") == [ROW]
 
 
-def test_a_missing_manifest_says_what_to_run(tmp_path):
+def test_a_missing_manifest_states_what_to_run(tmp_path):
     with pytest.raises(UserError, match="ser prepare-data --root DIR"):
         manifest.read(tmp_path / "manifest.csv")
 

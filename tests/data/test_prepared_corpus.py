@@ -134,7 +134,7 @@ def test_a_manifest_that_outgrew_its_cache_is_refused(tmp_path, corpus_root):
         open_prepared(str(tmp_path), Corpus("ravdess"))
 
 
-def test_a_missing_root_says_what_to_give():
+def test_a_missing_root_states_what_to_give():
     with pytest.raises(UserError, match="ser prepare-data corpus=ravdess --root DIR"):
         prepare(config.Corpus("ravdess"), composed("train").protocol, None, "nowhere", config.Audit.warn)
 

@@ -76,7 +76,7 @@ def test_the_table_is_made_of_the_runs_beside_it(base):
     assert cells["one", "one"].accuracy == pytest.approx(within["one"].accuracy)
 
 
-def test_finished_runs_are_not_trained_again_and_the_command_says_so(base):
+def test_finished_runs_are_not_trained_again_and_the_command_reports_it(base):
     with pytest.raises(UserError, match="finished runs are here; overwrite=true"):
         cross_corpus(config_of(base))
     cross_corpus(config_of(base, "resume=true"))
@@ -119,7 +119,7 @@ def test_a_checkpoint_is_scored_on_another_corpus_with_the_emotions_that_both_ha
     assert "scored clips of two may have been in its training" in report["in_words"]
 
 
-def test_a_checkpoint_of_others_says_that_nothing_is_known_of_its_training(base, tmp_path):
+def test_the_training_of_a_checkpoint_of_others_is_reported_as_unknown(base, tmp_path):
     shutil.copytree(base / "table" / "within-one" / "fold1" / "checkpoint", tmp_path / "theirs")
     settings = json.loads((tmp_path / "theirs" / "config.json").read_text())
     del settings["ser"]

@@ -212,7 +212,7 @@ def test_the_example_names_a_recording_that_it_cannot_take(exported, tmp_path):
         assert result.stderr.count("\n") == 1
 
 
-def test_the_contract_says_which_clips_may_share_a_batch(exported):
+def test_the_contract_states_which_clips_may_share_a_batch(exported):
     said = {name: json.loads((exported(name)[1] / "ser.json").read_text())["batches"] for name in TOYS}
     assert {name for name, batches in said.items() if batches == "clips of one length"} == {
         "wav2vec2-group", "data2vec", "moonshine",

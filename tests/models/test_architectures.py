@@ -257,7 +257,7 @@ def test_whisper_runs_on_the_true_length_of_a_clip(published):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_table_knows_the_hop_and_the_layers_of_every_family(name, published):
+def test_the_table_has_the_hop_and_the_layers_of_every_family(name, published):
     classifier, extractor = built(published[name])
     family = find_architecture(classifier.config, name)
     freezing.freeze_and_adapt(classifier, model_config(published[name], freeze="encoder"))

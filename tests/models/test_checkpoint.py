@@ -41,7 +41,7 @@ def test_every_stored_tensor_of_the_encoder_is_loaded_exactly_and_in_float32(ctc
     assert classifier.config.id2label == dict(enumerate(EMOTIONS))
 
 
-def test_only_the_head_is_new_and_the_log_says_so(ctc, caplog):
+def test_only_the_head_is_new_and_the_log_reports_it(ctc, caplog):
     with caplog.at_level("INFO", logger="ser"):
         checkpoint.build(model_config(ctc), EMOTIONS)
     line = next(message for message in caplog.messages if "new tensors" in message)
@@ -228,7 +228,7 @@ def test_a_missing_path_is_distinguished_from_a_hub_name():
         checkpoint.build(model_config("./nowhere"), EMOTIONS)
 
 
-def test_a_checkpoint_that_cannot_be_had_is_one_line_that_says_both(monkeypatch):
+def test_a_checkpoint_that_cannot_be_had_is_one_line_that_states_both(monkeypatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

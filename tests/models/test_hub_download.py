@@ -244,7 +244,7 @@ def test_ser_train_fetches_a_checkpoint_and_resumes_its_broken_download(hub, dat
     ],
     ids=["401", "404", "dead"],
 )
-def test_ser_train_says_in_one_line_why_a_checkpoint_cannot_be_had(refusal, message, hub, dead, data_dir, tmp_path):
+def test_ser_train_states_in_one_line_why_a_checkpoint_cannot_be_had(refusal, message, hub, dead, data_dir, tmp_path):
     hub.refusals["org/name"] = refusal
     result = train(data_dir, tmp_path / "run", environment(hub.url if refusal else dead, tmp_path / "home"), "org/name")
     assert result.returncode == 1

@@ -10,7 +10,7 @@ from ser.data.protocols import split_corpus
 from ser.reports.protocol_text import describe_protocol
 
 
-def test_the_words_say_who_was_heard_and_where_the_checkpoint_was_chosen():
+def test_the_text_names_the_test_speakers_and_where_the_checkpoint_was_chosen():
     rows = whole_corpus()
     shared = describe_protocol(paper(), [split_corpus(rows, paper())], Split.test)
     assert "24 of 24 test speakers also occur in the training split" in shared

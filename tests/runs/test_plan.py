@@ -26,7 +26,7 @@ def test_seeds_repeat_everything():
     assert folders("seeds=[0,5]", "protocol=emobox")[5:7] == ["out/seed0-fold6", "out/seed5-fold1"]
 
 
-def test_each_run_knows_its_own_seed_and_fold():
+def test_each_run_has_its_own_seed_and_fold():
     run = expand_runs(composed("train", "seeds=[0,5]", "protocol=emobox"))[-1]
     assert (run.seed, run.seeds, run.protocol.fold) == (5, [5], 6)
 

@@ -31,7 +31,7 @@ def test_both_sides_do_the_same_work_and_each_phase_is_timed(report):
     assert losses == pytest.approx([2.08] * 3, abs=0.1)
 
 
-def test_the_table_says_what_differs(report):
+def test_the_table_states_what_differs(report):
     table, _ = report
     assert "| training, a step |" in table
     assert "- fast: bf16; batches of 8 of like length" in table

@@ -128,7 +128,7 @@ def test_each_encoder_has_its_published_number_of_parameters(memory, name, milli
     assert sum(parameter.numel() for parameter in classifier.parameters()) / 1e6 == pytest.approx(millions, rel=0.001)
 
 
-def test_the_table_has_a_row_for_each_setting_and_says_that_it_is_computed(memory):
+def test_the_table_has_a_row_for_each_setting_and_states_that_it_is_computed(memory):
     text = memory.table("wav2vec2_base", batch=1, seconds=1.0)
     assert all(f"| {setting.name} |" in text for setting in memory.SETTINGS)
     assert "Computed from shapes, not measured on a GPU" in text

@@ -28,7 +28,7 @@ def test_the_script_trains_and_puts_no_published_number_beside_lists_that_are_no
     assert (tmp_path / "comparison" / "comparison.html").is_file()
 
 
-def test_without_a_corpus_the_script_says_how_it_is_called(tmp_path):
+def test_without_a_corpus_the_script_states_how_it_is_called(tmp_path):
     result = reproduce(tmp_path)
     assert result.returncode != 0
     assert "usage: bash scripts/reproduce_paper.sh RAVDESS" in result.stderr

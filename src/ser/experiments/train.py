@@ -73,7 +73,7 @@ def train(cfg: config.Train) -> float:
             train_one(run, target, targets, prepared, splits)
         if targets.pooled is not None:
             pooled.write(cfg, targets, prepared, splits_of_runs)
-            targets.pooled.take()
+            targets.pooled.move_into_place()
     console.print_report(targets.done)
     if cfg.hub.push:
         push_finished(cfg.hub, targets.done)
@@ -123,7 +123,7 @@ def train_one(
             fine_tune(cfg, target.work.path, prepared, splits)
     if target.work != target.final:
         targets.remove_earlier_report()
-    target.take()
+    target.move_into_place()
     if targets.pooled is not None:
         checkpoint_folders.delete_checkpoints(target.final.path)
 

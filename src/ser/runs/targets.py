@@ -24,7 +24,7 @@ class RunTarget:
     final: RunFolder
     work: RunFolder
 
-    def take(self) -> None:
+    def move_into_place(self) -> None:
         """Move the finished run to where it belongs."""
         if self.work != self.final:
             self.final.replace()
