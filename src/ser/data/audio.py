@@ -231,7 +231,7 @@ def iterate_mono_blocks(file: soundfile.SoundFile) -> Iterator[Int16]:
 
 
 def iterate_blocks(file: soundfile.SoundFile, most: int = BLOCK) -> Iterator[npt.NDArray[Any]]:
-    """Yield at `most` so many frames at a time, `(frames, channels)`; int16 where that holds them, else float32."""
+    """Yield blocks of up to `most` frames, `(frames, channels)`; int16 where that holds them, else float32."""
     dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
     size, quiet = max(1, min(BLOCK // file.channels, most)), silence_mpg123 if file.format == "MP3" else nullcontext
     while True:

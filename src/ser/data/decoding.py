@@ -31,7 +31,7 @@ from ser.tables import shorten
 log = logging.getLogger("ser")
 
 AT_ONCE = 10_000
-"""Recordings of which the texts are in memory at a time."""
+"""Recordings that exist as objects at a time."""
 
 
 @dataclass(frozen=True)
