@@ -8,7 +8,7 @@ from conftest import tone, write_corpus
 from helpers.shards import build, contents, count_decodes, in_use, write_old_file
 
 from ser.corpora import ravdess
-from ser.data import arrow_cache, decoding, shards
+from ser.data import arrow_cache, decoding, engines, shards
 from ser.errors import UserError
 
 FIRST, OTHER = "Actor_01/03-01-05-01-01-01-01.wav", "Actor_02/03-01-05-01-01-01-02.wav"
@@ -108,7 +108,7 @@ def test_a_preparation_that_is_interrupted_goes_on_where_it_was(moment, root, tm
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(decoding, "in_threads", map)
+        patch.setattr(engines, "in_threads", map)
         first = count_decodes(patch, interrupt)
         if moment < 32:
             with pytest.raises(KeyboardInterrupt):

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import torch
+
 from ser import config, console
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
+from ser.config import Engine
 from ser.data.audio import TOO_SHORT, UnreadableAudio
+from ser.data.engines import MapInOrder, open_engine
 from ser.data.streams import WavFormat
 from ser.errors import UserError
-from ser.inference.blocks import Block, predict_sliding, predict_whole, window_and_hop
+from ser.inference.blocks import ADVICE, Block, predict_sliding, predict_whole, window_and_hop
+from ser.inference.distributed import predict_on_workers
 from ser.inference.embeddings_file import open_embeddings
 from ser.inference.journal import Journal, settings_of
 from ser.inference.output import Output, json_line, open_output
@@ -28,9 +33,6 @@ from ser.inference.windows import predict_windows, read_stream
 from ser.out_of_memory import explaining_out_of_memory
 
 log = logging.getLogger("ser")
-
-ADVICE = "lower batch_size={}, max_seconds or window"
-"""Where the memory does not suffice."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,14 @@ def predict_files(cfg: config.Predict, targets: Targets, recordings: Recordings)
         predictor = open_predictor(cfg)
         output_format = OutputFormat.from_predictor(predictor)
         journal = open_journal(cfg, targets, predictor, recordings)
+        done = journal.done.recordings
         summary = Summary(output_format, cfg.window is not None, None if targets.output is None else MAX_ROWS)
         try:
             with (
                 explaining_out_of_memory(ADVICE.format(cfg.batch_size)),
+                open_engine(cfg.engine, per_task=1, threads=torch.get_num_threads()) as map_in_order,
                 open_writers(targets, output_format, journal) as (output, write_embedding),
-                closing(predict_blocks(cfg, predictor, recordings, journal.done.recordings, timelines)) as blocks,
+                closing(predict_blocks(cfg, predictor, recordings, done, timelines, map_in_order)) as blocks,
             ):
                 for block in blocks:
                     for one in block.predictions:
@@ -92,9 +96,16 @@ def predict_files(cfg: config.Predict, targets: Targets, recordings: Recordings)
 
 
 def predict_blocks(
-    cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int, timelines: TimelineFolder | None
+    cfg: config.Predict,
+    predictor: Predictor,
+    recordings: Recordings,
+    done: int,
+    timelines: TimelineFolder | None,
+    map_in_order: MapInOrder,
 ) -> Generator[Block, None, None]:
     """Yield the predictions of the recordings behind the first `done`."""
+    if cfg.engine is Engine.ray:
+        return predict_on_workers(cfg, recordings, done, timelines, map_in_order)
     if cfg.window is None:
         return predict_whole(cfg, predictor, recordings, done)
     return predict_sliding(cfg, predictor, recordings, done, timelines)

@@ -20,7 +20,7 @@ def prepare_data(cfg: config.PrepareData) -> None:
         raise UserError(f"download=true and root={cfg.root} contradict each other: give one of them")
     root = str(download_archives(cfg.corpus, Path(cfg.data_dir))) if cfg.download else cfg.root
     try:
-        report = prepare(cfg.corpus, cfg.protocol, root, cfg.data_dir, cfg.on_leak)
+        report = prepare(cfg.corpus, cfg.protocol, root, cfg.data_dir, cfg.on_leak, cfg.engine)
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"interrupted: nothing half-written is in {cfg.data_dir}; the same command goes on from its finished shards"

@@ -92,3 +92,10 @@ class Group(Enum):
     speaker = "speaker"
     session = "session"
     corpus = "corpus"
+
+
+class Engine(Enum):
+    """What decodes and predicts recordings in parallel: the threads of one process, or a Ray cluster."""
+
+    local = "local"
+    ray = "ray"

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from ser.config.corpus import Corpus
-from ser.config.enums import Audit, Split
+from ser.config.enums import Audit, Engine, Split
 from ser.config.identity import INCIDENTAL
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
@@ -34,6 +34,9 @@ class PrepareData:
     """The folder for the manifest, the splits, the audit and the 16 kHz cache."""
     on_leak: Audit = MISSING
     """`warn`: report speakers and duplicates that training shares with another split; `strict`: stop with an error."""
+    engine: Engine = MISSING
+    """What decodes: the threads of this process (`local`), or Ray Data (`ray`; needs the extra `ray`) over the cluster
+    of RAY_ADDRESS or, without it, processes of this machine. All machines must see the files under the same paths."""
 
 
 @dataclass

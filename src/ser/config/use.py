@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.enums import Ensemble, Quantize
+from ser.config.enums import Engine, Ensemble, Quantize
 from ser.config.paths import PATH, PATHS
 from ser.config.ranges import check_ranges, number
 from ser.errors import UserError
@@ -59,6 +59,10 @@ class Predict:
     resume: bool = MISSING
     """Continue the unfinished predictions of the same command. The output is that of an uninterrupted command;
     recordings with an error keep it. Where nothing is unfinished the command starts, or has nothing to do."""
+    engine: Engine = MISSING
+    """What decodes and predicts: this process (`local`), or Ray Data (`ray`; needs the extra `ray`) over the cluster of
+    RAY_ADDRESS or, without it, processes of this machine. All machines must see the recordings and the checkpoint
+    under the same paths."""
 
     def __post_init__(self) -> None:
         """Raise a UserError for values that cannot be used together or are out of range."""
@@ -74,6 +78,8 @@ class Predict:
         if self.window is None and (self.hop is not None or self.timeline is not None or self.audio == "-"):
             needs = "hop" if self.hop is not None else "timeline" if self.timeline is not None else "audio=-"
             raise UserError(f"window=null: {needs} needs a window, such as window=4")
+        if self.audio == "-" and self.engine is Engine.ray:
+            raise UserError("engine=ray: audio=- is predicted where it arrives; give files")
         check_ranges(self, "")
         if self.window is not None and self.window > self.max_seconds:
             raise UserError(f"window={self.window}: it must lie between 0.1 and max_seconds={self.max_seconds} seconds")

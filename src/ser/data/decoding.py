@@ -11,17 +11,20 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ser.config import Engine
 from ser.console import progress
 from ser.corpora.recordings import Recording, split_fragment
 from ser.data import audio, shards
 from ser.data.arrow_cache import AudioCache, Clips, Indices, match_rows, open_cache, put_in_order
 from ser.data.audio import DECODED_BY, UnreadableAudio
+from ser.data.engines import open_engine
 from ser.data.parallel import in_threads
 from ser.data.shards import Row, Shard, UnusableCacheError
 from ser.errors import UserError
@@ -32,6 +35,8 @@ log = logging.getLogger("ser")
 
 AT_ONCE = 10_000
 """Recordings that exist as objects at a time."""
+DECODED_TOGETHER = 16
+"""Recordings that a worker of a cluster decodes in a task."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class Plan:
     """The files that are written into new shards."""
 
 
-def build(root: Path, recordings: Sequence[Recording], data_dir: Path) -> tuple[Clips, int]:
+def build(
+    root: Path, recordings: Sequence[Recording], data_dir: Path, engine: Engine = Engine.local
+) -> tuple[Clips, int]:
     """Bring the cache up to date with the recordings below `root`; decode only what no shard holds.
 
     Returns:
@@ -63,7 +70,7 @@ def build(root: Path, recordings: Sequence[Recording], data_dir: Path) -> tuple[
     there = {**listed, **dict.fromkeys(path for path in shards.list_shards(data_dir) if path not in listed)}
     plan = make_plan(files, open_shards(there), list(listed))
     if len(plan.pending) or [shard.path for shard in plan.kept] != list(listed):
-        written, mistakes = write_pending(root, files, plan, data_dir)
+        written, mistakes = write_pending(root, files, plan, data_dir, engine)
         if mistakes:
             # The rows of the other shards that are not in use were copied, and would be once more at the next attempt.
             remove_shards(data_dir, [*listed, *(shard.path for shard in plan.kept)], written)
@@ -166,15 +173,10 @@ def keep(pairs: Iterable[tuple[Shard, Indices]], files: int) -> tuple[list[Shard
     return kept, np.flatnonzero(~taken)
 
 
-def write_pending(root: Path, files: pa.Table, plan: Plan, data_dir: Path) -> tuple[dict[str, int], list[str]]:
+def write_pending(
+    root: Path, files: pa.Table, plan: Plan, data_dir: Path, engine: Engine
+) -> tuple[dict[str, int], list[str]]:
     """Write the pending files into new shards; return the number of rows of each, and what is wrong with files."""
-
-    def read(file: int) -> Row | str:
-        """Return the row of a file, or what is wrong with it."""
-        if plan.source[file] >= 0:
-            shard, row = plan.known.locate(int(plan.source[file]))
-            return shard.read(row)
-        return decode(root, files.slice(file, 1).to_pylist()[0])
 
     def usable(results: Iterable[Row | str]) -> Iterator[Row]:
         for result in results:
@@ -185,10 +187,23 @@ def write_pending(root: Path, files: pa.Table, plan: Plan, data_dir: Path) -> tu
 
     mistakes = list[str]()
     number = max([shards.number_of(path) + 1 for path in shards.list_shards(data_dir)], default=0)
-    clips, done = in_threads(read, map(int, plan.pending)), len(files) - len(plan.pending)
-    with progress(clips, "Decoding", len(files), done, "recordings") as results:
-        written = shards.write_shards(data_dir / shards.FOLDER, number, usable(results))
+    missing = plan.pending[plan.source[plan.pending] < 0]
+    with open_engine(engine if len(missing) else Engine.local, DECODED_TOGETHER) as map_in_order:
+        identities = (files.slice(file, 1).to_pylist()[0] for file in map(int, missing))
+        clips = read_pending(plan, map_in_order(partial(decode, root.absolute()), identities))
+        with progress(clips, "Decoding", len(files), len(files) - len(plan.pending), "recordings") as results:
+            written = shards.write_shards(data_dir / shards.FOLDER, number, usable(results))
     return written, mistakes
+
+
+def read_pending(plan: Plan, decoded: Iterator[Row | str]) -> Iterator[Row | str]:
+    """Yield the row of each pending file, or what is wrong with it; `decoded` are those of the files in no shard."""
+    for source in plan.source[plan.pending].tolist():
+        if source < 0:
+            yield next(decoded)
+        else:
+            shard, row = plan.known.locate(source)
+            yield shard.read(row)
 
 
 def decode(root: Path, identity: Row) -> Row | str:

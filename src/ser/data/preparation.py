@@ -7,7 +7,7 @@ from typing import Any
 
 from ser import corpora
 from ser.checksums import checksum
-from ser.config import Audit, Corpus, Protocol, Split
+from ser.config import Audit, Corpus, Engine, Protocol, Split
 from ser.corpora.facts import Facts, join_facts
 from ser.corpora.recordings import Recording, Scan
 from ser.corpora.scanning import scan
@@ -27,7 +27,14 @@ from ser.rows import Rows
 log = logging.getLogger("ser")
 
 
-def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str, strictness: Audit) -> dict[str, Any]:
+def prepare(
+    corpus: Corpus,
+    protocol: Protocol,
+    root: str | None,
+    data_dir: str,
+    strictness: Audit,
+    engine: Engine = Engine.local,
+) -> dict[str, Any]:
     """Read a corpus into `data_dir`: manifest, split lists (of the first fold), audit and the 16 kHz cache.
 
     Returns:
@@ -38,11 +45,16 @@ def prepare(corpus: Corpus, protocol: Protocol, root: str | None, data_dir: str,
             fold; the lists and the manifest in `data_dir` are left as they were.
     """
     with locked(Path(data_dir), wait=True):
-        return prepare_unlocked(corpus, protocol, root, Path(data_dir), strictness)
+        return prepare_unlocked(corpus, protocol, root, Path(data_dir), strictness, engine)
 
 
 def prepare_unlocked(
-    corpus: Corpus, protocol: Protocol, root: str | None, target: Path, strictness: Audit
+    corpus: Corpus,
+    protocol: Protocol,
+    root: str | None,
+    target: Path,
+    strictness: Audit,
+    engine: Engine = Engine.local,
 ) -> dict[str, Any]:
     """Run `prepare` while holding the lock of the folder."""
     remove_temporary(target)
@@ -53,7 +65,7 @@ def prepare_unlocked(
     recordings = Rows.of(Recording, found.recordings)
     # Everything that can be refused without decoding is refused before anything is written.
     split_corpus(recordings.cast(Utterance), protocol)
-    clips, decoded = decoding.build(source, recordings, target)
+    clips, decoded = decoding.build(source, recordings, target, engine)
     made_of = {"root": printable(str(source.resolve()))}
     with replacing(target / manifest.COLUMNS_FILE) as columns:
         manifest.write_columns(columns, manifest.make_utterances(recordings, clips))

@@ -19,6 +19,9 @@ from ser.inference.windows import chunks, predict_windows, read_file
 
 log = logging.getLogger("ser")
 
+ADVICE = "lower batch_size={}, max_seconds or window"
+"""Where the memory does not suffice."""
+
 AT_ONCE = 64
 """Recordings of a block, which are decoded before they are put into batches of similar length. A command continues at
 the end of a block, so that its batches, and with them the last digits, are those of an uninterrupted command."""
@@ -40,7 +43,9 @@ def predict_whole(
     decoded = in_threads(partial(decode, max_seconds=cfg.max_seconds), recordings[done:], AT_ONCE)
     with console.progress(decoded, "Predicting", len(recordings), done, "recordings") as shown:
         for some in chunks(shown, AT_ONCE):
-            yield Block([recording.name for recording, _ in some], predict_clips(predictor, some))
+            predictions = predict_clips(predictor, some)
+            log_problems(predictions)
+            yield Block([recording.name for recording, _ in some], predictions)
 
 
 def decode(recording: Recording, max_seconds: float) -> tuple[Recording, Int16 | str]:
@@ -48,7 +53,7 @@ def decode(recording: Recording, max_seconds: float) -> tuple[Recording, Int16 |
     try:
         return recording, audio.load_short(readable_path(recording), max_seconds)
     except (UnreadableAudio, OSError) as error:
-        return recording, report_failure(recording, error)
+        return recording, describe_failure(error)
 
 
 def predict_clips(predictor: Predictor, decoded: Sequence[tuple[Recording, Int16 | str]]) -> list[WindowPrediction]:
@@ -61,7 +66,6 @@ def predict_clips(predictor: Predictor, decoded: Sequence[tuple[Recording, Int16
             results.append(WindowPrediction(recording.name, error=clip))
         else:
             warning = audio.describe_oddity(clip)
-            warn(recording, warning)
             length = len(clip) / SAMPLE_RATE
             results.append(WindowPrediction(recording.name, 0.0, length, next(predictions), warning=warning))
     return results
@@ -73,28 +77,40 @@ def predict_sliding(
     """Yield the predictions for the windows of each of the recordings behind the first `done`, with a progress bar."""
     with console.progress(recordings[done:], "Predicting", len(recordings), done, "recordings") as shown:
         for recording in shown:
-            yield Block([recording.name], predict_recording(cfg, predictor, recording, timelines))
+            yield Block([recording.name], report_windows(recording, predict_file(cfg, predictor, recording), timelines))
 
 
-def predict_recording(
-    cfg: config.Predict, predictor: Predictor, recording: Recording, timelines: TimelineFolder | None
-) -> Iterator[WindowPrediction]:
-    """Yield a prediction for each window of a recording, and draw its timeline if one is requested."""
+def predict_file(cfg: config.Predict, predictor: Predictor, recording: Recording) -> Iterator[WindowPrediction]:
+    """Yield a prediction for each window of a recording, and at the end the reason why there are no more, if any."""
     window, hop = window_and_hop(cfg)
-    predicted = []
+    is_empty = True
     try:
         blocks = read_file(readable_path(recording))
         for one in predict_windows(recording.name, blocks, window, hop, predictor, cfg.batch_size):
-            predicted.append(one)
+            is_empty = False
             yield one
-        if not predicted:
+        if is_empty:
             raise UnreadableAudio(TOO_SHORT)
     except (UnreadableAudio, OSError) as error:
-        yield WindowPrediction(recording.name, error=report_failure(recording, error))
+        yield WindowPrediction(recording.name, error=describe_failure(error))
+
+
+def report_windows(
+    recording: Recording, windows: Iterable[WindowPrediction], timelines: TimelineFolder | None
+) -> Iterator[WindowPrediction]:
+    """Yield the windows of a recording, log their mean, and draw its timeline if one is requested."""
+    predicted = []
+    for one in windows:
+        if one.error:
+            log_problems([one])
+        else:
+            predicted.append(one)
+        yield one
     if predicted:
         log_average(recording, predicted)
     if predicted and timelines is not None:
-        timelines.draw(recording, predicted, predictor.labels)
+        assert predicted[0].prediction is not None
+        timelines.draw(recording, predicted, list(predicted[0].prediction.probabilities))
 
 
 def window_and_hop(cfg: config.Predict) -> tuple[float, float]:
@@ -109,7 +125,7 @@ def log_average(recording: Recording, windows: Sequence[WindowPrediction]) -> No
     share = 100 * max(mean.probabilities.values())
     log.info("%s: %d windows, on average %s %.0f %%", printable(recording.name), len(windows), mean.emotion, share)
     if all(window.warning for window in windows):
-        warn(recording, windows[0].warning)
+        log_problems(windows[:1])
 
 
 def readable_path(recording: Recording) -> Path:
@@ -123,14 +139,13 @@ def readable_path(recording: Recording) -> Path:
     return recording.path
 
 
-def warn(recording: Recording, warning: str) -> None:
-    """Log at once why a prediction is unreliable, if it is."""
-    if warning:
-        log.warning("%s: %s", printable(recording.name), warning)
+def log_problems(predictions: Iterable[WindowPrediction]) -> None:
+    """Log why recordings have no prediction, or an unreliable one."""
+    for one in predictions:
+        if reason := one.error or one.warning:
+            log.warning("%s: %s", printable(one.name), reason)
 
 
-def report_failure(recording: Recording, error: UnreadableAudio | OSError) -> str:
-    """Log at once why a recording has no prediction, and return it."""
-    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    log.warning("%s: %s", printable(recording.name), reason)
-    return reason
+def describe_failure(error: UnreadableAudio | OSError) -> str:
+    """Return why a recording has no prediction."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,143 @@
+"""Ray Data as a `map` in order, over the cluster of `RAY_ADDRESS` or one that is started on this machine.
+
+A function and its items are sent to the workers, which need the same `ser`, and see the same files: paths are absolute.
+"""
+
+import logging
+import os
+import pickle
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from ser.data.parallel import cores
+from ser.errors import UserError
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+if os.environ.get("RAY_ADDRESS", "local") in ("", "local"):
+    # Set before Ray is imported. By default it listens on every network, and whoever reaches it runs code.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback alone, as on Windows and macOS
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # keeps out other users of this machine
+
+import ray
+import ray.data
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TASKS_AT_ONCE = 1024
+"""Tasks whose items are in memory at a time; the next ones are read when these are done."""
+BLOCK_BYTES = 2**24
+"""Size of results that Ray Data expects of a task. It admits tasks by that and by the object store."""
+OBJECT_STORE = 2**30
+"""Bytes of shared memory, at most, of a cluster that is started here."""
+QUIET = ("ray", "ray.data")
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Connect to the cluster, and disconnect at the end; a cluster that was started here ends with that.
+
+    Raises:
+        UserError: There is no cluster at `RAY_ADDRESS`.
+    """
+    if ray.is_initialized():  # by the program that calls ser
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS") or "local"
+    options = {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+    with keeping_signal_handler():
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options if address == "local" else {})
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            where = "engine=ray" if address == "local" else f"RAY_ADDRESS={address}"
+            raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
+        finally:
+            for name in QUIET:
+                logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def keeping_signal_handler() -> Iterator[None]:
+    """Restore the handler of SIGTERM, which Ray replaces by one that ends the process without a message."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], per_task: int, threads: int | None
+) -> Iterator[Result]:
+    """Map a function that can be pickled; what a lost worker computed is computed again by another one.
+
+    The tasks are those of Ray Data rather than its actors: an actor of a lost node waits for a place of its own, which
+    a smaller cluster may not have.
+
+    Raises:
+        UserError: The function raised it, or an OSError.
+    """
+    context = ray.data.DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.target_max_block_size = BLOCK_BYTES
+    resources = {"num_cpus": 1} if threads is None else find_resources(threads)
+    remaining = iter(items)
+    # The input of Ray Data is in memory as a whole: a million items are several inputs.
+    while tables := list(islice(make_tables(remaining, per_task), TASKS_AT_ONCE)):
+        data = ray.data.from_arrow(tables)
+        data = data.map_batches(partial(compute, function), batch_size=None, batch_format="pyarrow", **resources)
+        for table in data.iter_batches(batch_size=None, batch_format="pyarrow"):
+            for results in table["pickled"].to_pylist():
+                yield from open_results(results)
+
+
+def find_resources(threads: int) -> dict[str, int]:
+    """Return what a task that computes asks for; it sees no GPU that it does not ask for."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cores_of_largest = max(int(node.get("CPU", 0)) for node in nodes)
+    return {"num_cpus": max(1, min(threads, cores_of_largest))} | (
+        {"num_gpus": 1} if any(node.get("GPU") for node in nodes) else {}
+    )
+
+
+def make_tables(items: Iterator[Item], per_task: int) -> Iterator[pa.Table]:
+    """Yield the input of each task: a row with its items."""
+    while some := list(islice(items, per_task)):
+        yield to_table(some)
+
+
+def to_table(content: Any) -> pa.Table:
+    return pa.table({"pickled": pa.array([pickle.dumps(content)], pa.large_binary())})
+
+
+def compute(function: Callable[[Any], Any], table: pa.Table) -> pa.Table:
+    """Compute the results of a task, on a worker."""
+    # What is unpickled here and in `open_results` comes from this process and its workers, as all that Ray sends.
+    (items,) = (pickle.loads(row) for row in table["pickled"].to_pylist())
+    try:
+        return to_table([function(item) for item in items])
+    except (UserError, OSError) as error:
+        return to_table(error)
+
+
+def open_results(pickled: bytes) -> list[Any]:
+    """Return the results of a task; raise the error that ended it."""
+    results: list[Any] | Exception = pickle.loads(pickled)
+    if isinstance(results, Exception):
+        raise results
+    return results
