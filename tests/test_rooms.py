@@ -28,7 +28,19 @@ ROOMS = (
     "commands",
 )
 """In the order of the data: a room imports earlier ones alone."""
-LEAVES = ("checksums", "console", "ending", "errors", "extras", "files", "locks", "out_of_memory", "rows", "tables")
+LEAVES = (
+    "checksums",
+    "columns",
+    "console",
+    "ending",
+    "errors",
+    "extras",
+    "files",
+    "locks",
+    "out_of_memory",
+    "rows",
+    "tables",
+)
 """Modules below all rooms; the others at the top (`cli` and what it needs) stand above them."""
 
 

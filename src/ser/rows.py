@@ -6,7 +6,7 @@ indices.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING
 from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
@@ -15,17 +15,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ser.columns import arrow_type, concatenate, fill, list_fields, to_list, to_type
+
 Row = TypeVar("Row")
 Other = TypeVar("Other")
 Indices = npt.NDArray[np.intp]
 
 AT_ONCE = 10_000
 """Rows that exist as objects at a time, where all are gone through."""
-DISTINCT = {"distinct": True}
-"""Metadata of a field of text in which hardly two rows are alike; the values of the others are stored once."""
-TEXTS = pa.dictionary(pa.int32(), pa.string())
-TYPES: dict[Any, pa.DataType] = {str: TEXTS, int: pa.int32(), float: pa.float64()}
-"""Arrow types by the type of a field."""
 
 
 class Rows(Sequence[Row], Generic[Row]):
@@ -91,7 +88,9 @@ class Rows(Sequence[Row], Generic[Row]):
     @cached_property
     def _missing(self) -> dict[str, Any]:
         """Values of the fields without a column that have no default."""
-        return {field.name: "" for field in _fields(self.kind) if not self.has(field.name) and field.default is MISSING}
+        return {
+            field.name: "" for field in list_fields(self.kind) if not self.has(field.name) and field.default is MISSING
+        }
 
     def _select(self, name: str, some: slice = slice(None)) -> pa.Array:
         """Return a column, or a stretch of it."""
@@ -109,9 +108,9 @@ class Rows(Sequence[Row], Generic[Row]):
         """Return the values of a field in order, `(rows,)`."""
         if self.has(name):
             return self._select(name)
-        field = next(field for field in _fields(self.kind) if field.name == name)
+        field = next(field for field in list_fields(self.kind) if field.name == name)
         default = self._missing.get(name, field.default)
-        return _to_type(pa.DictionaryArray.from_arrays(np.zeros(len(self), np.int32), [default]), _arrow_type(field))
+        return to_type(pa.DictionaryArray.from_arrays(np.zeros(len(self), np.int32), [default]), arrow_type(field))
 
     def texts(self, name: str) -> pa.Array:
         """Return a field of text as Arrow strings with offsets of 64 bits, `(rows,)`."""
@@ -191,26 +190,26 @@ class Rows(Sequence[Row], Generic[Row]):
     def replace(self, **columns: pa.Array) -> "Rows[Row]":
         """Return the rows with other values in some fields, each `(rows,)`."""
         kept = {name: self._select(name) for name in self._columns if name not in columns}
-        types = {field.name: _arrow_type(field) for field in _fields(self.kind)}
-        return Rows(self.kind, {**kept, **{name: _to_type(column, types[name]) for name, column in columns.items()}})
+        types = {field.name: arrow_type(field) for field in list_fields(self.kind)}
+        return Rows(self.kind, {**kept, **{name: to_type(column, types[name]) for name, column in columns.items()}})
 
     def cast(self, kind: type[Other]) -> "Rows[Other]":
         """Return the rows as those of another dataclass; fields that it lacks are dropped."""
-        names = {field.name for field in _fields(kind)}
+        names = {field.name for field in list_fields(kind)}
         return Rows(kind, {name: column for name, column in self._columns.items() if name in names}, self._index)
 
     @classmethod
     def join(cls, kind: type[Row], parts: Sequence["Rows[Row]"]) -> "Rows[Row]":
         """Return the rows of several sequences, one after the other."""
-        names = [field.name for field in _fields(kind) if any(part.has(field.name) for part in parts)]
-        return cls(kind, {name: _concatenate([part.column(name) for part in parts]) for name in names})
+        names = [field.name for field in list_fields(kind) if any(part.has(field.name) for part in parts)]
+        return cls(kind, {name: concatenate([part.column(name) for part in parts]) for name in names})
 
 
 class Builder(Generic[Row]):
     """Stores rows as columns, as they come."""
 
     def __init__(self, kind: type[Row]) -> None:
-        self.kind, self._fields = kind, _fields(kind)
+        self.kind, self._fields = kind, list_fields(kind)
         self._chunks: dict[str, list[pa.Array | int]] = {field.name: [] for field in self._fields}
         """Values of each field; a number stands for as many empty texts."""
         self._waiting: list[Row] = []
@@ -227,7 +226,7 @@ class Builder(Generic[Row]):
             if field.type is str and not any(values):
                 self._chunks[field.name].append(len(values))
                 continue
-            stored = _to_type(pa.array(values), _arrow_type(field))
+            stored = to_type(pa.array(values), arrow_type(field))
             # Two arrays as one are of the exact size; the buffers of an array from a list are of up to twice of it.
             self._chunks[field.name].append(pa.concat_arrays([stored, stored[:0]]))
         self._waiting.clear()
@@ -239,48 +238,5 @@ class Builder(Generic[Row]):
         for field in self._fields:
             chunks = self._chunks.pop(field.name)
             if field.default is MISSING or any(isinstance(chunk, pa.Array) for chunk in chunks):
-                columns[field.name] = _concatenate([_fill(chunk, _arrow_type(field)) for chunk in chunks])
+                columns[field.name] = concatenate([fill(chunk, arrow_type(field)) for chunk in chunks])
         return Rows(self.kind, columns)
-
-
-def to_list(column: pa.Array) -> list[Any]:
-    """Return an array without gaps as a list, several times faster than Arrow's `to_pylist`."""
-    if pa.types.is_dictionary(column.type):
-        values = column.dictionary.to_pylist()
-        return [values[place] for place in column.indices.to_numpy(zero_copy_only=False).tolist()]
-    cells: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
-    return cells
-
-
-def _fields(kind: type[Any]) -> tuple["Field[Any]", ...]:
-    return fields(kind)
-
-
-def _arrow_type(field: "Field[Any]") -> pa.DataType:
-    return pa.large_string() if field.metadata.get("distinct") else TYPES[field.type]
-
-
-def _to_type(column: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """Return a column in a type: texts as themselves or by their distinct values, numbers cast."""
-    if isinstance(column, pa.ChunkedArray):
-        column = _concatenate(column.chunks)
-    if pa.types.is_dictionary(wanted):
-        # Encoded anew, since two values of a changed column may have become one.
-        return column.cast(pa.string()).dictionary_encode()
-    return column if column.type == wanted else column.cast(wanted)
-
-
-def _concatenate(chunks: Sequence[pa.Array]) -> pa.Array:
-    """Return arrays of one type as one; the distinct values of texts are brought together."""
-    if len(chunks) == 1:
-        return chunks[0]
-    joined = pa.chunked_array(chunks)
-    joined = joined.unify_dictionaries() if pa.types.is_dictionary(joined.type) else joined
-    return pa.concat_arrays(joined.chunks)
-
-
-def _fill(chunk: pa.Array | int, wanted: pa.DataType) -> pa.Array:
-    """Return an array, or as many empty texts as a number says."""
-    if isinstance(chunk, pa.Array):
-        return chunk
-    return _to_type(pa.DictionaryArray.from_arrays(np.zeros(chunk, np.int32), [""]), wanted)

@@ -12,11 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ser.columns import to_list
 from ser.corpora.recordings import Recording
 from ser.data.arrow_cache import Clips, UnusableCacheError
 from ser.errors import UserError
 from ser.files import replacing, write_csv
-from ser.rows import AT_ONCE, Rows, to_list
+from ser.rows import AT_ONCE, Rows
 
 FILE = "manifest.csv"
 COLUMNS_FILE = "manifest.arrow"
