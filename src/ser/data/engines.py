@@ -1,7 +1,7 @@
 """The engines that map a function over items in order: threads of this process, or Ray Data over a cluster."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Protocol, TypeVar
 
 from ser.config import Engine
@@ -37,8 +37,10 @@ def open_engine(engine: Engine, per_task: int, threads: int | None = None) -> It
     # Imported here because Ray is an extra.
     from ser.data.ray_engine import connected, map_in_order
 
-    def by_ray(function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
-        return map_in_order(function, items, per_task, threads)
+    with connected(), ExitStack() as stack:
 
-    with connected():
+        def by_ray(function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+            # Closed before Ray is, also where an error keeps the frames that hold it.
+            return stack.enter_context(closing(map_in_order(function, items, per_task, threads)))
+
         yield by_ray

@@ -8,9 +8,10 @@ import os
 import pickle
 import secrets
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -21,8 +22,8 @@ from ser.data.parallel import cores
 from ser.errors import UserError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-if os.environ.get("RAY_ADDRESS", "local") in ("", "local"):
-    # Set before Ray is imported. By default it listens on every network, and whoever reaches it runs code.
+if "ray" not in sys.modules and os.environ.get("RAY_ADDRESS", "local") in ("", "local"):
+    # Ray reads these when it is imported. By default it listens on every network, and whoever reaches it runs code.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback alone, as on Windows and macOS
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # keeps out other users of this machine
@@ -33,12 +34,14 @@ import ray.data
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-TASKS_AT_ONCE = 1024
-"""Tasks whose items are in memory at a time; the next ones are read when these are done."""
-BLOCK_BYTES = 2**24
-"""Size of results that Ray Data expects of a task. It admits tasks by that and by the object store."""
+TASKS_AT_ONCE = 256
+"""Tasks whose items, and results that are not yet taken, exist at a time; the next ones begin when these are done."""
+BLOCK_BYTES = 2**22
+"""Size of results that Ray Data expects of a task."""
 OBJECT_STORE = 2**30
 """Bytes of shared memory, at most, of a cluster that is started here."""
+PATIENCE = 10.0
+"""Seconds for a thread that ends."""
 QUIET = ("ray", "ray.data")
 
 
@@ -66,7 +69,15 @@ def connected() -> Iterator[None]:
     try:
         yield
     finally:
+        join_threads()
         ray.shutdown()
+
+
+def join_threads() -> None:
+    """Wait for the schedulers of Ray Data, which were told to end; Ray aborts a process that calls it after its end."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("StreamingExecutor"):
+            thread.join(PATIENCE)
 
 
 @contextmanager
@@ -82,7 +93,7 @@ def keeping_signal_handler() -> Iterator[None]:
 
 def map_in_order(
     function: Callable[[Item], Result], items: Iterable[Item], per_task: int, threads: int | None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Map a function that can be pickled; what a lost worker computed is computed again by another one.
 
     The tasks are those of Ray Data rather than its actors: an actor of a lost node waits for a place of its own, which
@@ -95,15 +106,17 @@ def map_in_order(
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.target_max_block_size = BLOCK_BYTES
+    context.op_resource_reservation_enabled = False  # it keeps a core back, of two half of the machine (Ray 2.60)
     resources = {"num_cpus": 1} if threads is None else find_resources(threads)
     remaining = iter(items)
-    # The input of Ray Data is in memory as a whole: a million items are several inputs.
+    # Ray Data has its input in memory as a whole: a million items are several inputs.
     while tables := list(islice(make_tables(remaining, per_task), TASKS_AT_ONCE)):
         data = ray.data.from_arrow(tables)
         data = data.map_batches(partial(compute, function), batch_size=None, batch_format="pyarrow", **resources)
-        for table in data.iter_batches(batch_size=None, batch_format="pyarrow"):
-            for results in table["pickled"].to_pylist():
-                yield from open_results(results)
+        with closing(iter(data.iter_batches(batch_size=None, batch_format="pyarrow"))) as computed:
+            for table in computed:
+                for results in table["pickled"].to_pylist():
+                    yield from open_results(results)
 
 
 def find_resources(threads: int) -> dict[str, int]:
