@@ -1,6 +1,7 @@
 """`engine=ray` over a cluster of two nodes, one of which is killed, and over one that a command starts itself."""
 
 import os
+import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -218,6 +219,14 @@ def session_of(process):
         return os.getsid(process.pid)
     except ProcessLookupError:
         return None
+
+
+def test_a_cluster_that_is_not_there_is_named(cluster, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match=f"RAY_ADDRESS={address}: no Ray cluster is there"), open_engine(Engine.ray, 1):
+        pass
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -8,6 +8,7 @@ import os
 import pickle
 import secrets
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -22,6 +23,7 @@ from ser.data.parallel import cores
 from ser.errors import UserError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
 if "ray" not in sys.modules and os.environ.get("RAY_ADDRESS", "local") in ("", "local"):
     # Ray reads these when it is imported. By default it listens on every network, and whoever reaches it runs code.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback alone, as on Windows and macOS
@@ -41,7 +43,7 @@ BLOCK_BYTES = 2**22
 OBJECT_STORE = 2**30
 """Bytes of shared memory, at most, of a cluster that is started here."""
 PATIENCE = 10.0
-"""Seconds for a thread that ends."""
+"""Seconds for a thread that ends, and for a cluster to answer."""
 QUIET = ("ray", "ray.data")
 
 
@@ -56,6 +58,7 @@ def connected() -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS") or "local"
+    check_answers(address)
     options = {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     with keeping_signal_handler():
         try:
@@ -71,6 +74,18 @@ def connected() -> Iterator[None]:
     finally:
         join_threads()
         ray.shutdown()
+
+
+def check_answers(address: str) -> None:
+    """Raise a UserError where nothing listens at an address; Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:  # local, auto
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UserError(f"RAY_ADDRESS={address}: no Ray cluster is there ({reason})") from error
 
 
 def join_threads() -> None:
