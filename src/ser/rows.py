@@ -6,7 +6,7 @@ indices.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING
+from dataclasses import MISSING, Field
 from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
@@ -164,10 +164,6 @@ class Rows(Sequence[Row], Generic[Row]):
         """Return the rows for which a mask `(rows,)` is true."""
         return self if mask.all() else self.take(np.flatnonzero(mask))
 
-    def pack(self) -> "Rows[Row]":
-        """Return the rows with columns of their own, which the others are not part of."""
-        return Rows(self.kind, {name: self._select(name) for name in self._columns})
-
     def unique(self, name: str) -> "Rows[Row]":
         """Return the rows without those that have the same text in a field as an earlier one."""
         encoded = self.texts(name).dictionary_encode().indices.to_numpy(zero_copy_only=False)
@@ -234,9 +230,26 @@ class Builder(Generic[Row]):
     def finish(self) -> Rows[Row]:
         """Return the rows; a column in which every text is empty is left out."""
         self._store()
-        columns = dict[str, pa.Array]()
-        for field in self._fields:
-            chunks = self._chunks.pop(field.name)
-            if field.default is MISSING or any(isinstance(chunk, pa.Array) for chunk in chunks):
-                columns[field.name] = concatenate([fill(chunk, arrow_type(field)) for chunk in chunks])
-        return Rows(self.kind, columns)
+        columns = {field.name: self._take_column(field) for field in self._fields}
+        return Rows(self.kind, {name: column for name, column in columns.items() if column is not None})
+
+    def finish_sorted(self, name: str) -> tuple[Rows[Row], Indices]:
+        """Return the rows, sorted by a field, and their places in the order in which they came.
+
+        One column at a time is copied, so that the unsorted ones are not in memory beside all sorted ones.
+        """
+        self._store()
+        fields = sorted(self._fields, key=lambda field: field.name != name)
+        columns, order = dict[str, pa.Array](), np.zeros(0, np.intp)
+        for field in fields:
+            if (column := self._take_column(field)) is not None:
+                order = Rows(self.kind, {name: column}).order(name) if field.name == name else order
+                columns[field.name] = column.take(pa.array(order))
+        return Rows(self.kind, columns), order
+
+    def _take_column(self, field: "Field[Any]") -> pa.Array | None:
+        """Return a column, of which nothing is kept; None if every text is empty and may be left out."""
+        chunks = self._chunks.pop(field.name)
+        if field.default is not MISSING and not any(isinstance(chunk, pa.Array) for chunk in chunks):
+            return None
+        return concatenate([fill(chunk, arrow_type(field)) for chunk in chunks])

@@ -72,25 +72,24 @@ def scan(root: Path, corpus: Corpus) -> Scan:
         if recording is not None:
             recordings.append(recording)
             lines.append(line)
-    found.recordings = leave_out_repeated(recordings.finish(), np.array(lines, np.int64), found, mistakes)
+    ordered, order = recordings.finish_sorted("path")
+    found.recordings = leave_out_repeated(ordered, np.array(lines, np.int64)[order], found, mistakes)
     report_mistakes(mistakes, corpus, called, found)
     leave_out_unnamed(root, found.recordings, found)
     return found
 
 
 def leave_out_repeated(
-    recordings: Rows[Recording], lines: npt.NDArray[np.int64], found: Scan, mistakes: dict[str, list[str]]
+    ordered: Rows[Recording], lines: npt.NDArray[np.int64], found: Scan, mistakes: dict[str, list[str]]
 ) -> Rows[Recording]:
-    """Return the recordings in the order of their paths, of each path the first; the others are counted.
+    """Return the first recording of each path; the others are counted.
 
     Args:
-        recordings: of the rows of the table.
+        ordered: the recordings of the rows of the table, in the order of their paths.
         lines: `(recordings,)` their lines.
         found: takes the rows that repeat another.
         mistakes: takes the rows that contradict another.
     """
-    order = recordings.order("path")
-    ordered, lines = recordings.take(order).pack(), lines[order]
     paths = ordered.texts("path")
     repeats = np.zeros(len(ordered), dtype=bool)
     repeats[1:] = pc.equal(paths[1:], paths[:-1]).to_numpy(zero_copy_only=False)

@@ -64,6 +64,8 @@ def make_utterances(recordings: Rows[Recording], clips: Clips) -> Rows[Utterance
 
 def names_of(utterances: Rows[Utterance]) -> pa.Array:
     """Return `Utterance.name` of each recording, `(recordings,)`."""
+    if utterances.has("id") and not pc.any(pc.equal(utterances.texts("id"), "")).as_py():
+        return utterances.texts("id")
     parts = [pa.array([], pa.large_string())]
     for start in range(0, len(utterances), AT_ONCE):
         some = utterances[start : start + AT_ONCE]

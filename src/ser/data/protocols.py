@@ -204,15 +204,20 @@ def sort_by_path(rows: Rows[Utterance]) -> Rows[Utterance]:
 def split_sha256(rows: Sequence[Utterance]) -> str:
     """Compute the sha256 of a split's recordings by speaker, name and emotion, wherever they are stored."""
     stored = Rows.of(Utterance, rows)
-    columns = [stored.texts("speaker"), names_of(stored), stored.texts("emotion")]
-    lines = pc.binary_join_element_wise(*columns, pa.scalar(",", pa.large_string()))
-    digest, separator = hashlib.sha256(), ""
-    lines = lines.take(pc.array_sort_indices(lines))
+    parts = [join_identity(stored[start : start + AT_ONCE]) for start in range(0, len(stored), AT_ONCE)]
+    lines = pa.chunked_array(parts, pa.large_string())
+    digest, separator, order = hashlib.sha256(), "", pc.sort_indices(lines)
     for start in range(0, len(lines), AT_ONCE):
-        some = "\n".join(lines.slice(start, AT_ONCE).to_pylist())
+        some = "\n".join(lines.take(order.slice(start, AT_ONCE)).to_pylist())
         digest.update((separator + some).encode())
         separator = "\n"
     return digest.hexdigest()
+
+
+def join_identity(rows: Rows[Utterance]) -> pa.Array:
+    """Return speaker, name and emotion of each recording in a text, `(recordings,)`."""
+    columns = [rows.texts("speaker"), names_of(rows), rows.texts("emotion")]
+    return pc.binary_join_element_wise(*columns, pa.scalar(",", pa.large_string()))
 
 
 def identify_splits(protocol: Protocol, splits: Splits) -> dict[str, Any]:
