@@ -22,17 +22,6 @@ import pyarrow as pa
 from ser.data.parallel import cores
 from ser.errors import UserError
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
-if "ray" not in sys.modules and os.environ.get("RAY_ADDRESS", "local") in ("", "local"):
-    # Ray reads these when it is imported. By default it listens on every network, and whoever reaches it runs code.
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback alone, as on Windows and macOS
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # keeps out other users of this machine
-
-import ray
-import ray.data
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -47,6 +36,21 @@ PATIENCE = 10.0
 QUIET = ("ray", "ray.data")
 
 
+def import_ray() -> Any:
+    """Import Ray, an extra, with the settings that it reads then; return the module."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
+    if "ray" not in sys.modules and os.environ.get("RAY_ADDRESS", "local") in ("", "local"):
+        # By default it listens on every network, and whoever reaches it runs code.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback alone, as on Windows and macOS
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # keeps out other users of this machine
+    import ray
+    import ray.data
+
+    return ray
+
+
 @contextmanager
 def connected() -> Iterator[None]:
     """Connect to the cluster, and disconnect at the end; a cluster that was started here ends with that.
@@ -54,6 +58,7 @@ def connected() -> Iterator[None]:
     Raises:
         UserError: There is no cluster at `RAY_ADDRESS`.
     """
+    ray = import_ray()
     if ray.is_initialized():  # by the program that calls ser
         yield
         return
@@ -117,6 +122,7 @@ def map_in_order(
     Raises:
         UserError: The function raised it, or an OSError.
     """
+    ray = import_ray()
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
@@ -136,7 +142,7 @@ def map_in_order(
 
 def find_resources(threads: int) -> dict[str, int]:
     """Return what a task that computes asks for; it sees no GPU that it does not ask for."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in import_ray().nodes() if node["Alive"]]
     cores_of_largest = max(int(node.get("CPU", 0)) for node in nodes)
     return {"num_cpus": max(1, min(threads, cores_of_largest))} | (
         {"num_gpus": 1} if any(node.get("GPU") for node in nodes) else {}
