@@ -24,7 +24,7 @@ from ser.data.audio import Int16
 from ser.data.duplicates import MOST_COPIES, find_duplicates
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
-from ser.rows import Rows
+from ser.rows import AT_ONCE, Rows
 
 Pair = tuple[str, str]
 """The sha256 of the samples of two recordings that are copies of one another."""
@@ -33,7 +33,6 @@ LISTED = 10_000
 """Most recordings with equal samples that are listed; their number is that of all."""
 LISTED_LEAKS = 1000
 """Most pairs of recordings in different splits that are listed; their number is that of all."""
-BATCH = 10_000
 
 Indices = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
@@ -121,8 +120,8 @@ def choose_clips(clips: Clips, utterances: Rows[Utterance]) -> Indices:
 
 def iterate_texts(column: Any) -> Iterable[str]:
     """Yield the values of an Arrow column; only some of them exist as texts at a time."""
-    for start in range(0, len(column), BATCH):
-        yield from column.slice(start, BATCH).to_pylist()
+    for start in range(0, len(column), AT_ONCE):
+        yield from column.slice(start, AT_ONCE).to_pylist()
 
 
 def near_pairs(report: dict[str, Any], utterances: Rows[Utterance]) -> list[Pair]:

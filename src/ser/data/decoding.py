@@ -29,12 +29,11 @@ from ser.data.parallel import in_threads
 from ser.data.shards import Row, Shard, UnusableCacheError
 from ser.errors import UserError
 from ser.files import remove_temporary
+from ser.rows import AT_ONCE
 from ser.tables import shorten
 
 log = logging.getLogger("ser")
 
-AT_ONCE = 10_000
-"""Recordings that exist as objects at a time."""
 DECODED_TOGETHER = 16
 """Recordings that a worker of a cluster decodes in a task."""
 

@@ -106,7 +106,8 @@ def write(
     utterances = manifest.map_columns(columns)
     protocol = resolve_protocol(utterances, protocol)
     folds = list_folds(protocol)
-    splits = split_corpus(utterances, protocol)
+    splits_of_folds = [split_corpus(utterances, replace(protocol, fold=fold)) for fold in folds]
+    splits = splits_of_folds[0]
     emotions = facts.emotions if label_settings(corpus) == label_settings(Corpus(corpus.name)) else ()
     report = {
         "corpus": corpus.name,
@@ -122,7 +123,6 @@ def write(
         **audit.audit(found, utterances, clips, splits, facts.format),
     }
     duplicates = near_pairs(report, utterances)
-    splits_of_folds = [split_corpus(utterances, replace(protocol, fold=fold)) for fold in folds]
     audit.check_leaks(splits_of_folds, duplicates, strictness)
     for split in Split:
         path = target / f"{split.value}.csv"
