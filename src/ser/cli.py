@@ -21,12 +21,14 @@ COMMANDS = {
 }
 
 HELP = {"--help", "-h"}
+GO_ON = ("train", "cross-corpus")
+"""Commands that a scheduler gives again after it has stopped them: with `resume=auto` they go on."""
 
 
 def main() -> None:
     """Run the command of the command line; a failure is one line."""
-    with ending.in_one_line():
-        name, *words = sys.argv[1:] or ["--help"]
+    name, *words = sys.argv[1:] or ["--help"]
+    with ending.in_one_line(terminated=ending.GIVE_AGAIN if name in GO_ON else ending.INTERRUPTED):
         if name in HELP:
             print(usage())
         elif name == "-sc":

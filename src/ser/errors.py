@@ -16,9 +16,10 @@ class UserError(ValueError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM; its message is one line on what is kept and how to continue.
+    """Ctrl-C, SIGTERM or SIGUSR1; its message is one line on what is kept and how to continue.
 
-    A command raises it from a KeyboardInterrupt. The command line prints the message and exits with status 130.
+    A command raises it from a KeyboardInterrupt. The command line prints the message and exits with status 130, or
+    with 75 after a scheduler's signal to a command that goes on when it is given again.
     """
 
 

@@ -22,11 +22,12 @@ from ser.config.enums import (
 )
 from ser.config.model import Audio, Model
 from ser.config.protocol import Protocol
-from ser.config.stages import Compare, Evaluate, PrepareData, Train
+from ser.config.stages import AUTO, Compare, Evaluate, PrepareData, Train
 from ser.config.trainer import Tracking, Trainer
 from ser.config.use import Export, Hub, Predict, Push, Serve
 
 __all__ = [
+    "AUTO",
     "Audio",
     "Audit",
     "BadRows",

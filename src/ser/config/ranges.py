@@ -11,6 +11,8 @@ from ser.errors import UserError
 
 RANGE = "range"
 """Key of a field's metadata."""
+CHOICES = "choices"
+"""The same, for a field that takes booleans and words, which no type of OmegaConf describes."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,27 @@ def number(
 
 
 def check_ranges(values: Any, prefix: str) -> None:
-    """Check every number of a config dataclass against the range that its field declares; call it in `__post_init__`.
+    """Check the values of a config dataclass by what their fields declare; call it in `__post_init__`.
 
     Args:
         values: The dataclass.
         prefix: Prefix of the field names on the command line, such as `trainer.`.
 
     Raises:
-        UserError: A number is out of range; the message names the key, the value and the range.
+        UserError: A number is out of range, or a word is no choice; the message names the key, the value and what
+            is possible.
     """
     for one in fields(values):
         if RANGE in one.metadata:
             check_number(f"{prefix}{one.name}", getattr(values, one.name), one.metadata[RANGE])
+        if CHOICES in one.metadata and getattr(values, one.name) not in one.metadata[CHOICES]:
+            choices = ", ".join(map(spell, one.metadata[CHOICES]))
+            raise UserError(f"{prefix}{one.name}={getattr(values, one.name)}: choices: {choices}")
+
+
+def spell(value: bool | str) -> str:
+    """Return a value as it is typed on the command line."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def check_number(key: str, value: Any, allowed: Range) -> None:

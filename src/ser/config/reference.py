@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ser.config.nested import nested_dataclass
+from ser.config.ranges import CHOICES, spell
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def keys(schema: type[Any], prefix: str = "") -> Iterator[Key]:
         if inner := nested_dataclass(types[field.name]):
             yield from keys(inner, f"{prefix}{field.name}.")
         else:
-            yield Key(prefix + field.name, type_name(types[field.name]), meanings.get(field.name, ""))
+            choices = " | ".join(map(spell, field.metadata.get(CHOICES, ())))
+            yield Key(prefix + field.name, choices or type_name(types[field.name]), meanings.get(field.name, ""))
 
 
 def docstrings(schema: type[Any]) -> dict[str, str]:

@@ -11,11 +11,13 @@ from ser.config.identity import INCIDENTAL
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
 from ser.config.protocol import Protocol
-from ser.config.ranges import RANGE, Range, check_ranges, number
+from ser.config.ranges import CHOICES, RANGE, Range, check_ranges, number, spell
 from ser.config.trainer import Tracking, Trainer
 from ser.config.use import Hub
 from ser.errors import UserError
 
+AUTO = "auto"
+"""`resume=auto`: go on where there is something to go on from, start where there is nothing."""
 SEED = {RANGE: Range(least=0, most=2**32 - 1)}
 """Range of seeds that both NumPy and PyTorch accept."""
 
@@ -64,14 +66,15 @@ class Train:
     """The run folder; with folds or several seeds, each run has a folder of its own below it."""
     overwrite: bool = field(default=MISSING, metadata=INCIDENTAL)
     """Replace the run in `output_dir` when the new one is finished."""
-    resume: bool = field(default=MISSING, metadata=INCIDENTAL)
-    """Continue the run in `output_dir` from its newest checkpoint."""
+    resume: bool | str = field(default=MISSING, metadata={**INCIDENTAL, CHOICES: (True, False, AUTO)})
+    """`true`: continue the run in `output_dir` from its newest checkpoint; `auto`: the same, for a command that a
+    scheduler gives again as it is: it starts where there is nothing yet. A finished run stays as it is."""
 
     def __post_init__(self) -> None:
         """Raise a UserError for contradictory values."""
         check_ranges(self, "")
         if self.overwrite and self.resume:
-            raise UserError("overwrite=true and resume=true contradict each other: give one of them")
+            raise UserError(f"overwrite=true and resume={spell(self.resume)} contradict each other: give one of them")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds={self.seeds}: give at least one seed, and each once")
 

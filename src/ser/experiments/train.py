@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from ser import config, console
+from ser import config, console, ending
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
 from ser.data import audit
 from ser.data.preparation import open_or_prepare, resolve
@@ -42,6 +42,7 @@ from ser.training.arguments import build_arguments
 from ser.training.build import build_trainer, finish, fit
 from ser.training.callbacks import add_callbacks
 from ser.training.model import Model, build_model
+from ser.training.preemption import NOTICE, StopOnSignal
 from ser.training.throughput import reset_peak_memory
 
 log = logging.getLogger("ser")
@@ -66,7 +67,7 @@ def train(cfg: config.Train) -> float:
     with acquire(cfg, plan) as targets, explain_interruption(how_to_resume(cfg)):
         with explain_interruption(BEFORE_TRAINING):
             prepared, splits_of_runs = load_data(cfg, plan, targets)
-        targets.start_again(cfg.resume)
+        targets.start_again(bool(cfg.resume))
         for number, (run, target, splits) in enumerate(zip(plan, targets.runs, splits_of_runs, strict=True), start=1):
             if len(plan) > 1:
                 log.info("run %d of %d: %s", number, len(plan), run.output_dir)
@@ -142,7 +143,9 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
         console.bar() as bar,
     ):
         add_callbacks(trainer, cost, bar)
-        fit(trainer, cfg.resume)
+        with ending.deferred(NOTICE) as asked:
+            trainer.add_callback(StopOnSignal(asked))
+            fit(trainer, bool(cfg.resume))
     classifier, step = finish(trainer, model), int(trainer.state.best_global_step)
     stamp = build_stamp(cfg, prepared.facts, splits, step)
     checkpoint.save(classifier, model.extractor, folder / CHECKPOINT, stamp)

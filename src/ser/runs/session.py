@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from ser import config
+from ser.config import AUTO
 from ser.console import logging_to
 from ser.errors import Interrupted, UserError
 from ser.files import make_parents, write_errors_explained
@@ -22,7 +23,7 @@ def open_run(run: RunFolder, cfg: config.Train) -> Iterator[None]:
     """Write config and log during the run; remove the folder of a run that failed before it began.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM; its line says how to go on, and is in the log as well.
+        Interrupted: Ctrl-C or a signal; its line says how to go on, and is in the log as well.
     """
     began, there = run.is_run(), run.path.is_dir()
     with ExitStack() as stack:
@@ -57,7 +58,7 @@ def log_failures(cfg: config.Train) -> Iterator[None]:
 
 @contextmanager
 def explain_interruption(line: str) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into one line that says how to resume.
+    """Turn Ctrl-C, SIGTERM and SIGUSR1 into one line that says how to resume.
 
     Raises:
         Interrupted: with this line; one that is raised inside keeps its own.
@@ -72,5 +73,7 @@ def explain_interruption(line: str) -> Iterator[None]:
 
 def how_to_resume(cfg: config.Train) -> str:
     """Return the line that says how to resume after an interruption."""
+    if cfg.resume == AUTO:
+        return f"interrupted; the same command goes on with {cfg.output_dir}"
     instead = " instead of overwrite=true" if cfg.overwrite else ""
     return f"interrupted; the same command with resume=true{instead} goes on with {cfg.output_dir}"

@@ -10,6 +10,7 @@ import yaml
 from ser import config
 from ser.config.identity import incidental_keys
 from ser.config.old_keys import current_settings
+from ser.config.ranges import spell
 from ser.errors import UserError
 from ser.files import write_text
 from ser.models.forward import default_device
@@ -32,7 +33,9 @@ def check_same_settings(folder: Path, cfg: config.Train) -> None:
         if key not in before and not now[key]:
             continue  # a later release added it, and it is off
         if before.get(key) != now.get(key):
-            raise UserError(f"resume=true: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now")
+            raise UserError(
+                f"resume={spell(cfg.resume)}: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now"
+            )
 
 
 def check_same_computation(folder: Path, earlier: dict[str, Any], cfg: config.Train) -> None:
@@ -49,9 +52,9 @@ def check_same_computation(folder: Path, earlier: dict[str, Any], cfg: config.Tr
     eager = earlier.get("attention") == "eager" or (fast and earlier.get("attention") == "auto")
     if (eager, on_cpu and bool(earlier.get("quick_dropout"))) != (fast, fast):
         raise UserError(
-            f"resume=true: {folder} was begun with trainer.attention={earlier.get('attention')} and trainer."
-            f"quick_dropout={earlier.get('quick_dropout')}, which are gone and would be chosen otherwise here; resume "
-            "it with the earlier release, or start again with overwrite=true"
+            f"resume={spell(cfg.resume)}: {folder} was begun with trainer.attention={earlier.get('attention')} and "
+            f"trainer.quick_dropout={earlier.get('quick_dropout')}, which are gone and would be chosen otherwise here; "
+            "resume it with the earlier release, or start again with overwrite=true"
         )
 
 

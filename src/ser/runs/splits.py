@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from ser import config
 from ser.config import Split
+from ser.config.ranges import spell
 from ser.data import manifest
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
@@ -32,11 +33,13 @@ def check_same_splits(run: RunFolder, cfg: config.Train, splits: Splits) -> None
             before = manifest.read(path) if path.is_file() else Rows(Utterance, {})
             if sort_ids(before) != sort_ids(splits.get(split)):
                 raise UserError(
-                    f"resume=true: the recordings of data_dir={cfg.data_dir} are not those that {run.path} began with: "
-                    f"its {split.value} split differs; give the data_dir it began with"
+                    f"resume={spell(cfg.resume)}: the recordings of data_dir={cfg.data_dir} are not those that "
+                    f"{run.path} began with: its {split.value} split differs; give the data_dir it began with"
                 )
     elif run.has_checkpoints() and (before_in := read_config(run.path).get("data_dir")) != cfg.data_dir:
-        raise UserError(f"resume=true: data_dir was {before_in} in {run.path}, and is {cfg.data_dir} now")
+        raise UserError(
+            f"resume={spell(cfg.resume)}: data_dir was {before_in} in {run.path}, and is {cfg.data_dir} now"
+        )
 
 
 def sort_ids(rows: Rows[Utterance]) -> pa.Table:

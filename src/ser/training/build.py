@@ -81,7 +81,7 @@ def fit(trainer: EmotionTrainer, resume: bool) -> None:
     if newest is not None:
         log.info("resuming from %s", newest)
     elif resume:
-        log.info("no checkpoint to resume from: the run starts again")
+        log.info("no checkpoint to resume from: the run starts from its first step")
     if resume:
         checkpoint_folders.delete_after(folder, newest)
     with checkpoint_folders.explain_full_disk(folder):

@@ -21,6 +21,8 @@ STATE = "trainer_state.json"
 OPTIMIZER = "optimizer.pt"
 SCHEDULER = "scheduler.pt"
 """File names of the Trainer. Each optimizer state, sharded or not, has a scheduler state beside it."""
+INTERVAL = "interval.json"
+"""Name of the file with the sums of the training metrics since their last entry in the log."""
 NAME = re.compile(r"checkpoint-\d+", re.ASCII)
 WRITING = "being_written"
 """Name of a marker file that exists in a checkpoint folder until the checkpoint is complete."""

@@ -1,5 +1,6 @@
 """Writing of the Trainer's checkpoints, in the foreground or in a thread."""
 
+import json
 import logging
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -8,10 +9,10 @@ from typing import Any
 
 import psutil
 import torch
-from transformers import Trainer, TrainerState
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ser import config
-from ser.files import sync
+from ser.files import sync, write_json
 from ser.models.checkpoint import STAMP
 from ser.models.freezing import trained_state
 from ser.training import best, checkpoint_folders
@@ -23,12 +24,15 @@ log = logging.getLogger("ser")
 class CheckpointingTrainer(Trainer):
     """A Trainer that can write its checkpoints in the background, and keeps the needed ones."""
 
+    resumed_from: str | None = None
+
     def __init__(self, *args: Any, options: config.Trainer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.options = options
         self.writer = AsyncWriter()
         self._later: list[Callable[[], None]] | None = None
         """The jobs of the thread for the current checkpoint; None in the foreground."""
+        self.add_callback(IntervalCallback(self))
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
         """Train; afterwards all checkpoints are on the disk and the model has the best weights."""
@@ -37,10 +41,20 @@ class CheckpointingTrainer(Trainer):
             # The Trainer would train for one more step.
             self.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / checkpoint_folders.STATE))
         else:
+            self.resumed_from = resume_from_checkpoint
             with self.writer, best.refuse_pickles(resume_from_checkpoint):
                 output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
         best.load_best(self.model, Path(self.args.output_dir), self.state)
         return output
+
+    def interval(self) -> dict[str, float]:
+        """Return the sums since the last entry of the log, which a checkpoint between two entries keeps."""
+        return {"logged": self._globalstep_last_logged, "loss": float(self._tr_loss)}
+
+    def go_on_with_interval(self, sums: dict[str, float]) -> None:
+        """Restore the sums of `interval`, so that the next entry is that of an uninterrupted run."""
+        self._globalstep_last_logged = int(sums["logged"])
+        self._tr_loss += sums["loss"]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a checkpoint: write the small files now; write the large ones now or copy them for the thread.
@@ -50,6 +64,7 @@ class CheckpointingTrainer(Trainer):
         self.writer.wait()  # one snapshot at a time: a slow disk delays training, but memory stays bounded
         checkpoint = checkpoint_folders.checkpoint_path(Path(self.args.output_dir), self.state.global_step)
         checkpoint_folders.begin(checkpoint)
+        write_json(checkpoint / checkpoint_folders.INTERVAL, self.interval())
         if stamp := getattr(self.model.config, STAMP, None):
             stamp["step"] = self.state.global_step
         # The last checkpoint is written in the foreground, since no training is left to continue.
@@ -106,6 +121,20 @@ class CheckpointingTrainer(Trainer):
         if needed > free:
             return f"a copy takes {needed / 1e9:.2f} GB of memory and {free / 1e9:.2f} GB are free"
         return None
+
+
+class IntervalCallback(TrainerCallback):
+    """Restores the sums of a checkpoint after the Trainer has set its own to zero."""
+
+    def __init__(self, trainer: CheckpointingTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self.trainer.resumed_from is None:
+            return
+        path = Path(self.trainer.resumed_from) / checkpoint_folders.INTERVAL
+        if path.is_file():  # not in a checkpoint of an earlier release
+            self.trainer.go_on_with_interval(json.loads(path.read_text(encoding="utf-8")))
 
 
 def write(later: list[Callable[[], None]], checkpoint: Path, limit: int, best_one: str | None) -> None:

@@ -23,7 +23,7 @@ class PhaseTimer(TrainerCallback):
     """Writes `seconds` into every entry of the Trainer's log, and sums the time of each phase.
 
     `seconds` is the training time including evaluation and saving. The log is stored with each checkpoint, so a resumed
-    run continues from its value. `phases` covers only this process.
+    run continues from its value, or from that of a checkpoint between two entries. `phases` covers only this process.
 
     The Trainer calls back at the end of each phase, and the time since the previous call is added to that phase. A GPU
     computes asynchronously, so a phase may include work that the previous phase queued.
@@ -36,6 +36,13 @@ class PhaseTimer(TrainerCallback):
         before = max((entry.get("seconds", 0.0) for entry in state.log_history), default=0.0)
         self.last = time.monotonic()
         self.start = self.last - before
+
+    def count_from(self, seconds: float) -> None:
+        """Start at the seconds that training took before it was interrupted."""
+        self.start = time.monotonic() - seconds
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
 
     def add(self, phase: str) -> None:
         now = time.monotonic()
@@ -57,7 +64,7 @@ class PhaseTimer(TrainerCallback):
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.log_history:
-            state.log_history[-1]["seconds"] = round(time.monotonic() - self.start, 3)
+            state.log_history[-1]["seconds"] = round(self.seconds(), 3)
 
     def describe(self) -> str:
         """Return the share of each phase, largest first."""

@@ -22,6 +22,7 @@ from ser.training.alarms import OneClassAlarm
 from ser.training.checkpointing import CheckpointingTrainer
 from ser.training.losses import balanced_weights, classification_loss
 from ser.training.samplers import EpochSampler, draw_epoch
+from ser.training.throughput import PhaseTimer
 
 log = logging.getLogger("ser")
 
@@ -148,6 +149,23 @@ class EmotionTrainer(CheckpointingTrainer):
             self._right.zero_()
             self._seen = 0
         super().log(logs, start_time)
+
+    def interval(self) -> dict[str, float]:
+        """Return the sums since the last entry of the log, with the correct predictions and the time."""
+        own = {"right": float(self._right), "seen": self._seen}
+        return {**super().interval(), **own, "seconds": sum(timer.seconds() for timer in self.timers())}
+
+    def go_on_with_interval(self, sums: dict[str, float]) -> None:
+        """Restore the sums of `interval`."""
+        super().go_on_with_interval(sums)
+        self._right += sums["right"]
+        self._seen += int(sums["seen"])
+        for timer in self.timers():
+            timer.count_from(sums["seconds"])
+
+    def timers(self) -> list[PhaseTimer]:
+        """Return the timer of the run; a trainer of a benchmark may have none."""
+        return [callback for callback in self.callback_handler.callbacks if isinstance(callback, PhaseTimer)]
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Evaluate, with the loss as a mean over clips; the loss of transformers is a mean over batches of any size.
