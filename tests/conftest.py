@@ -5,6 +5,7 @@ PyTorch is imported by the fixtures: pytest-xdist's first process reads this fil
 
 import gc
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import soundfile
 from helpers import fork_server
 from hydra import compose, initialize_config_dir
 
-from ser import config
+from ser import config, ending
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.config import Corpus
 from ser.corpora.ravdess import EMOTION_CODES
@@ -71,6 +72,23 @@ def write_corpus(root, actors=range(1, 25), repetitions=("01",), seconds=0.25, r
                     path = folder / f"03-01-{emotion}-01-{statement}-{repetition}-{actor:02d}.wav"
                     soundfile.write(path, tone(length, rate, frequency), rate, subtype="PCM_16")
     return root
+
+
+@pytest.fixture
+def begin_command(monkeypatch):
+    """A function that installs the signal handlers of a command in this process."""
+    before = {number: signal.getsignal(number) for number in ending.SIGNALS}
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+
+    def begin():
+        monkeypatch.setattr(ending, "interruption", ending.Interruption())
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
+        ending.listen()
+
+    yield begin
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

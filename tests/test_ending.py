@@ -25,17 +25,17 @@ sys.argv = ["ser", "compare", "runs=x"]
 main()
 """
 
-# Runs `ser compare runs=x` with another stage.
+# Runs a command with another stage.
 WITH_STAGE = """
 import os, signal, sys, types
 from ser.cli import main
 from ser.errors import Interrupted, UserError
 
-def compare(cfg):
+def stage(cfg):
     {body}
 
-sys.modules["ser.commands.compare"] = types.SimpleNamespace(compare=compare)
-sys.argv = ["ser", "compare", *{arguments}]
+sys.modules["ser.commands.{stage}"] = types.SimpleNamespace({stage}=stage)
+sys.argv = ["ser", "{stage}".replace("_", "-"), *{arguments}]
 main()
 """
 
@@ -44,9 +44,10 @@ def run(program, **kwargs):
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, **kwargs)
 
 
-def run_stage(body, *arguments, **kwargs):
+def run_stage(body, *arguments, stage="compare", **kwargs):
     lines = body.replace("\n", "\n    ")
-    return run(WITH_STAGE.format(body=lines, arguments=list(arguments or ("runs=x",))), **kwargs)
+    given = list(arguments or ("runs=x",) * (stage == "compare"))
+    return run(WITH_STAGE.format(body=lines, arguments=given, stage=stage), **kwargs)
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
@@ -58,7 +59,7 @@ def test_an_interrupted_import_is_one_line(module, number, tmp_path):
     assert (result.returncode, result.stderr) == (130, "ser: interrupted\n")
 
 
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_an_interruption_has_the_line_of_the_command(number, tmp_path):
     body = (
         f"try: os.kill(os.getpid(), signal.{number})\n"
@@ -66,6 +67,26 @@ def test_an_interruption_has_the_line_of_the_command(number, tmp_path):
     )
     result = run_stage(body, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (130, "ser: interrupted; resume=true goes on\n")
+
+
+@pytest.mark.parametrize(
+    ("stage", "number", "status"),
+    [
+        *(("train", *pair) for pair in (("SIGTERM", 75), ("SIGUSR1", 75), ("SIGINT", 130))),
+        *(("cross_corpus", "SIGTERM", 75), ("compare", "SIGUSR1", 130)),
+    ],
+)  # fmt: skip
+def test_the_status_after_a_schedulers_signal_says_whether_the_same_command_goes_on(stage, number, status, tmp_path):
+    result = run_stage(f"os.kill(os.getpid(), signal.{number})", stage=stage, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (status, "ser: interrupted\n")
+
+
+def test_the_first_signal_decides_the_status(tmp_path):
+    body = (
+        "try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "finally: os.kill(os.getpid(), signal.SIGTERM)"
+    )  # fmt: skip
+    assert run_stage(body, stage="train", cwd=tmp_path).returncode == 130
 
 
 @pytest.mark.parametrize(("number", "status", "printed"), [("SIGINT", 130, ""), ("SIGTERM", 0, "done\n")])
@@ -109,6 +130,12 @@ def test_a_signal_after_the_last_line_ends_in_no_traceback(number, tmp_path):
     body = f"import atexit; atexit.register(os.kill, os.getpid(), signal.{number}); print('compared')"
     result = run_stage(body, cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (130, "compared\n", "")
+
+
+def test_a_signal_after_the_last_line_of_a_training_has_its_status(tmp_path):
+    body = "import atexit; atexit.register(os.kill, os.getpid(), signal.SIGTERM); print('trained')"
+    result = run_stage(body, stage="train", cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (75, "trained\n", "")
 
 
 def test_a_command_in_the_background_is_not_interrupted_from_the_terminal(tmp_path):
@@ -175,7 +202,7 @@ def test_only_what_is_no_mistake_of_the_users_is_called_a_defect(body, line, tmp
         return
     assert result.stderr.startswith("ser: this is a defect of ser, ")
     kept = Path(result.stderr.split("its traceback is in ")[1].strip())
-    assert "in compare" in kept.read_text()
+    assert "in stage" in kept.read_text()
     kept.unlink()
 
 

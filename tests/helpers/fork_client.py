@@ -24,7 +24,7 @@ with socket.socket(socket.AF_UNIX) as connection:
     message = json.dumps(command).encode() + b"\n"
     sent = socket.send_fds(connection, [message], [0, 1, 2])
     connection.sendall(message[sent:])
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
     status = int(connection.recv(16))

@@ -2,7 +2,6 @@
 
 import csv
 import signal
-import sys
 
 import pytest
 import torch
@@ -35,23 +34,6 @@ RECIPES = {
     ),
 }  # fmt: skip
 PROTOCOL = ("protocol=paper", "protocol.test_fraction=0.25")
-
-
-@pytest.fixture
-def begin_command(monkeypatch):
-    """A function that installs the signal handlers of a command."""
-    before = {number: signal.getsignal(number) for number in ending.SIGNALS}
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-
-    def begin():
-        monkeypatch.setattr(ending, "interruption", ending.Interruption())
-        for number in ending.SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        ending.listen()
-
-    yield begin
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def interrupt_at(step, number, monkeypatch):

@@ -34,7 +34,7 @@ def cross_corpus(cfg: config.Train) -> None:
     ]
     STARTED_AS.set("cross-corpus")
     for folder, protocol in plan:
-        train(continued(replace(cfg, protocol=protocol, output_dir=str(target / folder))))
+        train(replace(cfg, protocol=protocol, output_dir=str(target / folder)))
     transferred = finished.read(target / ACROSS)
     inside = {name: finished.read(target / WITHIN.format(name)) for name in names}
     cells = table.fill(names, transferred.predictions, {name: run.predictions for name, run in inside.items()})
@@ -73,8 +73,3 @@ def across(protocol: Protocol, names: Sequence[str]) -> Protocol:
 def within(protocol: Protocol, name: str) -> Protocol:
     """Return the protocol on the recordings of one corpus."""
     return replace(protocol, corpora=[name])
-
-
-def continued(cfg: config.Train) -> config.Train:
-    """Return the config of a run that is not begun yet, without the flag that resumes; it would resume nothing."""
-    return cfg if Path(cfg.output_dir).is_dir() else replace(cfg, resume=False)
