@@ -22,6 +22,7 @@ import faults_audio
 import faults_bulk
 import faults_disks
 import faults_fuzz
+import faults_preemption
 import faults_preparation
 import faults_servers
 import faults_signals
@@ -32,6 +33,7 @@ PARTS: dict[str, tuple[Callable[[Ground, int], Part], int]] = {
     "kills": (faults_signals.kills, 50),
     "sigterm": (faults_signals.sigterm, 30),
     "sigint": (faults_signals.sigint, 10),
+    "preemption": (faults_preemption.preemption, 30),
     "overwrite": (faults_signals.overwrite, 10),
     "together": (faults_signals.together, 6),
     "preparation": (faults_preparation.preparation, 20),

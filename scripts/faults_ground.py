@@ -1,5 +1,6 @@
 """What every part of scripts/faults.py stands on: a small corpus, the `ser` command, what a run must give, a ledger."""
 
+import csv
 import hashlib
 import json
 import multiprocessing
@@ -181,8 +182,11 @@ def refused(part: Part, ended: Ended, what: str) -> None:
 
 
 def results(folder: Path) -> dict[str, str]:
-    """What must be the same of two finished runs: weights, predictions and metrics, each by its SHA-256."""
-    names = ("checkpoint/model.safetensors", "predictions.csv", "classification_report.json", "environment.json")
+    """What must be the same of two finished runs: weights, predictions, metrics and history, each by its SHA-256."""
+    names = (
+        "checkpoint/model.safetensors", "predictions.csv", "classification_report.json", "history.csv",
+        "environment.json",
+    )  # fmt: skip
     found = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -196,6 +200,9 @@ def content_of(path: Path) -> str:
     if path.name == "environment.json":
         return "there"  # the last file of a run: versions, machine and times
     content = path.read_bytes()
+    if path.name == "history.csv":
+        rows = csv.DictReader(content.decode(errors="replace").splitlines())
+        content = repr([{**row, "seconds": ""} for row in rows]).encode()
     if path.suffix == ".json":
         with suppress(ValueError):  # a torn one counts as it is
             report = json.loads(content)

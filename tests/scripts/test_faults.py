@@ -87,7 +87,7 @@ def pretending(ground, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        *("kills", "sigterm", "sigint", "overwrite", "together", "preparation"),
+        *("kills", "sigterm", "sigint", "preemption", "overwrite", "together", "preparation"),
         *("torn", "disk", "readonly", "hub", "tracker", "audio"),
     ],
 )
