@@ -45,7 +45,7 @@ def test_every_known_config_is_found():
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_is_a_valid_training_config(option):
-    group, name = option.split("/")
+    group, _, name = option.rpartition("/")
     needed = {
         "model/any": ["model.pretrained=organisation/name"],
         "protocol/custom": ["protocol.folds_csv=folds.csv"],

@@ -7,6 +7,7 @@ dependencies are imported inside the task.
 import math
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ser import config, ending, help
+from ser import config, ending, help, launching
 from ser.command_line import hydra_words
 from ser.config.paths import expand_home, given_paths
 from ser.errors import UserError, blame_given_path
@@ -48,6 +49,12 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
 
 # The folder for the files that Hydra writes during a sweep.
 OmegaConf.register_new_resolver("scratch", lambda: scratch().name, replace=True)
+
+# The GPUs of a job on the Ray cluster.
+OmegaConf.register_new_resolver("ray_gpus", launching.count_gpus_of_ray_job, replace=True)
+
+# The schema of a launcher's plugin checks our YAML of the same name, which Hydra 1.3 warns of.
+warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
 
 SCHEMAS: dict[str, type[Any]] = {
     "prepare_data": config.PrepareData,
@@ -87,6 +94,8 @@ def run(stage: str, words: Sequence[str]) -> None:
         UserError: Jobs of a sweep failed; the error of each was printed when it failed.
     """
     sys.argv[1:] = hydra_words(words, SCHEMAS[stage])
+    if (launcher := launching.chosen_launcher(sys.argv[1:])) != launching.BASIC:
+        return launch(launcher, stage, words)
     jobs = Jobs()
     try:
         app(stage, jobs)()
@@ -97,6 +106,29 @@ def run(stage: str, words: Sequence[str]) -> None:
         raise UserError(f"{len(jobs.failed)} of {jobs.number} jobs failed: {names}")
     for _, error in jobs.failed:
         raise error
+    return None
+
+
+def launch(launcher: str, stage: str, words: Sequence[str]) -> None:
+    """Run the jobs of a sweep elsewhere.
+
+    Args:
+        launcher: The name of the launcher in configs/hydra/launcher.
+        stage: The name of the command's module.
+        words: The command line after the subcommand.
+
+    Raises:
+        UserError: Jobs failed; the error of each was printed.
+    """
+    sweep = launching.plan_jobs(launcher, stage, sys.argv[1:], words)
+    sys.argv[1:] = [*sweep.words(), *sys.argv[1:]]
+
+    def task(cfg: DictConfig) -> None:
+        hydra_cfg = HydraConfig.get()
+        sweep.run_job(hydra_cfg.job.num, hydra_cfg.overrides.task, hydra_cfg.runtime.cwd)
+
+    with sweep.waiting():
+        decorated(stage, task)()
 
 
 def help_text(command: str, summary: str, words: Sequence[str]) -> str:
@@ -125,9 +157,14 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
                 ending.tell(error, name)
             return math.nan
 
+    return decorated(stage, task)
+
+
+def decorated(stage: str, task: Callable[[DictConfig], Any]) -> Callable[[], Any]:
+    """Return the Hydra app of a task."""
     task.__module__ = "ser"  # the name that --help prints
-    decorated: Callable[[], Any] = hydra.main(version_base="1.3", config_path=CONFIGS, config_name=stage)(task)
-    return decorated
+    main: Callable[[], Any] = hydra.main(version_base="1.3", config_path=CONFIGS, config_name=stage)(task)
+    return main
 
 
 def swept(overrides: Sequence[str]) -> str:

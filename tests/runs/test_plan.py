@@ -26,6 +26,19 @@ def test_seeds_repeat_everything():
     assert folders("seeds=[0,5]", "protocol=emobox")[5:7] == ["out/seed0-fold6", "out/seed5-fold1"]
 
 
+def test_one_seed_of_several_lies_where_the_run_of_all_seeds_looks_for_it():
+    chosen = ("seeds=[0,5]", "only_seed=5", "protocol=emobox", "protocol.fold=3")
+    assert folders(*chosen) == ["out/seed5-fold3"]
+    (run,) = expand_runs(composed("train", *chosen))
+    assert run.seed == 5
+    assert run.only_seed is None  # the same settings as among all runs
+
+
+def test_a_seed_that_is_not_among_the_seeds_is_refused():
+    with pytest.raises(UserError, match=r"only_seed=1: choices: 0, 5 \(seeds\)"):
+        composed("train", "seeds=[0,5]", "only_seed=1")
+
+
 def test_each_run_has_its_own_seed_and_fold():
     run = expand_runs(composed("train", "seeds=[0,5]", "protocol=emobox"))[-1]
     assert (run.seed, run.seeds, run.protocol.fold) == (5, [5], 6)

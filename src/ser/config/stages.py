@@ -62,6 +62,8 @@ class Train:
     """Seed of the initial head, the order of clips, dropout and masks."""
     seeds: list[int] = field(default=MISSING, metadata={**SEED, **INCIDENTAL})
     """Seeds; the whole command runs once with each of them. By default `seed` alone."""
+    only_seed: int | None = field(default=None, metadata={**SEED, **INCIDENTAL})
+    """Of `seeds`, run this one alone, in its folder below `output_dir`, as `protocol.fold` does with a fold."""
     output_dir: str = field(default=MISSING, metadata={**PATH, **INCIDENTAL})
     """The run folder; with folds or several seeds, each run has a folder of its own below it."""
     overwrite: bool = field(default=MISSING, metadata=INCIDENTAL)
@@ -77,6 +79,8 @@ class Train:
             raise UserError(f"overwrite=true and resume={spell(self.resume)} contradict each other: give one of them")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds={self.seeds}: give at least one seed, and each once")
+        if self.only_seed not in (None, *self.seeds):
+            raise UserError(f"only_seed={self.only_seed}: choices: {', '.join(map(str, self.seeds))} (seeds)")
 
 
 @dataclass
