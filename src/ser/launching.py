@@ -93,7 +93,7 @@ class Sweep:
         """Run a job in a process of its own, and write its status; on a worker."""
         command = [sys.executable, "-m", "ser", self.stage.replace("_", "-"), *overrides]
         if self.stage in ("train", "cross_corpus") and not GOES_ON & {word.partition("=")[0] for word in overrides}:
-            command.append("resume=true")  # a job that its scheduler starts again repeats its command
+            command.append("resume=auto")  # a job that its scheduler starts again repeats its command
         environment = dict(os.environ)
         if not self.tracebacks:
             environment.pop("HYDRA_FULL_ERROR", None)
