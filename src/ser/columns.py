@@ -5,8 +5,12 @@ from dataclasses import Field, fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+LOOKED_UP = 2**17
+"""Texts that are looked up at a time, whose table of hashes takes about 100 bytes each."""
 TEXTS = pa.dictionary(pa.int32(), pa.string())
 TYPES: dict[Any, pa.DataType] = {str: TEXTS, int: pa.int32(), float: pa.float64()}
 """Arrow types by the type of a field."""
@@ -52,6 +56,24 @@ def concatenate(chunks: Sequence[pa.Array]) -> pa.Array:
     joined = pa.chunked_array(chunks)
     joined = joined.unify_dictionaries() if pa.types.is_dictionary(joined.type) else joined
     return pa.concat_arrays(joined.chunks)
+
+
+def match_texts(texts: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return the place of each text among others, which are distinct, `(texts,)`; -1 where it is not there."""
+    starts = range(0, len(among), LOOKED_UP)
+    if len(texts) == len(among) and all(stretch(texts, at).equals(stretch(among, at)) for at in starts):
+        return np.arange(len(texts))  # the usual case
+    found = np.full(len(texts), -1)
+    for start in starts if len(texts) else ():
+        places = np.asarray(pc.fill_null(pc.index_in(texts, value_set=stretch(among, start).cast(texts.type)), -1))
+        found = np.where(places < 0, found, start + places)
+    return found
+
+
+def stretch(texts: pa.Array | pa.ChunkedArray, start: int) -> pa.Array:
+    """Return `LOOKED_UP` texts from a place on."""
+    some = texts.slice(start, LOOKED_UP)
+    return (concatenate(some.chunks) if isinstance(some, pa.ChunkedArray) else some).cast(pa.large_string())
 
 
 def fill(chunk: pa.Array | int, wanted: pa.DataType) -> pa.Array:

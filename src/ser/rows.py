@@ -25,6 +25,12 @@ AT_ONCE = 10_000
 """Rows that exist as objects at a time, where all are gone through."""
 
 
+def iterate_texts(column: pa.Array | pa.ChunkedArray) -> Iterator[str]:
+    """Yield the values of an Arrow column; only some of them exist as texts at a time."""
+    for start in range(0, len(column), AT_ONCE):
+        yield from column.slice(start, AT_ONCE).to_pylist()
+
+
 class Rows(Sequence[Row], Generic[Row]):
     """An immutable sequence of rows of one dataclass, whose fields are texts and numbers."""
 

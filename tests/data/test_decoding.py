@@ -302,7 +302,7 @@ def test_what_another_decoder_made_is_decoded_again(root, tmp_path, monkeypatch,
 
 
 def test_the_identities_of_many_files_are_columns_in_their_order(root, monkeypatch):
-    monkeypatch.setattr(decoding, "AT_ONCE", 5)
+    monkeypatch.setattr("ser.rows.AT_ONCE", 5)
     recordings = ravdess.scan(root).recordings
     (root / recordings[6].path).unlink()
     files = decoding.file_identities(root, recordings)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ser.columns import match_texts
 from ser.data.audio import DECODED_BY, Int16
 from ser.data.shards import FACTS, SCHEMA, MissingShardError, Shard, read_index
 from ser.data.shards import UnusableCacheError as UnusableCacheError
@@ -136,10 +137,7 @@ def match_rows(facts: pa.Table, files: pa.Table) -> Indices:
         files: See `ser.data.decoding.file_identities`; a path occurs once.
     """
     current = pc.equal(facts["decoder"], DECODED_BY).to_numpy()
-    if len(facts) == len(files) and facts["path"].equals(files["path"]):  # the usual case, without a table of hashes
-        found = np.arange(len(files))
-    else:
-        found = pc.fill_null(pc.index_in(facts["path"], value_set=files["path"]), -1).to_numpy().astype(np.int64)
+    found = match_texts(facts["path"], files["path"])
     for name in ("size", "mtime_ns") if len(files) else ():
         current &= facts[name].to_numpy() == files[name].to_numpy()[found]
     found[~current] = -1

@@ -35,8 +35,7 @@ class JoinedClips:
         for name, part in zip(self._names, self._parts, strict=True):
             facts = part.select(*names)
             if "path" in names:
-                paths = pc.binary_join_element_wise(f"{name}/", facts["path"], "")
-                facts = facts.set_column(facts.schema.get_field_index("path"), "path", paths)
+                facts = facts.set_column(facts.schema.get_field_index("path"), "path", join_texts(name, facts["path"]))
             tables.append(facts)
         return pa.concat_tables(tables)
 
@@ -82,7 +81,7 @@ def qualify(name: str, facts: Facts, utterances: Rows[Utterance]) -> Rows[Uttera
     )
 
 
-def join_texts(name: str, texts: pa.Array) -> pa.Array:
+def join_texts(name: str, texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Return texts behind the name of a corpus; an empty one stays empty."""
     joined = pc.binary_join_element_wise(pa.scalar(name, texts.type), texts, pa.scalar("/", texts.type))
     return pc.if_else(pc.equal(texts, ""), texts, joined)

@@ -24,7 +24,7 @@ from ser.data.audio import Int16
 from ser.data.duplicates import MOST_COPIES, find_duplicates
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
-from ser.rows import AT_ONCE, Rows
+from ser.rows import Rows, iterate_texts
 
 Pair = tuple[str, str]
 """The sha256 of the samples of two recordings that are copies of one another."""
@@ -116,12 +116,6 @@ def choose_clips(clips: Clips, utterances: Rows[Utterance]) -> Indices:
         used = pc.is_in(facts["path"].cast(pa.large_string()), value_set=utterances.texts("path")).to_numpy()
         order = np.argsort(~used, kind="stable")
     return np.sort(order[np.unique(keys[order], return_index=True)[1]])
-
-
-def iterate_texts(column: Any) -> Iterable[str]:
-    """Yield the values of an Arrow column; only some of them exist as texts at a time."""
-    for start in range(0, len(column), AT_ONCE):
-        yield from column.slice(start, AT_ONCE).to_pylist()
 
 
 def near_pairs(report: dict[str, Any], utterances: Rows[Utterance]) -> list[Pair]:

@@ -29,7 +29,7 @@ from ser.data.parallel import in_threads
 from ser.data.shards import Row, Shard, UnusableCacheError
 from ser.errors import UserError
 from ser.files import remove_temporary
-from ser.rows import AT_ONCE
+from ser.rows import Rows, iterate_texts
 from ser.tables import shorten
 
 log = logging.getLogger("ser")
@@ -84,15 +84,12 @@ def build(
 
 def file_identities(root: Path, recordings: Sequence[Recording]) -> pa.Table:
     """Return what tells whether a file changed: the columns `path`, `size` and `mtime_ns`, -1 where there is none."""
-    states, paths = np.full((2, len(recordings)), -1), list[pa.Array]()
-    for start in range(0, len(recordings), AT_ONCE):
-        some = recordings[start : start + AT_ONCE]
-        paths.append(pa.array([recording.path for recording in some], pa.string()))
-        for index, recording in enumerate(some, start):
-            with suppress(OSError):  # decoding names what is wrong with it
-                stat = os.stat(os.path.join(root, recording.file))
-                states[:, index] = stat.st_size, stat.st_mtime_ns
-    return pa.table({"path": pa.chunked_array(paths, pa.string()), "size": states[0], "mtime_ns": states[1]})
+    paths, states = Rows.of(Recording, recordings).texts("path"), np.full((2, len(recordings)), -1)
+    for index, path in enumerate(iterate_texts(paths)):
+        with suppress(OSError):  # decoding names what is wrong with it
+            stat = os.stat(os.path.join(root, split_fragment(path)[0]))
+            states[:, index] = stat.st_size, stat.st_mtime_ns
+    return pa.table({"path": paths, "size": states[0], "mtime_ns": states[1]})
 
 
 def read_listed(data_dir: Path) -> dict[Path, int | None]:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ser import corpora
 from ser.checksums import checksum
+from ser.columns import match_texts
 from ser.config import Corpus, SharedLabels
 from ser.corpora.facts import Facts
 from ser.data import audit, manifest
@@ -64,9 +63,7 @@ class PreparedCorpus:
 
 def find_indices(utterances: Rows[Utterance], clips: Clips) -> Indices:
     """Return the indices of recordings among decoded clips, `(recordings,)`; -1 for one that is not there."""
-    found = pc.index_in(utterances.texts("path"), value_set=clips.select("path")["path"].cast(pa.large_string()))
-    indices: Indices = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
-    return indices
+    return match_texts(utterances.texts("path"), clips.select("path")["path"])
 
 
 def is_combined(corpus: Corpus) -> bool:
