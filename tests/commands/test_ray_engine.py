@@ -3,8 +3,10 @@
 import os
 import socket
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import sleep
 
 import psutil
 import pytest
@@ -19,14 +21,15 @@ from ser.commands.prepare_data import prepare_data
 from ser.config import Engine
 from ser.data import decoding
 from ser.data.engines import open_engine
-from ser.errors import UserError
+from ser.errors import Interrupted, UserError
 from ser.inference import blocks
+from ser.inference.journal import Journal
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # loopback alone
     "RAY_health_check_period_ms": "200",  # how soon a lost node is noticed
-    "RAY_health_check_timeout_ms": "500",
+    "RAY_health_check_timeout_ms": "20000",  # a busy node is not a lost one, which refuses the connection
     "RAY_health_check_failure_threshold": "2",
 }
 SMALL = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
@@ -171,6 +174,32 @@ def test_windows_are_predicted_by_the_cluster_as_by_this_process(cluster, checkp
     assert predict_into(tmp_path / "ray", "ray", *given) == expected
 
 
+@pytest.mark.parametrize(("first", "second"), [("ray", "ray"), ("local", "ray"), ("ray", "local")])
+def test_an_interrupted_prediction_is_continued_whichever_engine_began_it(
+    first, second, cluster, checkpoint, recordings, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(blocks, "AT_ONCE", 2)
+    given = checkpoint, recordings, caplog
+    expected, _ = predict_into(tmp_path / "whole", "local", *given)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "record", interrupt_after(Journal.record))
+        with pytest.raises(Interrupted, match="the same command with resume=true goes on"):
+            predict_into(tmp_path / "parts", first, *given)
+    assert (tmp_path / "parts" / "a.partial.csv").exists()
+    predicted, _ = predict_into(tmp_path / "parts", second, *given, "resume=true")
+    assert predicted == expected
+
+
+def interrupt_after(function):
+    """Wrap a function: an interruption follows its first call."""
+
+    def wrapped(*given):
+        function(*given)
+        raise KeyboardInterrupt
+
+    return wrapped
+
+
 INTERRUPTED = """
 import os, signal, sys, psutil
 from ser import cli
@@ -212,6 +241,23 @@ def test_an_interrupted_command_ends_its_own_cluster_which_listened_on_loopback_
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
     left = [one for one in psutil.process_iter() if session_of(one) == process.pid]
     assert not psutil.wait_procs(left, timeout=10)[1]
+
+
+def test_no_thread_that_calls_ray_is_left_when_it_ends(cluster, monkeypatch):
+    """Ray aborts the process where a thread of Ray Data calls it after its end, in whichever moment that is."""
+    import ray
+
+    left, end = [], ray.shutdown
+    monkeypatch.setattr(ray, "shutdown", lambda: (left.extend(names_of_threads() - known), end()))
+    with pytest.raises(KeyboardInterrupt), open_engine(Engine.ray, 1) as map_in_order:  # noqa: PT012
+        known = names_of_threads()
+        for _ in map_in_order(sleep, [0.01] * 100):
+            raise KeyboardInterrupt
+    assert not left
+
+
+def names_of_threads():
+    return {thread.name for thread in threading.enumerate()}
 
 
 def session_of(process):

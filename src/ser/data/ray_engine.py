@@ -33,6 +33,8 @@ OBJECT_STORE = 2**30
 """Bytes of shared memory, at most, of a cluster that is started here."""
 PATIENCE = 10.0
 """Seconds for a thread that ends, and for a cluster to answer."""
+THREADS = ("StreamingExecutor", "ray-data-")
+"""Names of the threads in which Ray Data calls Ray, at their start."""
 QUIET = ("ray", "ray.data")
 
 
@@ -94,9 +96,9 @@ def check_answers(address: str) -> None:
 
 
 def join_threads() -> None:
-    """Wait for the schedulers of Ray Data, which were told to end; Ray aborts a process that calls it after its end."""
+    """Wait for the threads of Ray Data, which were told to end; Ray aborts a process that calls it after its end."""
     for thread in threading.enumerate():
-        if thread.name.startswith("StreamingExecutor"):
+        if thread.name.startswith(THREADS):
             thread.join(PATIENCE)
 
 
@@ -134,10 +136,21 @@ def map_in_order(
     while tables := list(islice(make_tables(remaining, per_task), TASKS_AT_ONCE)):
         data = ray.data.from_arrow(tables)
         data = data.map_batches(partial(compute, function), batch_size=None, batch_format="pyarrow", **resources)
-        with closing(iter(data.iter_batches(batch_size=None, batch_format="pyarrow"))) as computed:
+        with closing(take_tables(data)) as computed:
             for table in computed:
                 for results in table["pickled"].to_pylist():
                     yield from open_results(results)
+
+
+def take_tables(data: Any) -> Generator[pa.Table, None, None]:
+    """Yield the results of Ray Data in order; its scheduler has been told to end where the generator is closed.
+
+    `iter_batches` takes them in threads that outlive it for a moment and own the scheduler, which would end in one of
+    them: by calls of a Ray that may have been shut down.
+    """
+    ray = import_ray()
+    for bundle in data.iter_internal_ref_bundles():  # nothing else refers to it, and with it the scheduler ends
+        yield from ray.get(bundle.block_refs)
 
 
 def find_resources(threads: int) -> dict[str, int]:
