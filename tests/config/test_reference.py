@@ -11,6 +11,7 @@ def test_a_key_has_its_type_and_the_docstring_of_its_field():
     assert "Peak" in found["trainer.learning_rate"].meaning
     assert found["model.pooling"].type == "mean | max | mean_std | attentive"
     assert found["trainer.head_learning_rate"].type == "number | null"
+    assert found["resume"].type == "true | false | auto"
 
 
 @pytest.mark.parametrize("command", sorted(SCHEMAS))

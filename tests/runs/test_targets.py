@@ -94,6 +94,43 @@ def test_a_resumed_run_keeps_its_settings(tmp_path):
         decided(command(folder, free, "resume=true"))
 
 
+def test_auto_starts_where_nothing_is_goes_on_with_a_run_and_keeps_a_finished_one(tmp_path):
+    cfg = command(tmp_path / "run", "resume=auto")
+    assert decided(cfg).runs[0].work.path == tmp_path / "run"
+    assert list(tmp_path.iterdir()) == []
+    begun(tmp_path / "run", cfg)
+    assert decided(cfg).runs[0].work.path == tmp_path / "run"
+    finished(tmp_path / "run", cfg)
+    assert decided(cfg).runs[0].work.is_finished()
+
+
+def test_auto_refuses_other_settings_and_what_is_no_run(tmp_path):
+    begun(tmp_path / "run", command(tmp_path / "run"))
+    with pytest.raises(UserError, match=r"^resume=auto: trainer.learning_rate was 0.0001 in .* and is 5e-05 now"):
+        decided(command(tmp_path / "run", "trainer.learning_rate=5e-5", "resume=auto"))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match="it exists and holds no run"):
+        decided(command(tmp_path / "own", "resume=auto"))
+    assert tree(tmp_path / "own") == {"thesis.tex"}
+
+
+def test_auto_joins_folds_that_are_begun_finished_and_not_there(tmp_path):
+    cfg = command(tmp_path / "run", "protocol=emobox", "resume=auto")
+    runs = expand_runs(cfg)
+    begun(Path(runs[2].output_dir), runs[2])
+    finished(Path(runs[0].output_dir), runs[0])
+    targets = decided(cfg)
+    assert [target.work.path.name for target in targets.runs] == [f"fold{number}" for number in range(1, 7)]
+    assert [target.work.is_finished() for target in targets.runs] == [True, *[False] * 5]
+
+
+def test_a_run_under_auto_is_resumed_by_true_and_the_other_way_round(tmp_path):
+    for first, then in (("true", "auto"), ("auto", "true")):
+        folder = begun(tmp_path / first, command(tmp_path / first, f"resume={first}"))
+        assert decided(command(folder, f"resume={then}")).runs[0].work.path == folder
+
+
 def spellings(folder):
     return [f"{folder}/", f"{folder.parent}/./run", f"{folder.parent}//run", "run", "./run/", "~/run", "link", "link/"]
 

@@ -1,13 +1,14 @@
 """A signal ends training with a checkpoint of the step, and the resumed run is that of no signal."""
 
 import csv
+import json
 import signal
+from pathlib import Path
 
 import pytest
-import torch
 from conftest import composed, write_corpus
 from helpers.tiny_runs import run
-from helpers.tiny_trainers import AtStep
+from helpers.tiny_trainers import AtStep, ready
 from safetensors.torch import load_file
 
 from ser import config, ending
@@ -16,6 +17,8 @@ from ser.errors import Interrupted
 from ser.experiments import train
 from ser.training import checkpoint_folders
 from ser.training.callbacks import add_callbacks
+from ser.training.preemption import StopOnSignal
+from ser.training.throughput import PhaseTimer
 
 MASKED = (
     "+model.encoder_config.mask_time_length=2", "model.encoder_config.mask_time_prob=0.3",
@@ -55,6 +58,10 @@ def few(tmp_path_factory):
     return folder / "data"
 
 
+def weights(checkpoint):
+    return {name: tensor.tolist() for name, tensor in load_file(checkpoint / "model.safetensors").items()}
+
+
 def results(folder):
     """What two runs have in common, if nothing is lost: all but the times."""
     with (folder / "history.csv").open(newline="") as file:
@@ -69,7 +76,7 @@ def test_a_run_that_signals_ended_again_and_again_is_that_of_no_signal(
 ):
     words = (*RECIPES[recipe], *PROTOCOL, "resume=auto")
     run(few, tmp_path / "whole", *words)
-    for step, number in zip((2, 5, 8), ending.SIGNALS, strict=True):
+    for step, number in zip((2, 5), ending.SIGNALS[1:], strict=True):  # amid an epoch, and at its end
         begin_command()
         with monkeypatch.context() as patch:
             interrupt_at(step, number, patch)
@@ -80,6 +87,72 @@ def test_a_run_that_signals_ended_again_and_again_is_that_of_no_signal(
         assert checkpoint_folders.find_fault(ended) is None
         assert not checkpoint_folders.has_ended(ended)
     run(few, tmp_path / "run", *words)
-    one, other = (load_file(tmp_path / name / "checkpoint" / "model.safetensors") for name in ("whole", "run"))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert weights(tmp_path / "run" / "checkpoint") == weights(tmp_path / "whole" / "checkpoint")
+    last = checkpoint_folders.list_checkpoints(tmp_path / "whole")[-1].name
+    assert weights(tmp_path / "run" / last) == weights(tmp_path / "whole" / last)
     assert results(tmp_path / "run") == results(tmp_path / "whole")
+
+
+RARE_SAVES = ("trainer.max_steps=4", "trainer.save_steps=4")
+
+
+def stop(trainer, asked):
+    """Train until the trainer is asked to stop; return the state of the checkpoint that it leaves."""
+    trainer.add_callback(StopOnSignal(asked))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    return checkpoint_folders.read_state(checkpoint_folders.list_checkpoints(Path(trainer.args.output_dir))[-1])
+
+
+def evaluated(state):
+    return [entry["step"] for entry in state["log_history"] if "eval_loss" in entry]
+
+
+@pytest.mark.parametrize("background", ["true", "false"])
+def test_the_checkpoint_of_the_step_is_whole_when_training_stops(background, prepared, tmp_path):
+    trainer = ready(prepared, tmp_path, *RARE_SAVES, f"trainer.background_checkpoints={background}")
+    state = stop(trainer, lambda: True)
+    assert state["global_step"] == 1
+    assert checkpoint_folders.find_fault(tmp_path / "run" / "checkpoint-1") is None
+
+
+def test_an_evaluation_that_is_due_at_the_step_is_not_skipped(prepared, tmp_path):
+    trainer = ready(prepared, tmp_path, *RARE_SAVES)
+    state = stop(trainer, lambda: trainer.state.global_step == 2)
+    assert (state["global_step"], evaluated(state), state["best_global_step"]) == (2, [2], 2)
+
+
+def test_a_signal_during_an_evaluation_stops_training_after_it(prepared, tmp_path, monkeypatch):
+    trainer, seen = ready(prepared, tmp_path, *RARE_SAVES), []
+    evaluate = trainer.evaluation_loop
+    monkeypatch.setattr(trainer, "evaluation_loop", lambda *args, **rest: (seen.append(1), evaluate(*args, **rest))[1])
+    state = stop(trainer, lambda: bool(seen))
+    assert (state["global_step"], evaluated(state), state["best_global_step"]) == (2, [2], 2)
+
+
+def test_training_that_ends_at_the_step_says_so_and_is_not_stopped(prepared, tmp_path):
+    trainer = ready(prepared, tmp_path)
+    trainer.add_callback(StopOnSignal(lambda: trainer.state.global_step == 2))
+    trainer.train()
+    assert checkpoint_folders.has_ended(tmp_path / "run" / "checkpoint-2")
+
+
+def resumed(prepared, tmp_path, change):
+    """Stop at step 1, change what the checkpoint holds since the last entry of the log, and go on to the end."""
+    stop(ready(prepared, tmp_path, *RARE_SAVES), lambda: True)
+    change(tmp_path / "run" / "checkpoint-1" / checkpoint_folders.INTERVAL)
+    trainer = ready(prepared, tmp_path, *RARE_SAVES)
+    trainer.callback_handler.callbacks.insert(0, PhaseTimer())  # as `build_trainer` does
+    trainer.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-1"))
+    return trainer.state
+
+
+def test_the_time_since_the_last_entry_of_the_log_counts_too(prepared, tmp_path):
+    def add_time(path):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 1000.0}))
+
+    assert resumed(prepared, tmp_path, add_time).log_history[-1]["seconds"] > 1000
+
+
+def test_a_checkpoint_of_an_earlier_release_is_gone_on_with(prepared, tmp_path):
+    assert resumed(prepared, tmp_path, lambda path: path.unlink()).global_step == 4
