@@ -29,6 +29,8 @@ RECIPES = {
     "folds and seeds": (*COMMON, "trainer=fast", "model.freeze=cnn", *STEPS, *PROTOCOL, "seeds=[0,1]"),
 }  # fmt: skip
 """Checkpoints between two of the regular ones go on in the middle of an epoch and of an interval of the log."""
+STARTS = 2.0
+"""Seconds that an interpreter may take until it runs the first line of `ser`, on a machine that does other things."""
 
 
 def preemption(ground: Ground, count: int) -> Part:
@@ -69,10 +71,10 @@ def one_run(ground: Ground, part: Part, recipe: str, times: int, first: int, rea
 
 def check_end(part: Part, ended: Ended, number: signal.Signals, place: Path, what: str) -> None:
     """Check status, line and checkpoints of a command that a signal has met."""
-    tidy(part, ended, what)
-    if ended.code == -number and not ended.output:
-        part.notes.append(f"{number.name} before the interpreter has started: the system's own status")
+    if ended.code == -number and ended.seconds < STARTS:
+        part.notes.append(f"{number.name} before the interpreter came to `ser`: the status is Python's own")
         return
+    tidy(part, ended, what)
     status = INTERRUPTED if number is signal.SIGINT else GIVE_AGAIN
     part.check(ended.code in (0, status), f"{what}: status {ended.code} ({ended.last})")
     lines = [line for line in ended.output.splitlines() if line.startswith("ser: ")]
