@@ -38,6 +38,7 @@ LEAVES = (
     "files",
     "locks",
     "out_of_memory",
+    "processes",
     "rows",
     "tables",
 )

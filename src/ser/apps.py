@@ -22,7 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ser import config, ending, help, launching
+from ser import config, ending, help, launching, processes
 from ser.command_line import hydra_words
 from ser.config.paths import expand_home, given_paths
 from ser.errors import UserError, blame_given_path
@@ -146,6 +146,8 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
         jobs.number += 1
         paths: list[str] = []
         try:
+            if stage != "train" and (started := processes.count_started()) > 1:
+                raise UserError(f"WORLD_SIZE={started}: only `ser train` runs in several processes; start one")
             checked_cfg = checked(cfg, SCHEMAS[stage])
             paths = given_paths(checked_cfg)
             return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)

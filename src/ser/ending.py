@@ -27,6 +27,9 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGUSR
 """Signals that interrupt a command; SIGUSR1 is what `sbatch --signal` sends before the time is up."""
 HANDED_OVER = [getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 """Signals on which a launcher that runs a command, such as submitit, may have a handler of its own."""
+silent = os.environ.get("LOCAL_RANK", "0") != "0"
+"""Whether the end of this process is not printed. Of the processes of a launcher the first one on each machine prints
+errors of the command line, which are the same in all."""
 
 TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -67,7 +70,8 @@ def in_one_line(terminated: int = INTERRUPTED) -> Iterator[None]:
         yield
         sys.stdout.flush()
     except KeyboardInterrupt as error:
-        say(str(error) or "interrupted")
+        if not silent:
+            say(str(error) or "interrupted")
         raise SystemExit(interruption.status) from None
     except BrokenPipeError as error:
         if not reader_gone():
@@ -207,6 +211,12 @@ def reader_gone() -> bool:
     return gone
 
 
+def stay_silent() -> None:
+    """Print nothing at the end of this process: the first process of a training prints for all."""
+    global silent
+    silent = True
+
+
 def fail(error: Exception) -> NoReturn:
     """Print an error and exit with status 1."""
     if TRACEBACK_WANTED:
@@ -217,10 +227,13 @@ def fail(error: Exception) -> NoReturn:
 
 def tell(error: Exception, job: str = "") -> None:
     """Print an error in one line, with the name of the sweep's job where there is one."""
+    from ser.errors import FailedElsewhereError, explain, is_explained
+
+    if silent or isinstance(error, FailedElsewhereError):
+        return
     if TRACEBACK_WANTED:
         traceback.print_exception(error)
         return
-    from ser.errors import explain, is_explained
 
     line = explain(error) if is_explained(error) else defect(error)
     say(line if line.startswith(job) else f"{job}: {line}")

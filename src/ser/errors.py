@@ -15,6 +15,10 @@ class UserError(ValueError):
     """
 
 
+class FailedElsewhereError(UserError):
+    """The end of a process whose training has ended in another one, which prints the reason."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, SIGTERM or SIGUSR1; its message is one line on what is kept and how to continue.
 

@@ -44,7 +44,7 @@ def accelerated(
     with ExitStack() as stack:
         stack.enter_context(use_attention(classifier, arguments.bf16))
         if options.compile:
-            batch_size = options.per_device_train_batch_size
+            batch_size = arguments.per_device_train_batch_size
             stack.enter_context(compilation.compile_encoder(classifier, batch_size, backend="inductor"))
         # A compiled graph draws its dropouts inside.
         stack.enter_context(use_fast_dropout(arguments.bf16 and not options.compile, classifier.device))

@@ -1,23 +1,23 @@
 """ser train model=hubert_large"""  # noqa: D415
 
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from ser import config, console, ending
+from ser import config, console, ending, processes
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
 from ser.data import audit
 from ser.data.preparation import open_or_prepare, resolve
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits, split_corpus
-from ser.errors import UserError
 from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.scoring import Scorer
+from ser.experiments.follow import follow, start_followers
 from ser.files import write_json
 from ser.models import checkpoint
 from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
@@ -38,7 +38,7 @@ from ser.runs.targets import RunTarget, RunTargets, acquire
 from ser.runs.trained_data import build_stamp
 from ser.training import checkpoint_folders, tracking
 from ser.training.alarms import warn_of_missing_classes
-from ser.training.arguments import build_arguments
+from ser.training.arguments import build_arguments, process_timeout
 from ser.training.build import build_trainer, finish, fit
 from ser.training.callbacks import add_callbacks
 from ser.training.model import Model, build_model
@@ -57,7 +57,15 @@ def train(cfg: config.Train) -> float:
     console.start_logging()
     console.quiet_transformers()
     enable_onednn_fp32_matmul()
-    check_one_process()
+    group = processes.join(process_timeout(cfg.trainer))
+    if group.rank > 0:
+        return follow(cfg, group)
+    with group.leading():
+        return lead(cfg)
+
+
+def lead(cfg: config.Train) -> float:
+    """Decide, train and write; other processes of the training, if there are any, follow."""
     build_arguments(cfg, Path(cfg.output_dir))  # an error comes before any data are read
     with explain_interruption(BEFORE_TRAINING):
         cfg = replace(cfg, protocol=resolve(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir))
@@ -79,18 +87,6 @@ def train(cfg: config.Train) -> float:
     if cfg.hub.push:
         push_finished(cfg.hub, targets.done)
     return float(finished.read_json(targets.done, REPORT)["unweighted_average_recall"])
-
-
-def check_one_process() -> None:
-    """Refuse several processes: each of them would write the same files.
-
-    Raises:
-        UserError: a launcher started more than this one.
-    """
-    if (processes := os.environ.get("WORLD_SIZE", "1")) != "1":
-        raise UserError(
-            f"WORLD_SIZE={processes}: `ser train` trains in one process; start it without torchrun or accelerate launch"
-        )
 
 
 def load_data(
@@ -143,9 +139,12 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
         console.bar() as bar,
     ):
         add_callbacks(trainer, cost, bar)
-        with ending.deferred(NOTICE) as asked:
-            trainer.add_callback(StopOnSignal(asked))
-            fit(trainer, bool(cfg.resume))
+        with (
+            processes.explain_lost_process(f"{cfg.output_dir}: resume=true goes on from the last checkpoint"),
+            ending.deferred(NOTICE) as asked,
+        ):
+            trainer.add_callback(StopOnSignal(asked_anywhere(asked)))
+            fit(trainer, bool(cfg.resume), partial(start_followers, cfg, folder, splits))
     classifier, step = finish(trainer, model), int(trainer.state.best_global_step)
     stamp = build_stamp(cfg, prepared.facts, splits, step)
     checkpoint.save(classifier, model.extractor, folder / CHECKPOINT, stamp)

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainingArguments, get_scheduler
 
-from ser import config
+from ser import config, processes
 from ser.config import Precision, Tracker
 from ser.errors import UserError, explain, suggest
 from ser.evaluation.metrics import COUNT_METRICS
 from ser.extras import check_installed
 from ser.models.forward import default_device
+from ser.training.process_batches import StepShare
 from ser.training.tracking import run_name
 
 NOTHING_TRAINED = 1000
@@ -45,11 +46,18 @@ def build_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     return arguments
 
 
+def process_timeout(trainer: config.Trainer) -> float:
+    """Return the seconds after which another process of the training counts as lost."""
+    default = next(field.default for field in fields(TrainingArguments) if field.name == "ddp_timeout")
+    return float(trainer.extra_training_args.get("ddp_timeout", default))
+
+
 def fields_by_key(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
     """Return the fields of TrainingArguments that `ser` sets, grouped by the config key that determines them."""
     trainer = cfg.trainer
     known = {field.name for field in fields(TrainingArguments)}
     strategy = trainer.eval_strategy.value
+    share = StepShare.from_recipe(trainer, processes.count_joined())
     same_name = {f"trainer.{name}": {name: getattr(trainer, name)} for name in vars(trainer) if name in known}
     values: dict[str, dict[str, Any]] = {
         **same_name,
@@ -63,9 +71,10 @@ def fields_by_key(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
         "trainer.precision": mixed_precision(trainer.precision),
         "trainer.compile": {"torch_compile": False},
         "trainer.per_device_train_batch_size": {
-            "per_device_train_batch_size": trainer.per_device_train_batch_size,
+            "per_device_train_batch_size": share.size,
             "auto_find_batch_size": False,  # would change the batch size of the config
         },
+        "trainer.gradient_accumulation_steps": {"gradient_accumulation_steps": share.forwards},
         "model.gradient_checkpointing": {"gradient_checkpointing": False, "activation_checkpointing": False},
         "output_dir": {"output_dir": str(folder)},
         "seed": {"seed": cfg.seed, "data_seed": cfg.seed},
@@ -102,6 +111,7 @@ def fixed_fields() -> dict[str, Any]:
         "batch_eval_metrics": False,
         "use_cpu": default_device().type == "cpu",  # without it the Trainer rejects bf16 on a CPU
         "disable_tqdm": True,  # `ser` shows its own progress bar
+        "log_level_replica": "error",  # of further processes; that of the first is set by `console`
         "logging_nan_inf_filter": False,  # two host syncs for each micro-batch
         # With a GPU, batches are in pinned memory and are copied asynchronously.
         "accelerator_config": {"non_blocking": default_device().type == "cuda"},

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from ser.data.protocols import Splits
 from ser.models import freezing
 from ser.training import best, checkpoint_folders
 from ser.training.arguments import build_arguments
+from ser.training.checkpointing import seed_process
 from ser.training.datasets import build_datasets
 from ser.training.guard import guard_trackers
-from ser.training.model import Model
+from ser.training.model import Model, leaves_out_parameters
 from ser.training.throughput import PhaseTimer, RunCost
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
@@ -49,6 +50,8 @@ def build_trainer(
     inputs = build_datasets(cfg, model, prepared, splits, bf16=arguments.bf16)
     if isinstance(inputs.collator, CachedFeatureCollator):
         timer.phases["features"] = time.monotonic() - started
+    if arguments.ddp_find_unused_parameters is None:
+        arguments.ddp_find_unused_parameters = leaves_out_parameters(model.classifier)
     with accelerated(model.classifier, cfg.trainer, arguments, inputs) as inputs:
         flops = flops_per_clip(model.classifier, inputs.train, inputs.collator)
         trainer = EmotionTrainer(
@@ -64,16 +67,23 @@ def build_trainer(
             corpora=splits.train.codes("corpus")[0].astype(np.int64),
         )
         trainer.remove_callback(PrinterCallback)
+        if not trainer.is_world_process_zero():
+            seed_process(cfg.seed, 0, arguments.process_index)
         audio_seconds = math.fsum(splits.train.numbers("duration"))
         yield trainer, RunCost(len(splits.train), audio_seconds, timer, model.parameters, flops)
 
 
-def fit(trainer: EmotionTrainer, resume: bool) -> None:
+def start_alone(checkpoint: Path | None) -> None:
+    """Begin at a checkpoint without other processes."""
+
+
+def fit(trainer: EmotionTrainer, resume: bool, start: Callable[[Path | None], None] = start_alone) -> None:
     """Train the model; afterwards it has the weights of the selected checkpoint.
 
     Args:
         trainer: The trainer of `build_trainer`, with its callbacks.
         resume: Whether to continue from the newest usable checkpoint, if there is one.
+        start: Called with this checkpoint before training begins; other processes begin with it.
     """
     guard_trackers(trainer)
     folder = Path(trainer.args.output_dir)
@@ -84,6 +94,8 @@ def fit(trainer: EmotionTrainer, resume: bool) -> None:
         log.info("no checkpoint to resume from: the run starts from its first step")
     if resume:
         checkpoint_folders.delete_after(folder, newest)
+    if newest is None or not checkpoint_folders.has_ended(newest):
+        start(newest)
     with checkpoint_folders.explain_full_disk(folder):
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
 

@@ -7,11 +7,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ser import config
+from ser import config, processes
 from ser.files import sync, write_json
 from ser.models.checkpoint import STAMP
 from ser.models.freezing import trained_state
@@ -35,7 +36,7 @@ class CheckpointingTrainer(Trainer):
         self.add_callback(IntervalCallback(self))
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
-        """Train; afterwards all checkpoints are on the disk and the model has the best weights."""
+        """Train; afterwards all checkpoints are on the disk and the model of the first process has the best weights."""
         output = None
         if resume_from_checkpoint is not None and checkpoint_folders.has_ended(Path(resume_from_checkpoint)):
             # The Trainer would train for one more step.
@@ -44,7 +45,8 @@ class CheckpointingTrainer(Trainer):
             self.resumed_from = resume_from_checkpoint
             with self.writer, best.refuse_pickles(resume_from_checkpoint):
                 output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
-        best.load_best(self.model, Path(self.args.output_dir), self.state)
+        if self.is_world_process_zero():
+            best.load_best(self.model, Path(self.args.output_dir), self.state)
         return output
 
     def interval(self) -> dict[str, float]:
@@ -60,25 +62,41 @@ class CheckpointingTrainer(Trainer):
         """Save a checkpoint: write the small files now; write the large ones now or copy them for the thread.
 
         Older checkpoints are deleted when it is complete. The Trainer's own limit is off, because it would not wait.
+        Of several processes the first one writes; the others add the state of their random numbers.
         """
         self.writer.wait()  # one snapshot at a time: a slow disk delays training, but memory stays bounded
         checkpoint = checkpoint_folders.checkpoint_path(Path(self.args.output_dir), self.state.global_step)
-        checkpoint_folders.begin(checkpoint)
-        write_json(checkpoint / checkpoint_folders.INTERVAL, self.interval())
+        interval = self.interval()
+        if first := self.is_world_process_zero():
+            checkpoint_folders.begin(checkpoint)
+            write_json(checkpoint / checkpoint_folders.INTERVAL, interval)
+        processes.wait_for_all()  # until the folder is there
         if stamp := getattr(self.model.config, STAMP, None):
             stamp["step"] = self.state.global_step
         # The last checkpoint is written in the foreground, since no training is left to continue.
-        self._later = [] if self.in_background and not self.control.should_training_stop else None
+        self._later = [] if first and self.in_background and not self.control.should_training_stop else None
         try:
             super()._save_checkpoint(model, trial)
             later = self._later
         finally:
             self._later = None
+        processes.wait_for_all()  # until every process has added its part
+        if not first:
+            return
         limit, best_one = self.options.save_total_limit, self.state.best_model_checkpoint
         if later is None:
             checkpoint_folders.complete(checkpoint, limit, best_one)
         else:
             self.writer.start(partial(write, later, checkpoint, limit, best_one))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Restore the random numbers; those of a checkpoint of another number of processes are drawn anew."""
+        saved = len(list(Path(checkpoint).glob("rng_state*.pth"))) if checkpoint else 0
+        if saved in (0, self.args.world_size):
+            super()._load_rng_state(checkpoint)
+            return
+        log.info("%d processes go on with a run of %d: dropout draws other numbers", self.args.world_size, saved)
+        seed_process(self.args.seed, self.state.global_step, self.args.process_index)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save the weights; for a LoRA run only the trained ones."""
@@ -135,6 +153,11 @@ class IntervalCallback(TrainerCallback):
         path = Path(self.trainer.resumed_from) / checkpoint_folders.INTERVAL
         if path.is_file():  # not in a checkpoint of an earlier release
             self.trainer.go_on_with_interval(json.loads(path.read_text(encoding="utf-8")))
+
+
+def seed_process(seed: int, step: int, rank: int) -> None:
+    """Seed the generators of PyTorch, differently in each process: the dropouts of their clips are independent."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0]))
 
 
 def write(later: list[Callable[[], None]], checkpoint: Path, limit: int, best_one: str | None) -> None:

@@ -14,6 +14,7 @@ def classification_loss(
     class_weights: torch.Tensor | None,
     focal_gamma: float,
     label_smoothing: float,
+    weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the mean over clips of a weighted cross-entropy: `1/B sum_i w_y (1 - p_y)^gamma CE(target_i, p_i)`.
 
@@ -24,18 +25,21 @@ def classification_loss(
         focal_gamma: The exponent of Lin et al. 2017 (arXiv 1708.02002, equation 4); 0: no factor.
         label_smoothing: The `eps` of Szegedy et al. 2016 (arXiv 1512.00567, section 7) with the target
             `(1 - eps) onehot(y) + eps / C`; 0: the one-hot target.
+        weights: `(B,)` factors of the clips in the mean; None: all 1.
 
     Returns:
         A float32 scalar; with None, 0 and 0 it equals `torch.nn.functional.cross_entropy`.
     """
     logits = logits.float()  # softmax in float32, also under autocast
-    if class_weights is None and focal_gamma == 0:
+    if class_weights is None and focal_gamma == 0 and weights is None:
         return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
     each = functional.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
     each = each * focal_factor(logits, labels, focal_gamma)
     if class_weights is not None:
         # PyTorch would weight each term of the smoothed target by its own class; here the weight is that of the clip.
         each = each * class_weights[labels]
+    if weights is not None:
+        each = each * weights
     # Divided by the number of clips and not, as in PyTorch, by the sum of their weights: that sum differs between
     # micro-batches, and accumulating them would no longer give the gradient of one large batch.
     return each.mean()

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser import config
+from ser.acceleration.spec_augment import uses_spec_augment
 from ser.models import checkpoint, freezing
 
 log = logging.getLogger("ser")
@@ -41,3 +42,16 @@ def build_model(cfg: config.Train, emotions: Sequence[str]) -> Model:
     parameters = model.parameters
     log.info("%s of %s parameters are trained", f"{parameters['trained']:,}", f"{parameters['all']:,}")
     return model
+
+
+def leaves_out_parameters(classifier: PreTrainedModel) -> bool:
+    """Return whether a training step may give some trained parameters no gradient.
+
+    Several processes then have to find out in each step which gradients they do not wait for.
+    """
+    settings = classifier.config
+    if getattr(settings, "layerdrop", 0) or getattr(settings, "encoder_layerdrop", 0):
+        return True
+    mask = getattr(classifier.base_model, "masked_spec_embed", None)
+    masks_time = uses_spec_augment(classifier) and settings.mask_time_prob > 0
+    return mask is not None and mask.requires_grad and not masks_time

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.data_loader import prepare_data_loader  # type: ignore[import-untyped]
 from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction
 from transformers.trainer_utils import EvalLoopOutput
 
-from ser import config
+from ser import config, processes
 from ser.acceleration.compilation import pad_to_fixed_length, step_between_lengths
 from ser.acceleration.spec_augment import accept_masks, draw_masks, uses_spec_augment
 from ser.config import ClassWeights
@@ -21,6 +22,7 @@ from ser.models.outputs import softmax
 from ser.training.alarms import OneClassAlarm
 from ser.training.checkpointing import CheckpointingTrainer
 from ser.training.losses import balanced_weights, classification_loss
+from ser.training.process_batches import ProcessBatches, StepShare, WeightedClips
 from ser.training.samplers import EpochSampler, draw_epoch
 from ser.training.throughput import PhaseTimer
 
@@ -38,7 +40,7 @@ class EmotionTrainer(CheckpointingTrainer):
         self._collator = self.data_collator
         self.data_collator = self.training_batch
         accept_masks(self.model)
-        if (visible := torch.cuda.device_count()) > 1:
+        if (visible := torch.cuda.device_count()) > 1 and self.args.world_size == 1:
             log.info("%d GPUs are visible and one trains; choose it with CUDA_VISIBLE_DEVICES", visible)
         self._class_weights = (
             balanced_weights(self.training_labels(), self.model.config.num_labels).to(self.args.device)
@@ -89,11 +91,38 @@ class EmotionTrainer(CheckpointingTrainer):
             self.train_dataset.lengths() if self.options.bucket_by_length else None,
             # Only the clips of one forward pass have similar lengths, not those of an optimizer step: 2 x 4 clips of
             # RAVDESS then have 5.0 emotions on average, against 4.8 with all 8 similar, and 5.2 at random.
-            self.args.train_batch_size,
+            self.options.per_device_train_batch_size,
             self.args.seed if self.args.data_seed is None else self.args.data_seed,
         )
         # `state.epoch` is fractional, and is restored before a resumed run begins.
         return EpochSampler(len(self.train_dataset), draw_order, lambda: int(self.state.epoch or 0))
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the batches of this process; several processes share the clips of each optimizer step."""
+        if self.args.world_size == 1:
+            return super().get_train_dataloader()
+        share = StepShare.from_recipe(self.options, self.args.world_size)
+        sampler = self._get_train_sampler(self.train_dataset)
+        assert sampler is not None
+        loader: DataLoader[Any] = DataLoader(
+            WeightedClips(self.train_dataset),
+            batch_sampler=ProcessBatches(sampler, share, self.args.process_index),
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        # Prepared as for a single process, so that a random order is the one of a single process.
+        prepared: DataLoader[Any] = prepare_data_loader(
+            loader,
+            device=self.args.device,
+            num_processes=1,
+            process_index=0,
+            put_on_device=True,
+            use_seedable_sampler=True,
+            data_seed=self.args.data_seed,
+            non_blocking=self.args.accelerator_config.non_blocking,
+        )
+        return prepared
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         """Compute the loss, and count correct predictions on the device, without a synchronisation.
@@ -101,13 +130,17 @@ class EmotionTrainer(CheckpointingTrainer):
         Only training uses the objective of the config. Evaluation uses the model's cross-entropy, so that `eval_loss`
         is comparable between runs.
         """
-        if model.training and self.has_objective():
-            loss, outputs = self.objective(model, inputs)
+        weights = inputs.pop("weights", None)
+        if model.training and (self.has_objective() or weights is not None):
+            loss, outputs = self.objective(model, inputs, weights)
         else:
             loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if model.training:
-            self._right += (outputs.logits.detach().argmax(dim=-1) == inputs["labels"]).sum()
-            self._seen += len(inputs["labels"])
+            right = outputs.logits.detach().argmax(dim=-1) == inputs["labels"]
+            if weights is not None:
+                right &= weights > 0
+            self._right += right.sum()
+            self._seen += len(right) if weights is None else weights.count_nonzero()
         return (loss, outputs) if return_outputs else loss
 
     def training_batch(self, examples: list[Any]) -> dict[str, torch.Tensor]:
@@ -116,6 +149,8 @@ class EmotionTrainer(CheckpointingTrainer):
         The masks depend only on the seed, the epoch and the clips, so that a resumed run draws the same masks.
         """
         batch = self._collator(examples)
+        if "weight" in examples[0]:
+            batch["weights"] = torch.tensor([example["weight"] for example in examples])
         if self.options.compile:
             batch = pad_to_fixed_length(batch, self._step, self.model.frames)
         if not uses_spec_augment(self.model):
@@ -132,20 +167,27 @@ class EmotionTrainer(CheckpointingTrainer):
         options = self.options
         return self._class_weights is not None or options.focal_gamma > 0 or options.label_smoothing > 0
 
-    def objective(self, model: Any, inputs: Any) -> tuple[torch.Tensor, Any]:
-        """Return the training loss, a mean over the clips of the batch, and the outputs of the model."""
+    def objective(self, model: Any, inputs: Any, weights: torch.Tensor | None = None) -> tuple[torch.Tensor, Any]:
+        """Return the training loss, a mean over the clips of the batch, and the outputs of the model.
+
+        Args:
+            model: The classifier.
+            inputs: A batch with labels.
+            weights: `(batch,)` factors of the losses of the clips; None: all 1.
+        """
         # Without labels the model does not compute its own loss.
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
         options = self.options
         loss = classification_loss(
-            outputs.logits, inputs["labels"], self._class_weights, options.focal_gamma, options.label_smoothing
+            outputs.logits, inputs["labels"], self._class_weights, options.focal_gamma, options.label_smoothing, weights
         )
         return loss, outputs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the values, with the accuracy on the training clips since the last entry."""
         if "loss" in logs and self._seen:
-            logs["accuracy"] = float(self._right) / self._seen
+            right, seen = processes.sum_of([float(self._right), float(self._seen)])
+            logs["accuracy"] = right / seen
             self._right.zero_()
             self._seen = 0
         super().log(logs, start_time)
@@ -172,26 +214,53 @@ class EmotionTrainer(CheckpointingTrainer):
 
         Batches of clips of equal length are often small, and each would count as much as a full batch.
         """
-        output = super().evaluation_loop(*args, **kwargs)
+        output = self.evaluate_share() if self.args.world_size > 1 else super().evaluation_loop(*args, **kwargs)
         logits = np.asarray(output.predictions)
         self._one_class.look(logits, self.args.learning_rate)
         shares, truth = softmax(logits), np.asarray(output.label_ids).tolist()
         output.metrics["eval_loss"] = cross_entropy(truth, shares, range(shares.shape[1]))
         return output
 
-    def get_eval_dataloader(self, eval_dataset: WaveformDataset | None = None) -> DataLoader[Any]:
-        """Return batches in order of clip length; all clips of a batch have one length if logits depend on padding.
+    def evaluate_share(self) -> EvalLoopOutput:
+        """Predict the batches of this process, and gather the logits of all: each clip counts once.
 
-        Only for one process: batch sizes differ, and accelerate shards and gathers only batches of one size.
+        The Trainer gathers batch by batch, which takes batches of one size, and as many in every process.
         """
+        batches = self.evaluation_batches(self.eval_dataset)
+        # As many for each process, since the layers of a sharded model are gathered together; the repeated ones go.
+        count = -(-len(batches) // self.args.world_size)
+        own = [
+            batches[(place * self.args.world_size + self.args.process_index) % len(batches)] for place in range(count)
+        ]
+        self.model.eval()
+        logits, labels = [], []
+        for batch in own:
+            inputs = self._collator([self.eval_dataset[index] for index in batch])
+            _, scores, truth = self.prediction_step(self.model, inputs, prediction_loss_only=False)
+            logits.append(scores.float().cpu().numpy())
+            labels.append(truth.cpu().numpy())
+        clips = processes.gather_rows(np.concatenate(own))
+        scores, truth = processes.gather_rows(np.concatenate(logits)), processes.gather_rows(np.concatenate(labels))
+        _, first = np.unique(clips, return_index=True)
+        metrics = validation_metrics(EvalPrediction(scores[first], truth[first]))
+        named = {f"eval_{name}": value for name, value in metrics.items()}
+        return EvalLoopOutput(scores[first], truth[first], named, len(first))
+
+    def evaluation_batches(self, clips: Any) -> list[list[int]]:
+        """Return batches in order of clip length; all clips of a batch have one length if logits depend on padding."""
+        equal_lengths = depends_on_padding(self.model.config)
+        return scoring_batches(clips.lengths(), self.args.eval_batch_size, equal_lengths)
+
+    def get_eval_dataloader(self, eval_dataset: WaveformDataset | None = None) -> DataLoader[Any]:
+        """Return the batches of a single process."""
         clips = self.eval_dataset if eval_dataset is None else eval_dataset
-        batches = scoring_batches(
-            clips.lengths(), self.args.eval_batch_size, equal_lengths=depends_on_padding(self.model.config)
-        )
         loader: DataLoader[Any] = DataLoader(
-            clips, batch_sampler=batches, collate_fn=self._collator, pin_memory=self.args.dataloader_pin_memory
+            clips,
+            batch_sampler=self.evaluation_batches(clips),
+            collate_fn=self._collator,
+            pin_memory=self.args.dataloader_pin_memory,
         )
-        return self.accelerator.prepare(loader)
+        return loader if self.args.world_size > 1 else self.accelerator.prepare(loader)
 
 
 def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
