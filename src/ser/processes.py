@@ -7,6 +7,7 @@ are JSON in the key-value store of the rendezvous; gradients and logits go throu
 
 import atexit
 import json
+import math
 import os
 import socket
 import time
@@ -42,6 +43,8 @@ class Group:
     size: int = 1
     store: Any = None
     """The `torch.distributed.Store` of the rendezvous; None for a single process."""
+    timeout: float = 0
+    """The seconds after which a process that does not answer counts as lost."""
     sent: int = 0
     """The number of orders so far, the same in every process."""
 
@@ -65,10 +68,10 @@ class Group:
         """Wait until every other process can begin.
 
         Raises:
-            UserError: the failure of one of them.
+            UserError: the failure of one of them, or it does not answer in time.
         """
         for rank in range(1, self.size):
-            if failure := self._wait(f"ready/{self.sent}/{rank}"):
+            if failure := self._wait(f"ready/{self.sent}/{rank}", self.timeout):
                 raise UserError(failure)
 
     def is_first_to_fail(self) -> bool:
@@ -80,8 +83,11 @@ class Group:
         except RuntimeError:  # the store ended with its process, which then has not printed anything
             return True
 
-    def _wait(self, key: str) -> str:
+    def _wait(self, key: str, timeout: float = math.inf) -> str:
+        end = time.monotonic() + timeout
         while not self.store.check([key]):
+            if time.monotonic() > end:
+                raise UserError(f"another process did not answer in {timeout:.0f} s; see its output")
             time.sleep(POLL)
         return str(self.store.get(key).decode())
 
@@ -142,7 +148,7 @@ def join(timeout: float) -> Group:
     except (RuntimeError, ValueError) as error:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise UserError(f"{address}: the {size} processes do not find one another ({explain(error)})") from error
-    _current = Group(rank, size, PrefixStore("ser", store))
+    _current = Group(rank, size, PrefixStore("ser", store), timeout)
     atexit.register(distributed.destroy_process_group)
     return _current
 

@@ -15,6 +15,9 @@ from ser.processes import DONE, FAILED, Group, Order
 from ser.training.build import build_trainer
 from ser.training.callbacks import add_callbacks
 from ser.training.model import build_model
+from ser.training.process_batches import StepShare
+
+log = logging.getLogger("ser")
 
 
 def start_followers(cfg: config.Train, folder: Path, splits: Splits, checkpoint: Path | None) -> None:
@@ -29,7 +32,11 @@ def start_followers(cfg: config.Train, folder: Path, splits: Splits, checkpoint:
     Raises:
         UserError: One of them cannot begin.
     """
-    group = processes.current()
+    if (group := processes.current()).size == 1:
+        return
+    share = StepShare.from_recipe(cfg.trainer, group.size)
+    batches = f"{share.forwards} batches of {share.size}" if share.forwards > 1 else f"{share.size}"
+    log.info("%d processes train together, each with %s of the %d clips of a step", group.size, batches, share.step)
     group.send(
         processes.RUN,
         seed=cfg.seed,
@@ -52,21 +59,20 @@ def follow(cfg: config.Train, group: Group) -> float:
     """
     ending.stay_silent()
     logging.getLogger("ser").handlers = [logging.NullHandler()]
-    prepared = None
     while (order := group.receive())["kind"] == processes.RUN:
-        prepared = prepared or open_prepared(cfg.data_dir, cfg.corpus)
-        train_along(cfg, order, prepared, group)
+        train_along(cfg, order, group)
     if order["kind"] == FAILED:
         raise FailedElsewhereError("another process has ended with an error")
     assert order["kind"] == DONE
     return float("nan")
 
 
-def train_along(cfg: config.Train, order: Order, prepared: PreparedCorpus, group: Group) -> None:
+def train_along(cfg: config.Train, order: Order, group: Group) -> None:
     """Train one run together with the first process, which writes it."""
     folder, checkpoint = Path(order["folder"]), order["checkpoint"]
     with ExitStack() as stack:
         try:
+            prepared = open_prepared(cfg.data_dir, cfg.corpus)
             run = configure(cfg, order, prepared)
             splits = split_corpus(prepared.utterances, run.protocol)
             check_same_files(run, order, splits)

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from ser.processes import count_joined
+
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "numpy", "scikit-learn", "soundfile", "soxr")
 DISTRIBUTION = "ser-finetune"
 """The name of this package on an index; the command and the import are called `ser`."""
@@ -37,6 +39,7 @@ def describe_environment(command: str) -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "processes": count_joined(),
         "gpu": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
     }

@@ -95,7 +95,7 @@ class CheckpointingTrainer(Trainer):
         if saved in (0, self.args.world_size):
             super()._load_rng_state(checkpoint)
             return
-        log.info("%d processes go on with a run of %d: dropout draws other numbers", self.args.world_size, saved)
+        log.info("a run of %d processes goes on in %d: dropout draws other numbers", saved, self.args.world_size)
         seed_process(self.args.seed, self.state.global_step, self.args.process_index)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:

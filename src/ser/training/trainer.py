@@ -51,7 +51,8 @@ class EmotionTrainer(CheckpointingTrainer):
             self._step = step_between_lengths(self.train_dataset.lengths())
         self._one_class = OneClassAlarm(self.model.config.id2label)
         self._right = torch.zeros((), device=self.args.device)
-        self._seen = 0
+        self._seen: Any = 0  # a tensor where clips have weights: a number would wait for the device
+        self._batches = 0
 
     def create_optimizer(self, *args: Any) -> torch.optim.Optimizer:
         """Create the optimizer with a separate learning rate for the head; weight decay is left to the Trainer."""
@@ -141,6 +142,7 @@ class EmotionTrainer(CheckpointingTrainer):
                 right &= weights > 0
             self._right += right.sum()
             self._seen += len(right) if weights is None else weights.count_nonzero()
+            self._batches += 1
         return (loss, outputs) if return_outputs else loss
 
     def training_batch(self, examples: list[Any]) -> dict[str, torch.Tensor]:
@@ -185,11 +187,11 @@ class EmotionTrainer(CheckpointingTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the values, with the accuracy on the training clips since the last entry."""
-        if "loss" in logs and self._seen:
+        if "loss" in logs and self._batches:
             right, seen = processes.sum_of([float(self._right), float(self._seen)])
             logs["accuracy"] = right / seen
             self._right.zero_()
-            self._seen = 0
+            self._seen = self._batches = 0
         super().log(logs, start_time)
 
     def interval(self) -> dict[str, float]:

@@ -1,0 +1,187 @@
+"""One training in several processes, beside the same in one."""
+
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_corpus
+from helpers.process_groups import finish, start, start_each
+from safetensors.numpy import load_file
+
+QUICK = ("model=tiny", "tracking=none", "trainer.precision=fp32", "corpus.name=ravdess")
+NOTHING_RANDOM = tuple(
+    f"model.encoder_config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")
+)
+EVERY_STEP = ("trainer.eval_steps=10", "trainer.save_steps=10", "trainer.logging_steps=1", "trainer.max_steps=20")
+RECIPES = {
+    "paper": (2, ("trainer=paper", *EVERY_STEP)),
+    "paper, balanced": (2, ("trainer=paper", "trainer.balanced_sampling=true", *EVERY_STEP)),
+    "fast": (2, ("trainer=fast", "model.freeze=feature_extractor", *EVERY_STEP)),
+    "three processes, uneven ends of epochs": (
+        3,
+        ("trainer=scratch", "trainer.num_train_epochs=2", "trainer.per_device_train_batch_size=3",
+         "trainer.per_device_eval_batch_size=5", "trainer.gradient_accumulation_steps=2",
+         "trainer.class_weights=balanced"),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A prepared corpus of eight actors, of which each epoch has an incomplete last step."""
+    from conftest import composed
+
+    from ser import config
+    from ser.data.preparation import prepare
+
+    folder = tmp_path_factory.mktemp("small")
+    root = write_corpus(folder / "root", actors=range(1, 8), seconds=0.15)
+    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(folder / "data"), config.Audit.warn)
+    return folder / "data"
+
+
+def command(data_dir, folder, *overrides):
+    return ["-m", "ser", "train", *QUICK, *NOTHING_RANDOM, f"data_dir={data_dir}", f"output_dir={folder}", *overrides]
+
+
+def succeed(size, *arguments):
+    """Run a command in several processes, or in one; return what each printed to its errors."""
+    ends = finish(start(size, *arguments))
+    assert [status for status, *_ in ends] == [0] * size, ends
+    return [errors for _, _, errors in ends]
+
+
+def state(folder):
+    last = max(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    return json.loads((last / "trainer_state.json").read_text())
+
+
+def log_of(folder, key):
+    return [entry[key] for entry in state(folder)["log_history"] if key in entry]
+
+
+def files(folder):
+    """The files of a run; each process has its own random numbers."""
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {name for name in names if "/rng_state" not in name}
+
+
+def same_weights(one, other, rtol=1e-4):
+    weights, others = (load_file(folder / "checkpoint" / "model.safetensors") for folder in (one, other))
+    assert weights.keys() == others.keys()
+    for name, values in weights.items():
+        np.testing.assert_allclose(others[name], values, rtol=rtol, atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_several_processes_train_as_one_does(recipe, small, tmp_path):
+    size, overrides = RECIPES[recipe]
+    data = shutil.copytree(small, tmp_path / "data")
+    [alone] = succeed(1, *command(data, tmp_path / "one", *overrides))
+    first, *others = succeed(size, *command(data, tmp_path / "several", *overrides))
+    one, several = tmp_path / "one", tmp_path / "several"
+    losses = log_of(one, "loss")
+    assert len(losses) >= 2
+    np.testing.assert_allclose(log_of(several, "loss"), losses, rtol=2e-5)
+    assert log_of(several, "accuracy") == log_of(one, "accuracy")
+    np.testing.assert_allclose(log_of(several, "eval_loss"), log_of(one, "eval_loss"), rtol=2e-5)
+    same_weights(one, several)
+    tested = pd.read_csv(several / "predictions.csv")
+    assert tested["path"].is_unique
+    assert tested["path"].tolist() == pd.read_csv(one / "predictions.csv")["path"].tolist()
+    # The folder is written once, and the log has one line more: that of the processes.
+    assert files(several) == files(one)
+    assert others == [""] * (size - 1)
+    assert len(first.splitlines()) == len(alone.splitlines()) + 1
+    assert f"{size} processes train together" in first
+
+
+def test_another_number_of_processes_goes_on_with_a_run(small, tmp_path):
+    overrides = ("trainer=paper", *EVERY_STEP)
+    succeed(1, *command(small, tmp_path / "whole", *overrides))
+    interrupted = command(small, tmp_path / "run", *overrides)
+    succeed(2, *interrupted)
+    for name in ("checkpoint-20", "checkpoint", "environment.json"):
+        path = tmp_path / "run" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    [errors] = succeed(1, *interrupted, "resume=true")
+    assert "checkpoint-10" in errors
+    assert "a run of 2 processes goes on in 1" in errors
+    same_weights(tmp_path / "whole", tmp_path / "run")
+
+
+def lines(ends):
+    return [line for _, _, errors in ends for line in errors.splitlines() if line.startswith("ser: ")]
+
+
+def test_what_the_first_process_refuses_is_one_line_and_ends_all(small, tmp_path):
+    arguments = command(small, tmp_path / "run", "trainer=paper", "trainer.max_steps=1")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("the user's")
+    ends = finish(start(2, *arguments))
+    assert [status for status, *_ in ends] == [1, 1]
+    assert lines(ends) == [f"ser: output_dir={tmp_path}/run: it exists and holds no run; give another output_dir"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_a_misspelt_key_is_one_line(tmp_path):
+    ends = finish(start(2, "-m", "ser", "train", "trainer.max_step=1", cwd=tmp_path))
+    assert [status for status, *_ in ends] == [1, 1]
+    assert len(lines(ends)) == 1
+
+
+def test_a_process_that_sees_another_corpus_is_named_by_the_first(small, tmp_path):
+    for name in ("here", "there"):
+        shutil.copytree(small, tmp_path / name / "data")
+    with (tmp_path / "there" / "data" / "manifest.csv").open("a", encoding="utf-8") as manifest:
+        manifest.write("damaged\n")
+    arguments = command("data", tmp_path / "run", "trainer=paper", "trainer.max_steps=1")
+    ends = finish(start(2, *arguments, cwd=[tmp_path / "here", tmp_path / "there"]))
+    assert [status for status, *_ in ends] == [1, 1]
+    [line] = lines(ends)
+    assert line.startswith(f"ser: process 1 on {os.uname().nodename}: data")
+    assert not (tmp_path / "run").exists()
+
+
+KILLED = """
+import os, signal
+from ser import cli
+from ser.training.trainer import EmotionTrainer
+
+step = EmotionTrainer.training_step
+
+def killed_at_15(self, *args, **kwargs):
+    if self.state.global_step == 15:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *args, **kwargs)
+
+EmotionTrainer.training_step = killed_at_15
+cli.main()
+"""
+
+
+def test_the_end_of_one_process_is_one_line_and_resume_goes_on(small, tmp_path):
+    overrides = ("trainer=paper", *EVERY_STEP)
+    succeed(1, *command(small, tmp_path / "whole", *overrides))
+    arguments = command(small, tmp_path / "run", *overrides)
+    group = start_each([arguments, ["-c", KILLED, *arguments[1:]]])
+    ends = finish(group)
+    assert [status for status, *_ in ends] == [1, -signal.SIGKILL]
+    [line] = lines(ends)
+    assert "another process of this training has ended" in line
+    succeed(2, *command(small, tmp_path / "run", *overrides), "resume=true")
+    same_weights(tmp_path / "whole", tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["evaluate", "prepare_data"])
+def test_other_commands_are_refused_in_several_processes(name, tmp_path):
+    ends = finish(
+        start(2, "-m", "ser", name.replace("_", "-"), "checkpoint=x" if name == "evaluate" else "root=x", cwd=tmp_path)
+    )
+    assert [status for status, *_ in ends] == [1, 1]
+    [line] = lines(ends)
+    assert "only `ser train` runs in several processes" in line
