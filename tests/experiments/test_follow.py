@@ -20,7 +20,7 @@ EVERY_STEP = ("trainer.eval_steps=10", "trainer.save_steps=10", "trainer.logging
 RECIPES = {
     "paper": (2, ("trainer=paper", *EVERY_STEP)),
     "paper, balanced": (2, ("trainer=paper", "trainer.balanced_sampling=true", *EVERY_STEP)),
-    "fast": (2, ("trainer=fast", "model.freeze=feature_extractor", *EVERY_STEP)),
+    "fast": (2, ("trainer=fast", "model.freeze=cnn", *EVERY_STEP)),
     "three processes, uneven ends of epochs": (
         3,
         ("trainer=scratch", "trainer.num_train_epochs=2", "trainer.per_device_train_batch_size=3",
@@ -74,6 +74,8 @@ def same_weights(one, other, rtol=1e-4):
     weights, others = (load_file(folder / "checkpoint" / "model.safetensors") for folder in (one, other))
     assert weights.keys() == others.keys()
     for name, values in weights.items():
+        if name.endswith("k_proj.bias"):
+            continue  # adds the same to all scores of a softmax: its gradient is rounding, which Adam scales up
         np.testing.assert_allclose(others[name], values, rtol=rtol, atol=2e-6, err_msg=name)
 
 
