@@ -27,9 +27,8 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGUSR
 """Signals that interrupt a command; SIGUSR1 is what `sbatch --signal` sends before the time is up."""
 HANDED_OVER = [getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 """Signals on which a launcher that runs a command, such as submitit, may have a handler of its own."""
-silent = os.environ.get("LOCAL_RANK", "0") != "0"
-"""Whether the end of this process is not printed. Of the processes of a launcher the first one on each machine prints
-errors of the command line, which are the same in all."""
+silent = False
+"""Whether the end of this process is not printed, because the first process of its training prints for all."""
 
 TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -70,7 +69,7 @@ def in_one_line(terminated: int = INTERRUPTED) -> Iterator[None]:
         yield
         sys.stdout.flush()
     except KeyboardInterrupt as error:
-        if not silent:
+        if not is_silent():
             say(str(error) or "interrupted")
         raise SystemExit(interruption.status) from None
     except BrokenPipeError as error:
@@ -217,6 +216,15 @@ def stay_silent() -> None:
     silent = True
 
 
+def is_silent() -> bool:
+    """Return whether the end of this process is not printed.
+
+    Of the processes that a launcher started, the first one on each machine prints errors of the command line, which are
+    the same in all.
+    """
+    return silent or os.environ.get("LOCAL_RANK", "0") != "0"
+
+
 def fail(error: Exception) -> NoReturn:
     """Print an error and exit with status 1."""
     if TRACEBACK_WANTED:
@@ -229,7 +237,7 @@ def tell(error: Exception, job: str = "") -> None:
     """Print an error in one line, with the name of the sweep's job where there is one."""
     from ser.errors import FailedElsewhereError, explain, is_explained
 
-    if silent or isinstance(error, FailedElsewhereError):
+    if is_silent() or isinstance(error, FailedElsewhereError):
         return
     if TRACEBACK_WANTED:
         traceback.print_exception(error)

@@ -168,10 +168,13 @@ def test_an_interruption_before_training_does_not_lead_back_to_the_run_that_is_t
     assert tree(old) == before
 
 
-def test_several_processes_are_refused_before_anything_is_touched(data_dir, old, monkeypatch):
+def test_processes_that_no_launcher_described_are_refused_before_anything_is_touched(data_dir, old, monkeypatch):
+    for name in ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
     before = tree(old.parent)
-    with pytest.raises(UserError, match=r"^WORLD_SIZE=2: `ser train` trains in one process"):
+    with pytest.raises(UserError, match=r"^WORLD_SIZE=2: LOCAL_RANK, MASTER_ADDR, MASTER_PORT not set"):
         run(data_dir, old, "overwrite=true")
     assert tree(old.parent) == before
 

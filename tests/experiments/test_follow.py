@@ -16,10 +16,11 @@ QUICK = ("model=tiny", "tracking=none", "trainer.precision=fp32", "corpus.name=r
 NOTHING_RANDOM = tuple(
     f"model.encoder_config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")
 )
-EVERY_STEP = ("trainer.eval_steps=10", "trainer.save_steps=10", "trainer.logging_steps=1", "trainer.max_steps=20")
+EVERY_STEP = ("trainer.eval_steps=10", "trainer.save_steps=10", "trainer.logging_steps=5", "trainer.max_steps=20")
+PAPER = ("trainer=paper", *EVERY_STEP)
 RECIPES = {
-    "paper": (2, ("trainer=paper", *EVERY_STEP)),
-    "paper, balanced": (2, ("trainer=paper", "trainer.balanced_sampling=true", *EVERY_STEP)),
+    "paper": (2, PAPER),
+    "paper, balanced": (2, (*PAPER, "trainer.balanced_sampling=true")),
     "fast": (2, ("trainer=fast", "model.freeze=cnn", *EVERY_STEP)),
     "three processes, uneven ends of epochs": (
         3,
@@ -42,6 +43,14 @@ def small(tmp_path_factory):
     root = write_corpus(folder / "root", actors=range(1, 8), seconds=0.15)
     prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(folder / "data"), config.Audit.warn)
     return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def whole(small, tmp_path_factory):
+    """An uninterrupted run of the paper's recipe in one process."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    succeed(1, *command(small, folder, *PAPER))
+    return folder
 
 
 def command(data_dir, folder, *overrides):
@@ -70,21 +79,22 @@ def files(folder):
     return {name for name in names if "/rng_state" not in name}
 
 
-def same_weights(one, other, rtol=1e-4):
+def same_weights(one, other):
+    """Weights are equal but for rounding: Adam moves one by up to 2e-3 here (20 steps of 1e-4)."""
     weights, others = (load_file(folder / "checkpoint" / "model.safetensors") for folder in (one, other))
     assert weights.keys() == others.keys()
     for name, values in weights.items():
         if name.endswith("k_proj.bias"):
             continue  # adds the same to all scores of a softmax: its gradient is rounding, which Adam scales up
-        np.testing.assert_allclose(others[name], values, rtol=rtol, atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(others[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_several_processes_train_as_one_does(recipe, small, tmp_path):
     size, overrides = RECIPES[recipe]
-    data = shutil.copytree(small, tmp_path / "data")
-    [alone] = succeed(1, *command(data, tmp_path / "one", *overrides))
-    first, *others = succeed(size, *command(data, tmp_path / "several", *overrides))
+    data = [shutil.copytree(small, tmp_path / name) for name in ("data", "other data")]  # features are cached there
+    [alone] = succeed(1, *command(data[0], tmp_path / "one", *overrides))
+    first, *others = succeed(size, *command(data[1], tmp_path / "several", *overrides))
     one, several = tmp_path / "one", tmp_path / "several"
     losses = log_of(one, "loss")
     assert len(losses) >= 2
@@ -102,10 +112,8 @@ def test_several_processes_train_as_one_does(recipe, small, tmp_path):
     assert f"{size} processes train together" in first
 
 
-def test_another_number_of_processes_goes_on_with_a_run(small, tmp_path):
-    overrides = ("trainer=paper", *EVERY_STEP)
-    succeed(1, *command(small, tmp_path / "whole", *overrides))
-    interrupted = command(small, tmp_path / "run", *overrides)
+def test_another_number_of_processes_goes_on_with_a_run(whole, small, tmp_path):
+    interrupted = command(small, tmp_path / "run", *PAPER)
     succeed(2, *interrupted)
     for name in ("checkpoint-20", "checkpoint", "environment.json"):
         path = tmp_path / "run" / name
@@ -113,7 +121,7 @@ def test_another_number_of_processes_goes_on_with_a_run(small, tmp_path):
     [errors] = succeed(1, *interrupted, "resume=true")
     assert "checkpoint-10" in errors
     assert "a run of 2 processes goes on in 1" in errors
-    same_weights(tmp_path / "whole", tmp_path / "run")
+    same_weights(whole, tmp_path / "run")
 
 
 def lines(ends):
@@ -149,34 +157,49 @@ def test_a_process_that_sees_another_corpus_is_named_by_the_first(small, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-KILLED = """
-import os, signal
+SIGNALLED = """
+import os, signal, sys
 from ser import cli
 from ser.training.trainer import EmotionTrainer
 
-step = EmotionTrainer.training_step
+number, step = int(sys.argv.pop(1)), EmotionTrainer.training_step
 
-def killed_at_15(self, *args, **kwargs):
-    if self.state.global_step == 15:
-        os.kill(os.getpid(), signal.SIGKILL)
+def signalled_at_15(self, *args, **kwargs):
+    if self.state.global_step == 14:
+        os.kill(os.getpid(), number)
     return step(self, *args, **kwargs)
 
-EmotionTrainer.training_step = killed_at_15
+EmotionTrainer.training_step = signalled_at_15
 cli.main()
 """
 
 
-def test_the_end_of_one_process_is_one_line_and_resume_goes_on(small, tmp_path):
-    overrides = ("trainer=paper", *EVERY_STEP)
-    succeed(1, *command(small, tmp_path / "whole", *overrides))
-    arguments = command(small, tmp_path / "run", *overrides)
-    group = start_each([arguments, ["-c", KILLED, *arguments[1:]]])
-    ends = finish(group)
+def signal_second(number, arguments):
+    """Send a signal to the second of two processes in its 15th step; return how both end."""
+    return finish(start_each([arguments, ["-c", SIGNALLED, str(int(number)), *arguments[2:]]]))
+
+
+def test_the_end_of_one_process_is_one_line_and_resume_goes_on(whole, small, tmp_path):
+    arguments = command(small, tmp_path / "run", *PAPER)
+    ends = signal_second(signal.SIGKILL, arguments)
     assert [status for status, *_ in ends] == [1, -signal.SIGKILL]
     [line] = lines(ends)
-    assert "another process of this training has ended" in line
-    succeed(2, *command(small, tmp_path / "run", *overrides), "resume=true")
-    same_weights(tmp_path / "whole", tmp_path / "run")
+    assert line.startswith("ser: another process of this training has ended")
+    assert line.endswith(f"the same command with resume=true goes on with {tmp_path}/run")
+    succeed(2, *arguments, "resume=true")
+    same_weights(whole, tmp_path / "run")
+
+
+def test_a_signal_to_one_process_ends_all_with_a_checkpoint_of_the_step(whole, small, tmp_path):
+    arguments = command(small, tmp_path / "run", *PAPER, "resume=auto")
+    ends = signal_second(signal.SIGTERM, arguments)
+    assert [status for status, *_ in ends] == [75, 75]
+    assert lines(ends) == [f"ser: interrupted; the same command goes on with {tmp_path}/run"]
+    assert (tmp_path / "run" / "checkpoint-15" / "model.safetensors").is_file()
+    succeed(2, *arguments)
+    same_weights(whole, tmp_path / "run")
+    assert log_of(tmp_path / "run", "accuracy") == log_of(whole, "accuracy")
+    np.testing.assert_allclose(log_of(tmp_path / "run", "loss"), log_of(whole, "loss"), rtol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["evaluate", "prepare_data"])

@@ -12,9 +12,11 @@ from ser.data.prepared_corpus import PreparedCorpus, open_prepared
 from ser.data.protocols import Splits, identify_splits, split_corpus
 from ser.errors import FailedElsewhereError, UserError
 from ser.processes import DONE, FAILED, Group, Order
+from ser.runs.session import command_to_resume
 from ser.training.build import build_trainer
 from ser.training.callbacks import add_callbacks
 from ser.training.model import build_model
+from ser.training.preemption import StopOnSignal, asked_anywhere
 from ser.training.process_batches import StepShare
 
 log = logging.getLogger("ser")
@@ -83,7 +85,8 @@ def train_along(cfg: config.Train, order: Order, group: Group) -> None:
             raise FailedElsewhereError("the first process prints the reason") from error
         add_callbacks(trainer, cost, console.bar())
         group.report_ready()
-        with fail_once(group), processes.explain_lost_process("see the other processes"):
+        with fail_once(group), processes.explain_lost_process(command_to_resume(run)), ending.deferred() as asked:
+            trainer.add_callback(StopOnSignal(asked_anywhere(asked)))
             trainer.train(resume_from_checkpoint=checkpoint)
 
 

@@ -31,7 +31,7 @@ from ser.runs import finished
 from ser.runs.environment import describe_environment
 from ser.runs.folder import CHECKPOINT, FINISHED, REPORT
 from ser.runs.plan import expand_runs
-from ser.runs.session import BEFORE_TRAINING, explain_interruption, how_to_resume, open_run
+from ser.runs.session import BEFORE_TRAINING, command_to_resume, explain_interruption, how_to_resume, open_run
 from ser.runs.settings import to_plain
 from ser.runs.splits import check_same_splits, write_splits
 from ser.runs.targets import RunTarget, RunTargets, acquire
@@ -42,7 +42,7 @@ from ser.training.arguments import build_arguments, process_timeout
 from ser.training.build import build_trainer, finish, fit
 from ser.training.callbacks import add_callbacks
 from ser.training.model import Model, build_model
-from ser.training.preemption import NOTICE, StopOnSignal
+from ser.training.preemption import NOTICE, StopOnSignal, asked_anywhere
 from ser.training.throughput import reset_peak_memory
 
 log = logging.getLogger("ser")
@@ -140,7 +140,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     ):
         add_callbacks(trainer, cost, bar)
         with (
-            processes.explain_lost_process(f"{cfg.output_dir}: resume=true goes on from the last checkpoint"),
+            processes.explain_lost_process(command_to_resume(cfg)),
             ending.deferred(NOTICE) as asked,
         ):
             trainer.add_callback(StopOnSignal(asked_anywhere(asked)))

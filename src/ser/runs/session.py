@@ -73,7 +73,12 @@ def explain_interruption(line: str) -> Iterator[None]:
 
 def how_to_resume(cfg: config.Train) -> str:
     """Return the line that says how to resume after an interruption."""
+    return f"interrupted; {command_to_resume(cfg)}"
+
+
+def command_to_resume(cfg: config.Train) -> str:
+    """Return what to type to go on with a run that did not end."""
     if cfg.resume == AUTO:
-        return f"interrupted; the same command goes on with {cfg.output_dir}"
+        return f"the same command goes on with {cfg.output_dir}"
     instead = " instead of overwrite=true" if cfg.overwrite else ""
-    return f"interrupted; the same command with resume=true{instead} goes on with {cfg.output_dir}"
+    return f"the same command with resume=true{instead} goes on with {cfg.output_dir}"

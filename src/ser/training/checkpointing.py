@@ -51,7 +51,8 @@ class CheckpointingTrainer(Trainer):
 
     def interval(self) -> dict[str, float]:
         """Return the sums since the last entry of the log, which a checkpoint between two entries keeps."""
-        return {"logged": self._globalstep_last_logged, "loss": float(self._tr_loss)}
+        [loss] = processes.sum_of([float(self._tr_loss)])
+        return {"logged": self._globalstep_last_logged, "loss": loss / self.args.world_size}
 
     def go_on_with_interval(self, sums: dict[str, float]) -> None:
         """Restore the sums of `interval`, so that the next entry is that of an uninterrupted run."""

@@ -1,11 +1,28 @@
 """The end of training after a signal: with the optimizer step, and a checkpoint of it."""
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ser import ending, processes
+
 NOTICE = "training stops after this step, with a checkpoint; Ctrl-C again ends at once"
+
+
+def asked_anywhere(asked: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a function like `asked` for all processes of a training, which call it at the same points.
+
+    A launcher or a scheduler may send the signal to one of them, or to each at another step.
+    """
+
+    def check() -> bool:
+        if found := processes.any_of(asked()):
+            ending.interruption.note(signal.SIGTERM)  # where none came, the status is that of the others
+        return found
+
+    return check
 
 
 class StopOnSignal(TrainerCallback):

@@ -196,14 +196,16 @@ class EmotionTrainer(CheckpointingTrainer):
 
     def interval(self) -> dict[str, float]:
         """Return the sums since the last entry of the log, with the correct predictions and the time."""
-        own = {"right": float(self._right), "seen": self._seen}
+        right, seen = processes.sum_of([float(self._right), float(self._seen)])
+        own = {"right": right, "seen": int(seen)}
         return {**super().interval(), **own, "seconds": sum(timer.seconds() for timer in self.timers())}
 
     def go_on_with_interval(self, sums: dict[str, float]) -> None:
         """Restore the sums of `interval`."""
         super().go_on_with_interval(sums)
-        self._right += sums["right"]
-        self._seen += int(sums["seen"])
+        if self.is_world_process_zero():
+            self._right += sums["right"]
+            self._seen += int(sums["seen"])
         for timer in self.timers():
             timer.count_from(sums["seconds"])
 
