@@ -10,6 +10,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
+from ser.comparison.selection import choose_best, validation_recall
 from ser.evaluation.significance import adjust_holm, mcnemar_test, permutation_test
 from ser.runs.finished import Run
 from ser.runs.settings import decisive_settings
@@ -43,13 +44,21 @@ class Repeated:
 
 @dataclass(frozen=True)
 class Block:
-    """The runs of one protocol, best UAR first: same corpus, same splits."""
+    """The runs of one protocol, highest tested UAR first: same corpus, same splits."""
 
     title: str
     description: str
     runs: list[Run]
     repeated: list[Repeated]
     pairs: list[Pair]
+    validation: list[float | None]
+    """UAR of each run on its validation split; None where there is none."""
+
+    @property
+    def chosen(self) -> Run | None:
+        """The best run by its validation split, which alone may choose among settings."""
+        place = choose_best(self.validation)
+        return None if place is None else self.runs[place]
 
     @property
     def names(self) -> dict[Path, str]:
@@ -83,6 +92,7 @@ def build_block(runs: Sequence[Run]) -> Block:
         runs=ranked,
         repeated=find_repeated(ranked),
         pairs=compare_pairs(ranked),
+        validation=[validation_recall(run) for run in ranked],
     )
 
 

@@ -93,6 +93,7 @@ def notes(block: Block, published: bool) -> list[str]:
     """Return the notes below the tables of a block."""
     return [
         *map(repetition, block.repeated),
+        *([choice(block)] if len(block.runs) > 1 else []),
         *([legend(block)] if block.pairs else []),
         *([NOT_OURS] if published and has_published(block) else []),
     ]
@@ -105,11 +106,12 @@ def table(rows: Sequence[dict[str, str]], format: str) -> str:
 def cells(block: Block, published: bool) -> list[dict[str, str]]:
     """Return the rows of a block, formatted."""
     rows, called = [], block.names
-    for run in block.runs:
+    for run, validation in zip(block.runs, block.validation, strict=True):
         row = {
             "run": called[run.folder],
             "accuracy": f"{percent(run.report['accuracy'])} ({at_step(run)})",
             "UAR [95 % interval]": f"{percent(run.report['unweighted_average_recall'])} {interval(run)}",
+            "UAR, validation": "-" if validation is None else percent(validation) + " *" * (run is block.chosen),
             "size on disk": size(run.used["checkpoint_bytes"]),
             "runtime to that step": duration(run.used["training"]["seconds_to_step"]),
             "parameters trained": f"{run.used['parameters']['trained'] / 1e6:.1f} M",
@@ -134,6 +136,7 @@ def numbers(block: Block, run: Run, published: bool) -> dict[str, Any]:
         "unweighted_average_recall": run.report[UAR],
         "interval_low": low,
         "interval_high": high,
+        "validation_unweighted_average_recall": block.validation[block.runs.index(run)],
         "resampled": run.report["resampled"],
         "macro_f1": run.report["macro_f1"],
         "step": run.report["step"],
@@ -161,6 +164,16 @@ def pair_cells(block: Block) -> list[dict[str, str]]:
         }
         for pair in block.pairs
     ]
+
+
+def choice(block: Block) -> str:
+    """Say which run is the best one to choose, and by what."""
+    if block.chosen is None:
+        return "No run is marked as the best: not all of them have a validation split, and tested clips do not choose."
+    return (
+        "* the highest UAR on the validation split. Settings are chosen by it; the order of the rows, by tested clips, "
+        "chooses nothing."
+    )
 
 
 def legend(block: Block) -> str:
