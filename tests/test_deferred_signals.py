@@ -83,6 +83,52 @@ def test_another_ctrl_c_ends_the_process_inside_the_block(first):
     assert (result.returncode, result.stdout, result.stderr) == (130, "between\n", "")
 
 
+# The main thread is in C code, without Python's handlers, for longer than the test may take.
+IN_C = """
+import hashlib, os, signal, threading
+from ser import ending
+
+def interrupt_twice():
+    while True:
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(0.01)
+
+with ending.in_one_line(), ending.deferred():
+    threading.Thread(target=interrupt_twice, daemon=True).start()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+"""
+
+
+def test_another_ctrl_c_ends_the_process_while_c_code_runs():
+    assert subprocess.run([sys.executable, "-c", IN_C], timeout=60).returncode == 130
+
+
+# What a terminal does to all processes of a command, the workers of a data loader among them.
+WITH_A_WORKER = """
+import os, signal
+from ser import ending
+
+with ending.in_one_line(), ending.deferred():
+    reading, writing = os.pipe()
+    if not os.fork():
+        signal.raise_signal(signal.SIGINT)
+        os.write(writing, b"1")
+        os.read(0, 1)  # it outlives the block
+        os._exit(0)
+    os.read(reading, 1)
+    signal.raise_signal(signal.SIGINT)
+    print("stopped with a checkpoint", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without forks")
+def test_the_ctrl_c_of_a_worker_is_not_another_one():
+    command = [sys.executable, "-c", WITH_A_WORKER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "stopped with a checkpoint\n"
+        assert process.wait(60) == 130
+
+
 @pytest.mark.parametrize(
     ("error", "seen"),
     [

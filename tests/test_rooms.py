@@ -40,6 +40,8 @@ LEAVES = (
     "out_of_memory",
     "processes",
     "rows",
+    "signal_watch",
+    "signal_watch",
     "tables",
 )
 """Modules below all rooms; the others at the top (`cli` and what it needs) stand above them."""

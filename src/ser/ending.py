@@ -11,10 +11,12 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
+
+from ser.signal_watch import watched
 
 INTERRUPTED = 130
 """128 plus the number of SIGINT, as in shells; also the status after SIGTERM and SIGUSR1."""
@@ -136,14 +138,14 @@ def deferred(notice: str = "") -> Iterator[Callable[[], bool]]:
         interruption.note(number)
         if before.get(signal.SIGINT) is interrupt:
             signal.signal(signal.SIGINT, end_at_once)
-        if notice and sys.stderr.isatty():
-            os.write(sys.stderr.fileno(), f"\r\x1b[2Kser: {notice}\n".encode())  # in place of a bar, which comes back
 
     before = replaceable_handlers()
+    watch = watched(Watch(notice)) if interrupt in before.values() else nullcontext()
     try:
         for number in before:
             signal.signal(number, record)
-        yield lambda: bool(received)
+        with watch:
+            yield lambda: bool(received)
     except Exception as error:
         raise_lost_interruption(error)
         raise
@@ -157,6 +159,24 @@ def deferred(notice: str = "") -> Iterator[Callable[[], bool]]:
                 signal.raise_signal(number)
     if received:
         raise KeyboardInterrupt
+
+
+@dataclass
+class Watch:
+    """What happens at once where `deferred` only records: a notice at the first signal, the end at another Ctrl-C."""
+
+    notice: str
+    first: bool = True
+
+    def __call__(self, number: int) -> None:
+        if number not in SIGNALS:
+            return
+        if not self.first and number == signal.SIGINT:
+            end_at_once(number, None)
+        if self.first and self.notice and sys.stderr.isatty():
+            line = f"\r\x1b[2Kser: {self.notice}\n"  # in place of a bar, which comes back
+            os.write(sys.stderr.fileno(), line.encode())
+        self.first = False
 
 
 def replaceable_handlers() -> dict[int, Any]:
