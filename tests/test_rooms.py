@@ -41,7 +41,6 @@ LEAVES = (
     "processes",
     "rows",
     "signal_watch",
-    "signal_watch",
     "tables",
 )
 """Modules below all rooms; the others at the top (`cli` and what it needs) stand above them."""

@@ -5,6 +5,7 @@ The backward pass of a large encoder is one such call, of many seconds on a CPU.
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,23 +17,23 @@ END = b"\0"
 @contextmanager
 def watched(see: Callable[[int], None]) -> Iterator[None]:
     """Call a function with the number of each signal that has a handler of Python, in a thread; for the main thread."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    reading, writing = socket.socketpair()  # on Windows a pipe cannot be written without waiting
+    writing.setblocking(False)
+    before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     thread = threading.Thread(target=read, args=(reading, see), name="signals", daemon=True)
     thread.start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        os.write(writing, END)  # a close would not reach the thread while a forked process has the pipe open too
+        writing.send(END)  # a close would not reach the thread while a forked process has the socket open too
         thread.join()
-        os.close(writing)
-        os.close(reading)
+        writing.close()
+        reading.close()
 
 
-def read(reading: int, see: Callable[[int], None]) -> None:
-    while (number := os.read(reading, 1)) != END:
+def read(reading: socket.socket, see: Callable[[int], None]) -> None:
+    while (number := reading.recv(1)) != END:
         see(number[0])
 
 
