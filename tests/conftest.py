@@ -4,20 +4,22 @@ PyTorch is imported by the fixtures: pytest-xdist's first process reads this fil
 """
 
 import gc
+import io
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from helpers import fork_server
-from hydra import compose, initialize_config_dir
+from helpers.compositions import composed
+from helpers.shared_folders import made_once
 
 from ser import config, ending
-from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.config import Corpus
 from ser.corpora.ravdess import EMOTION_CODES
 
@@ -46,12 +48,6 @@ def pytest_unconfigure(config):
     if server := getattr(config, "fork_server", None):
         server.stdin.close()
         server.wait()
-
-
-def composed(command, *overrides):
-    """The checked dataclass that a command line gives."""
-    with initialize_config_dir(CONFIGS, version_base="1.3"):
-        return checked(compose(command, overrides=list(overrides)), SCHEMAS[command])
 
 
 def tone(seconds, rate=16000, frequency=220.0, level=0.3):
@@ -150,7 +146,7 @@ def ravdess(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def whole_ravdess(tmp_path_factory):
-    return restored(tmp_path_factory.mktemp("whole"))
+    return made_once(tmp_path_factory, "whole-ravdess", restored)
 
 
 @pytest.fixture(scope="session")
@@ -168,8 +164,31 @@ def finished_run(data_dir, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("finished") / "run"
     quick = ("model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1")
-    train(composed("train", *quick, f"data_dir='{data_dir}'", f"output_dir='{folder}'"))
+    with drawing_nothing():
+        train(composed("train", *quick, f"data_dir='{data_dir}'", f"output_dir='{folder}'"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def exported_run(data_dir, tmp_path_factory):
+    """A run of one fold with all that it can write, exported; copy it before changing anything.
+
+    `printed.txt` beside the fold is what `ser export` printed.
+    """
+    from helpers.tiny_runs import run
+
+    from ser.commands.export import export
+
+    def make(folder):
+        given = ("protocol=emobox", "protocol.fold=1", "tracking=tensorboard")
+        with drawing_nothing():
+            run(data_dir, folder, *given, "model.encoder_config.num_hidden_layers=1")
+        words = (f"checkpoint='{folder / 'fold1'}'", "quantize=int8", f"data_dir='{data_dir}'")
+        with redirect_stdout(io.StringIO()) as printed:
+            export(composed("export", *words))
+        (folder / "printed.txt").write_text(printed.getvalue())
+
+    return made_once(tmp_path_factory, "exported-run", make)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -178,10 +197,17 @@ def blank_figures(request):
 
     tests/reports draws them, and so does every command that a test starts as a process.
     """
-    rooms = ("acceleration", "commands", "gpu", "runs", "training")
-    if request.path.parent.name not in rooms and request.path.stem != "test_pooled":
+    rooms = ("acceleration", "commands", "experiments", "gpu", "runs", "training")
+    if request.path.parent.name in rooms or request.path.stem == "test_pooled":
+        with drawing_nothing():
+            yield
+    else:
         yield
-        return
+
+
+@contextmanager
+def drawing_nothing():
+    """Write blank figures."""
     from ser.files import replacing
     from ser.reports import figures
 

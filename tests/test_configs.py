@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
-from ser.apps import CONFIGS
+from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.config import EvalStrategy
 
 FILES = sorted(path for path in Path(CONFIGS).rglob("*.yaml") if not path.stem.startswith("_"))
@@ -79,6 +79,31 @@ def test_a_file_of_a_group_shows_only_what_is_particular_to_it(group):
         if not own["defaults"][0].startswith("_"):  # a variant of another file may go back to the base
             continue
         assert not repeated, option
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["model=tiny", "trainer=scratch", "protocol=emobox", "protocol.fold=2", "seed=3"],
+        ["experiment=quickstart", "trainer.max_steps=4", "+trainer.extra_training_args.tf32=true"],
+        ["trainer.nonsense=1"],
+        ["model=tiny", "+seed=1"],
+        ["model=tiny", "seed=text"],
+    ],
+)
+def test_the_command_lines_of_tests_are_composed_as_hydra_does(words):
+    def result(compose_words):
+        try:
+            return compose_words()
+        except Exception as error:
+            return type(error), str(error)
+
+    def whole():
+        with initialize_config_dir(CONFIGS, version_base="1.3"):
+            return checked(compose("train", words), SCHEMAS["train"])
+
+    assert result(lambda: composed("train", *words)) == result(whole)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

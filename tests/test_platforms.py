@@ -1,7 +1,8 @@
 """What Windows lacks: no module needs it to be imported."""
 
 import subprocess
-import sys
+
+from helpers.commands import FRESH_PYTHON
 
 WITHOUT_POSIX = """
 import sys
@@ -18,5 +19,5 @@ from ser.training.throughput import peak_memory
 
 
 def test_every_module_is_imported_where_posix_modules_are_missing():
-    result = subprocess.run([sys.executable, "-c", WITHOUT_POSIX], capture_output=True, text=True)
+    result = subprocess.run([FRESH_PYTHON, "-c", WITHOUT_POSIX], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from benchmark_inputs import clips_of_our_own
 from options import Options, given
 
 FEW = ("trainer.max_steps=4", "trainer.eval_strategy=steps", "trainer.eval_steps=2", "trainer.save_steps=2")
@@ -18,9 +19,9 @@ def main() -> None:
     document = options.document
     os.chdir(options.work)
     if options.small:
-        document.write("Synthetic corpus, `model=tiny`, 4 steps (`--small`): no figure here is about speech.")
-        words, root = ["corpus=synthetic", "protocol=emobox", "model=tiny", "trainer=scratch", *FEW], []
-        words += ["protocol.fold=1"]
+        document.write("Clips of noise, `model=tiny` with one layer, 4 steps (`--small`): no figure is about speech.")
+        words = ["model=tiny", "model.encoder_config.num_hidden_layers=1", "trainer=scratch", *FEW]
+        root = ["--root", str(clips_of_our_own(Path("noise"), 96, 16_000))]
     elif options.corpus is None or options.encoder is None:
         document.write("Not run: no corpus and encoder were given (`--pack`, or `--corpus` and `--encoder`).")
         return
@@ -105,8 +106,6 @@ def predicted(options: Options) -> None:
 
 def made() -> Path:
     """A few recordings of our own."""
-    from benchmark_inputs import clips_of_our_own
-
     return clips_of_our_own(Path("clips"), 6, 16_000)
 
 

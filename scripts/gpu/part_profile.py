@@ -143,11 +143,9 @@ def prepared(options: Options) -> list[str]:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         sys.exit(result.stderr)
-    if options.small:
-        model = ["model=tiny", "model.freeze=cnn"]
-    else:
-        weights = random_checkpoint(options.work / "weights", "large")
-        model = [f"model={SHAPES['large'][0]}", f"model.pretrained='{weights}'"]
+    shape = "tiny" if options.small else "large"
+    weights = random_checkpoint(options.work / "weights", shape)
+    model = [f"model={SHAPES[shape][0]}", f"model.pretrained='{weights}'"]
     return ["trainer=fast", *model, f"data_dir='{data}'", "trainer.logging_steps=1000"]
 
 

@@ -1,11 +1,8 @@
-import io
 import json
 import shutil
-from contextlib import redirect_stdout
 
 import pytest
 from conftest import composed
-from helpers.tiny_runs import run
 from helpers.toys import seal
 
 from ser import extras
@@ -15,10 +12,8 @@ from ser.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def finished(data_dir, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    run(data_dir, folder, "protocol=emobox", "protocol.fold=1", "model.encoder_config.num_hidden_layers=1")
-    return folder / "fold1"
+def finished(exported_run):
+    return exported_run / "fold1"
 
 
 @pytest.fixture
@@ -33,11 +28,9 @@ def make(checkpoint, *overrides):
 
 
 @pytest.fixture(scope="module")
-def exported(finished, data_dir):
+def exported(exported_run):
     """The folder of an export of the run, and what the command printed."""
-    with redirect_stdout(io.StringIO()) as printed:
-        make(finished, "quantize=int8", f"data_dir='{data_dir}'")
-    return finished / "onnx", printed.getvalue()
+    return exported_run / "fold1" / "onnx", (exported_run / "printed.txt").read_text()
 
 
 def test_every_form_of_the_model_is_scored_on_the_test_list_of_the_checkpoint(finished, exported):

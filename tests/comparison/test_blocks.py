@@ -65,8 +65,10 @@ def test_a_run_of_several_seeds_has_no_p_by_clips(tmp_path):
     assert pair.adjusted == pair.speakers
 
 
-@pytest.fixture
-def written(tmp_path):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A comparison in every form, which no test changes."""
+    tmp_path = tmp_path_factory.mktemp("compared")
     runs = [
         toy_run(tmp_path / "a", model="hubert_large", protocol="paper", hits=0.9, new=False, lists=PAPER),
         toy_run(tmp_path / "b", model="my_model", protocol="paper", hits=0.5, new=False, lists=PAPER),

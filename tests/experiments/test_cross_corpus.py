@@ -7,12 +7,14 @@ import pytest
 from conftest import composed
 from helpers.own_corpora import prepare_folders
 from helpers.tiny_runs import QUICK
+from PIL import Image
 
 from ser.commands.cross_corpus import cross_corpus
 from ser.commands.evaluate import evaluate
-from ser.comparison.cross_corpus import fill
+from ser.comparison.cross_corpus import fill, heat_map
 from ser.config import Split
 from ser.errors import UserError
+from ser.reports.figures import save
 from ser.runs import finished
 
 STEPS = ("trainer.max_steps=2", "trainer.eval_steps=2", "trainer.save_steps=2", "protocol.folds=2")
@@ -74,6 +76,14 @@ def test_the_table_is_made_of_the_runs_beside_it(base):
     right = [row.emotion == label for row, label in pairs if row.corpus == "two"]
     assert cells["one", "two"].accuracy == pytest.approx(sum(right) / len(right))
     assert cells["one", "one"].accuracy == pytest.approx(within["one"].accuracy)
+
+
+def test_the_table_is_drawn(base, tmp_path):
+    runs = [finished.read(base / "table" / name).predictions for name in ("across", "within-one", "within-two")]
+    save(heat_map(fill(["one", "two"], runs[0], dict(zip(("one", "two"), runs[1:], strict=True)))), tmp_path / "table")
+    with Image.open(tmp_path / "table.png") as picture:
+        assert picture.width > 300
+        assert len(picture.convert("RGB").getcolors(2**24)) > 10
 
 
 def test_finished_runs_are_not_trained_again_and_the_command_reports_it(base):

@@ -1,6 +1,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from ser import checksums
+from ser.config import Corpus
+from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError
 from ser.training import best, checkpoint_folders
 from ser.training.trainer import EmotionTrainer
@@ -42,12 +45,22 @@ def figures(trainer, monkeypatch, *values):
     monkeypatch.setattr(type(trainer), "evaluation_loop", loop)
 
 
+@pytest.fixture(scope="module")
+def four_steps(data_dir, tmp_path_factory):
+    """A trainer after four steps, the second of them the best, and the folder of its run."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        trainer = ready(open_prepared(str(data_dir), Corpus("ravdess")), folder, *EACH_STEP, "trainer.max_steps=4")
+        figures(trainer, patch, 4.0, 1.0, 3.0, 2.0)
+        trainer.train()
+    return trainer, folder / "run"
+
+
 @pytest.fixture
-def trained(prepared, tmp_path, monkeypatch):
-    """Four steps of which the second is the best."""
-    trainer = ready(prepared, tmp_path, *EACH_STEP, "trainer.max_steps=4")
-    figures(trainer, monkeypatch, 4.0, 1.0, 3.0, 2.0)
-    trainer.train()
+def trained(four_steps, tmp_path):
+    """That trainer, with a copy of its run in the test's own folder."""
+    trainer, run = four_steps
+    shutil.copytree(run, tmp_path / "run")
     return trainer
 
 
@@ -126,9 +139,9 @@ def test_a_run_that_ended_is_not_trained_a_step_more(trained, prepared, tmp_path
 
 
 def test_evaluations_without_a_finite_figure_give_no_best_weights(trained, tmp_path):
-    trained.state.best_global_step = None
+    state = replace(trained.state, best_global_step=None)
     with pytest.raises(UserError, match="no best checkpoint, the evaluations gave no finite figure"):
-        best.load_best(trained.model, tmp_path / "run", trained.state)
+        best.load_best(trained.model, tmp_path / "run", state)
 
 
 @pytest.mark.parametrize("stopped_at", [3, 4])

@@ -1,0 +1,30 @@
+"""Command lines composed as Hydra does, where those that choose the same groups share what is read and merged."""
+
+import copy
+from functools import cache
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ser.apps import CONFIGS, SCHEMAS, checked
+
+GROUPS = {path.name for path in Path(CONFIGS).iterdir() if path.is_dir()}
+
+
+def composed(command, *overrides):
+    """The checked dataclass that a command line gives."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = [override for override in parsed if override.key_or_group not in GROUPS]
+    choices = tuple(override.input_line for override in parsed if override.key_or_group in GROUPS)
+    cfg = copy.deepcopy(chosen(command, choices))
+    ConfigLoaderImpl._apply_overrides_to_config(values, cfg)  # the last step of `compose`
+    return checked(cfg, SCHEMAS[command])
+
+
+@cache
+def chosen(command, choices):
+    """A command's configuration with these choices of groups, before any value is given."""
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        return compose(command, overrides=list(choices))
