@@ -7,8 +7,14 @@ source "$(dirname "$0")/environment.sh"
 
 ruff format --check .
 ruff check .
-mypy
 codespell
+types=$(mktemp)
+trap 'rm -f "$types"' EXIT
+mypy >"$types" 2>&1 &  # beside the tests, of which the first minute imports
 # One process for each core: the networks are too small for several cores. A file is shared out at the end at most.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal "$@"
+tests=0
+python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal "$@" || tests=$?
+wait $! || tests=1
+cat "$types"
+exit $tests

@@ -38,6 +38,15 @@ def pytest_configure(config):
         config.fork_server = fork_server.start()
 
 
+LONG = ("test_wheel", "test_gpu", "test_parity", "test_real_corpus", "test_colab")
+"""The files with the longest tests: started first, for the last one would be waited for with nothing else to do."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files of LONG first, in their order."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 def pytest_collection_finish():
     """Leave what imports and the collection have made out of each garbage collection: one is part of every training."""
     gc.collect()

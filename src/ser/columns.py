@@ -77,7 +77,7 @@ def stretch(texts: pa.Array | pa.ChunkedArray, start: int) -> pa.Array:
 
 
 def fill(chunk: pa.Array | int, wanted: pa.DataType) -> pa.Array:
-    """Return an array, or as many empty texts as a number says."""
+    """Return an array as it is, and for a number an array of that length whose texts are empty."""
     if isinstance(chunk, pa.Array):
         return chunk
     return to_type(pa.DictionaryArray.from_arrays(np.zeros(chunk, np.int32), [""]), wanted)

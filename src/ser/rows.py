@@ -254,7 +254,7 @@ class Builder(Generic[Row]):
         return Rows(self.kind, columns), order
 
     def _take_column(self, field: "Field[Any]") -> pa.Array | None:
-        """Return a column, of which nothing is kept; None if every text is empty and may be left out."""
+        """Return a column and forget it; None if every text is empty and may be left out."""
         chunks = self._chunks.pop(field.name)
         if field.default is not MISSING and not any(isinstance(chunk, pa.Array) for chunk in chunks):
             return None

@@ -1,5 +1,4 @@
 import errno
-import json
 import shutil
 from dataclasses import replace
 from functools import cache
@@ -179,20 +178,6 @@ def test_an_output_of_another_checkpoint_is_not_continued(clips, tmp_path, monke
     fake_predictor.install(monkeypatch, checkpoint="other weights")
     with pytest.raises(UserError, match=r"a\.partial\.csv was made with other checkpoints; overwrite=true starts anew"):
         predict(command(clips, f"{tmp_path}/a.csv", resume=True))
-
-
-def test_the_fingerprint_of_a_checkpoint_changes_with_its_weights_and_settings(tmp_path, monkeypatch):
-    monkeypatch.undo()
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"weights")
-    (tmp_path / "README.md").write_text("a card")
-    first = journal.fingerprint(str(tmp_path))
-    (tmp_path / "README.md").write_text("another card")
-    assert journal.fingerprint(str(tmp_path)) == first
-    (tmp_path / "model.safetensors").write_bytes(b"others")
-    second = journal.fingerprint(str(tmp_path))
-    (tmp_path / "config.json").write_text('{"trim": true}')
-    assert len({json.dumps(one) for one in (first, second, journal.fingerprint(str(tmp_path)))}) == 3
 
 
 def test_recordings_that_come_behind_are_predicted_and_one_that_comes_between_is_refused(clips, tmp_path):

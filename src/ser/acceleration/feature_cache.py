@@ -22,15 +22,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
-from transformers import PretrainedConfig, PreTrainedModel, SequenceFeatureExtractor
+from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser.acceleration.frozen_cnn import FrozenCnn, is_frozen
+from ser.acceleration.frozen_part import FrozenPart
 from ser.console import progress
 from ser.data.audio import SAMPLE_RATE
 from ser.data.dataset import MINIMUM, Numbers, WaveformCollator, WaveformDataset, collator_for
@@ -58,26 +59,6 @@ NUMPY_TYPES: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype("f4"), 
 
 Frames = npt.NDArray[Any]
 MadeFrom = dict[str, Any]
-
-
-class FrozenPart(Protocol):
-    """A frozen part of an encoder, from the waveform on."""
-
-    @property
-    def name(self) -> str:
-        """The name of the part in a log."""
-
-    def fingerprint(self, classifier: PreTrainedModel) -> str:
-        """Compute the sha256 of everything that decides the output for a waveform."""
-
-    def channels(self, config: PretrainedConfig) -> int:
-        """Return the width of a frame of the output."""
-
-    def run(self, classifier: PreTrainedModel, waveforms: torch.Tensor) -> torch.Tensor:
-        """Compute the output `(batch, channels, frames)` for waveforms `(batch, samples)`."""
-
-    def install(self, classifier: PreTrainedModel) -> None:
-        """Let a classifier take that output as its `input_values`."""
 
 
 class FeatureCache:

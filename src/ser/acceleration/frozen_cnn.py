@@ -61,7 +61,7 @@ def sha256_of(settings: dict[str, Any], tensors: list[tuple[str, torch.Tensor]])
 
 @dataclass(frozen=True)
 class FrozenCnn:
-    """The convolutions of an encoder as a `ser.acceleration.feature_cache.FrozenPart`."""
+    """The convolutions of an encoder as a `ser.acceleration.frozen_part.FrozenPart`."""
 
     name = "CNN"
 

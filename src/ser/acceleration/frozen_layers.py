@@ -53,7 +53,7 @@ def reason_not_cacheable(config: PretrainedConfig) -> str:
 
 @dataclass(frozen=True)
 class FrozenLayers:
-    """The lower part of an encoder that ends with a layer; a `ser.acceleration.feature_cache.FrozenPart`."""
+    """The lower part of an encoder that ends with a layer; a `ser.acceleration.frozen_part.FrozenPart`."""
 
     depth: int
     """Layers that belong to it, at least one."""

@@ -117,7 +117,7 @@ def compare_all(clips: Sequence[Int16]) -> Iterator[tuple[int, int]]:
 
 
 def search_index(clips: Sequence[Int16]) -> Iterator[tuple[int, int]]:
-    """Return what `compare_all` does, but for the pairs that the index misses, in a time that is linear in clips.
+    """Return most pairs that `compare_all` does, in a time that is linear in clips; the index misses a few.
 
     Clips too brief to tell are left out: those that are equal have equal checksums.
     """

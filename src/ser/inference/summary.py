@@ -33,7 +33,7 @@ class Summary:
     output_format: OutputFormat
     windowed: bool
     max_rows: int | None
-    """Largest table, in place of which the counts are printed; None: all predictions are printed."""
+    """Rows of the largest table; beyond it the counts are printed. None: all predictions are printed."""
     rows: list[WindowPrediction] = field(default_factory=list)
 
     def add(self, window: WindowPrediction) -> None:

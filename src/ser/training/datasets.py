@@ -10,6 +10,7 @@ from ser import config
 from ser.acceleration import feature_cache, frozen_layers
 from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
 from ser.acceleration.frozen_cnn import FrozenCnn, can_cache, is_frozen
+from ser.acceleration.frozen_part import FrozenPart
 from ser.acceleration.gpu_dataset import Inputs
 from ser.data.dataset import WaveformDataset, collator_for
 from ser.data.prepared_corpus import PreparedCorpus
@@ -57,7 +58,7 @@ def not_cached(classifier: PreTrainedModel) -> str:
     return "" if is_frozen(classifier) else "model.freeze lets the CNN be trained"
 
 
-def frozen_part(classifier: PreTrainedModel, compiled: bool) -> feature_cache.FrozenPart:
+def frozen_part(classifier: PreTrainedModel, compiled: bool) -> FrozenPart:
     """Return the part to cache: the CNN, or the CNN with the frozen layers above it."""
     depth = frozen_layers.count_frozen_layers(classifier)
     if depth == 0:

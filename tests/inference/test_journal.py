@@ -1,0 +1,16 @@
+import json
+
+from ser.inference import journal
+
+
+def test_the_fingerprint_of_a_checkpoint_changes_with_its_weights_and_settings(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "README.md").write_text("a card")
+    first = journal.fingerprint(str(tmp_path))
+    (tmp_path / "README.md").write_text("another card")
+    assert journal.fingerprint(str(tmp_path)) == first
+    (tmp_path / "model.safetensors").write_bytes(b"others")
+    second = journal.fingerprint(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"trim": true}')
+    assert len({json.dumps(one) for one in (first, second, journal.fingerprint(str(tmp_path)))}) == 3
