@@ -163,7 +163,7 @@ class Sweep:
             again = " The same command runs them again." if self.stage == "train" and not fault else ""
             raise UserError(f"{fault}{len(failed)} of {len(self.jobs)} jobs failed: {names}.{again}")
         if self.command:
-            print(f"The report on all of them: {self.command}")
+            print(f"The report on all folds and seeds, after training any that is not there yet: {self.command}")
 
 
 def plan_jobs(launcher: str, stage: str, words: Sequence[str], typed: Sequence[str]) -> Sweep:
@@ -204,7 +204,8 @@ def joint_command(stage: str, typed: Sequence[str], keys: set[str]) -> str:
         return ""
     left = [word for word in typed if not word.startswith(("--multirun", "-m", "hydra"))]
     left = [word for word in left if word.partition("=")[0] not in keys | GOES_ON]
-    return shlex.join(["ser", stage, *left, "resume=true"])
+    # An experiment may choose a fold, so that leaving the key out is not enough.
+    return shlex.join(["ser", stage, *left, *(f"{key}=null" for key in sorted(keys)), "resume=true"])
 
 
 @contextmanager
