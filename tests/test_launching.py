@@ -15,7 +15,7 @@ from helpers.commands import PYTHON, ser
 
 from ser import extras, launching
 from ser.commands.train import train
-from ser.errors import UserError
+from ser.errors import Interrupted, UserError
 from ser.launching import Sweep, chosen_launcher, find_gpus, held_gpu, joint_command
 
 QUICK = ("protocol=emobox", "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1")
@@ -178,6 +178,13 @@ def test_the_error_of_a_launcher_is_one_line(tmp_path):
         sweep.waiting(),
     ):
         raise RuntimeError("no srun")
+
+
+@pytest.mark.parametrize(("launcher", "fate"), [("joblib", "were killed"), ("submitit_slurm", "may go on")])
+def test_an_interrupted_command_says_what_becomes_of_its_jobs(launcher, fate, tmp_path):
+    sweep = Sweep(launcher, "train", tmp_path, ["seed=0"], "")
+    with pytest.raises(Interrupted, match=rf"^interrupted; .* {fate}; the same command goes on"), sweep.waiting():
+        raise KeyboardInterrupt
 
 
 def test_two_jobs_hold_two_gpus(tmp_path, monkeypatch):

@@ -149,8 +149,8 @@ class Sweep:
         self.report(fault)
 
     def explain_interruption(self) -> str:
-        go_on = "jobs that are submitted go on (squeue, scancel)" if "slurm" in self.launcher else "the jobs were ended"
-        return f"interrupted; {go_on}; the same command goes on with their runs; their output: {self.folder}"
+        fate = "its jobs were killed" if self.launcher == "joblib" else "jobs that were submitted may go on"
+        return f"interrupted; {fate}; the same command goes on from their last checkpoints; their output: {self.folder}"
 
     def report(self, fault: str) -> None:
         """Print a line for each failed job, and the command for the report on all of them."""
