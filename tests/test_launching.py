@@ -118,6 +118,19 @@ def test_a_job_that_fails_ends_the_command_with_its_name_and_the_others_go_on(fi
     assert "UAR" in next(tmp_path.glob("runs/.multirun/*/0.log")).read_text()
 
 
+def test_a_launcher_whose_jobs_are_not_followed_is_refused(finished_run, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the extra joblib is not installed")
+    target = "hydra.launcher._target_=hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+    words = (
+        "compare", "--multirun", f"runs={finished_run},missing", target, "+hydra.launcher.n_jobs=2",
+        "output_dir=compared",
+    )  # fmt: skip
+    result = ser(*words, cwd=tmp_path, python=sys.executable)
+    assert result.returncode == 1
+    assert "name it on the command line, as hydra/launcher=NAME" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "compared").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

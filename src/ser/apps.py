@@ -30,6 +30,10 @@ from ser.errors import UserError, blame_given_path
 PACKAGED = Path(__file__).parent / "configs"  # in a wheel
 CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "configs")  # in a checkout
 
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+ELSEWHERE = "the launcher of the sweep is set in a file; name it on the command line, as hydra/launcher=NAME"
+"""Only then are its jobs followed (`launching.py`)."""
+
 Schema = TypeVar("Schema")
 
 # Used in names of folders: seeds=[0,1,2] -> seed0-1-2.
@@ -101,6 +105,8 @@ def run(stage: str, words: Sequence[str]) -> None:
         app(stage, jobs)()
     except ValueError as wrong:  # Hydra raises it for `model=0`; errors of jobs are kept in `jobs`
         raise UserError(f"{' '.join(words)}: {wrong}") from wrong
+    if not jobs.number and {"--multirun", "-m"} & set(sys.argv):
+        raise UserError(ELSEWHERE)
     if jobs.number > 1 and jobs.failed:
         names = "; ".join(name for name, _ in jobs.failed)
         raise UserError(f"{len(jobs.failed)} of {jobs.number} jobs failed: {names}")
@@ -148,6 +154,8 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
         try:
             if stage != "train" and (started := processes.count_started()) > 1:
                 raise UserError(f"WORLD_SIZE={started}: only `ser train` runs in several processes; start one")
+            if hydra_cfg.mode is RunMode.MULTIRUN and hydra_cfg.launcher["_target_"] != BASIC:
+                raise UserError(ELSEWHERE)
             checked_cfg = checked(cfg, SCHEMAS[stage])
             paths = given_paths(checked_cfg)
             return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
