@@ -53,6 +53,15 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def rare_objects():
+    """Do the same with what a module's tests have imported, which may be hundreds of thousands of objects."""
+    yield
+    if len(gc.get_objects()) > 100_000:
+        gc.collect()
+        gc.freeze()
+
+
 def pytest_unconfigure(config):
     if server := getattr(config, "fork_server", None):
         server.stdin.close()

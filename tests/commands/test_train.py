@@ -163,7 +163,7 @@ def without_seconds(folder):
 
 def contents(checkpoint):
     """The files of a checkpoint, bit by bit, but for what says where and when it was written."""
-    told = ("trainer_state.json", "training_args.bin", "checksums.json")
+    told = ("trainer_state.json", "training_args.bin", "checksums.json", "interval.json")
     return {path.name: path.name in told or path.read_bytes() for path in checkpoint.iterdir()}
 
 

@@ -174,7 +174,7 @@ def test_the_example_of_a_multi_label_head_gives_the_sigmoid_of_each_logit(expor
     _, single = exported("hubert")
     folder = tmp_path / "toy"
     shutil.copytree(single.parent / "hubert", folder)
-    configured(folder, problem_type="multi_label_classification")
+    configured(folder, problem_type="multi_label_classification", ser={})  # as somebody else's
     # PyTorch's part, which takes longest, has been done: the logits are the same.
     monkeypatch.setattr(onnx, "write_model", lambda *arguments: shutil.copyfile(single / "model.onnx", arguments[-1]))
     export(composed("export", f"checkpoint='{folder}'", "score=false"))
