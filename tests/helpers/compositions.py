@@ -16,11 +16,16 @@ GROUPS = {path.name for path in Path(CONFIGS).iterdir() if path.is_dir()}
 def composed(command, *overrides):
     """The checked dataclass that a command line gives."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    values = [override for override in parsed if override.key_or_group not in GROUPS]
-    choices = tuple(override.input_line for override in parsed if override.key_or_group in GROUPS)
+    values = [override for override in parsed if not is_choice(override)]
+    choices = tuple(override.input_line for override in parsed if is_choice(override))
     cfg = copy.deepcopy(chosen(command, choices))
     ConfigLoaderImpl._apply_overrides_to_config(values, cfg)  # the last step of `compose`
     return checked(cfg, SCHEMAS[command])
+
+
+def is_choice(override):
+    """Whether an override names an option of a group, such as `model=tiny` and `hydra/launcher=joblib`."""
+    return override.key_or_group.split("/")[0] in GROUPS
 
 
 @cache
