@@ -10,9 +10,10 @@ import json
 import math
 import os
 import socket
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 POLL = 0.05
 """Seconds between two looks for an order: a signal interrupts the wait, which it cannot in a blocking call."""
+PATIENCE = 5.0
+"""Seconds for the store to answer a process that is about to end."""
 RUN, DONE, FAILED = "run", "done", "failed"
 
 Order = dict[str, Any]
@@ -78,10 +81,8 @@ class Group:
         """Return whether no other process has failed in this training: one line is enough for all."""
         if self.store is None:
             return True
-        try:
-            return int(self.store.add(f"failed/{self.sent}", 1)) == 1
-        except RuntimeError:  # the store ended with its process, which then has not printed anything
-            return True
+        # Without an answer nobody else has printed anything that this host shows.
+        return answer_in_time(lambda: self.store.add(f"failed/{self.sent}", 1)) in (1, None)
 
     def _wait(self, key: str, timeout: float = math.inf) -> str:
         end = time.monotonic() + timeout
@@ -98,14 +99,28 @@ class Group:
             yield
         except Exception as error:
             first = self.is_first_to_fail()
-            self.send(FAILED)
+            answer_in_time(lambda: self.send(FAILED))
             if not first:
                 raise FailedElsewhereError("another process has printed the reason") from error
             raise
         except BaseException:
-            self.send(FAILED)
+            answer_in_time(lambda: self.send(FAILED))
             raise
         self.send(DONE)
+
+
+def answer_in_time(call: Callable[[], Any]) -> Any:
+    """Return the answer of the store; None where its host cannot be reached: a call would wait for hours."""
+    answers: list[Any] = []
+
+    def ask() -> None:
+        with suppress(RuntimeError):  # the store has ended with its process
+            answers.append(call())
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return answers[0] if answers else None
 
 
 ALONE = Group()
