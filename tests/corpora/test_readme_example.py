@@ -1,4 +1,4 @@
-"""The corpus that the README adds as an example."""
+"""The corpus that src/ser/README.md adds as an example."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from soundfile import write
 from ser.corpora.file_names import scan_names
 from ser.errors import UserError
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "src" / "ser" / "README.md"
 
 
 @pytest.fixture
