@@ -32,6 +32,9 @@ HANDED_OVER = [getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasat
 silent = False
 """Whether the end of this process is not printed, because the first process of its training prints for all."""
 
+PRINTED_WITHIN = 5.0
+"""Seconds in which the first of several processes prints its line."""
+
 TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
@@ -81,6 +84,7 @@ def in_one_line(terminated: int = INTERRUPTED) -> Iterator[None]:
     except Exception as error:
         fail(error)
     finally:
+        let_the_first_print()
         # From here on the interpreter shuts down, where an exception would print a traceback.
         for number in SIGNALS:
             if callable(signal.getsignal(number)):
@@ -243,6 +247,13 @@ def is_silent() -> bool:
     the same in all.
     """
     return silent or os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+def let_the_first_print() -> None:
+    """Wait a little before a failed process ends that prints nothing: torchrun then ends the one that prints."""
+    if is_silent() and sys.exc_info()[0] is not None and "TORCHELASTIC_RUN_ID" in os.environ:
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait(PRINTED_WITHIN)
 
 
 def fail(error: Exception) -> NoReturn:

@@ -59,16 +59,18 @@ class Group:
 
     def receive(self) -> Order:
         """Wait for the next order of the first process."""
-        text = self._wait(f"order/{self.sent}")
+        order = dict(json.loads(self._wait(f"order/{self.sent}")))
         self.sent += 1
-        return dict(json.loads(text))
+        if order["kind"] != RUN:
+            self.report_ready()
+        return order
 
     def report_ready(self, failure: str = "") -> None:
         """Tell the first process that this one can begin the run of the last order, or why it cannot."""
         self.store.set(f"ready/{self.sent}/{self.rank}", failure)
 
     def wait_until_ready(self) -> None:
-        """Wait until every other process can begin.
+        """Wait until every other process has answered the last order.
 
         Raises:
             UserError: the failure of one of them, or it does not answer in time.
@@ -99,14 +101,19 @@ class Group:
             yield
         except Exception as error:
             first = self.is_first_to_fail()
-            answer_in_time(lambda: self.send(FAILED))
+            answer_in_time(lambda: self._end(FAILED))
             if not first:
                 raise FailedElsewhereError("another process has printed the reason") from error
             raise
         except BaseException:
-            answer_in_time(lambda: self.send(FAILED))
+            answer_in_time(lambda: self._end(FAILED))
             raise
-        self.send(DONE)
+        answer_in_time(lambda: self._end(DONE))
+
+    def _end(self, kind: str) -> None:
+        """Send the last order, and wait until all have it: the store may end with this process."""
+        self.send(kind)
+        self.wait_until_ready()
 
 
 def answer_in_time(call: Callable[[], Any]) -> Any:

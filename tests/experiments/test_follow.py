@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_corpus
+from helpers.commands import PYTHON
 from helpers.process_groups import finish, start, start_each
 from safetensors.numpy import load_file
 
@@ -210,3 +212,11 @@ def test_other_commands_are_refused_in_several_processes(name, tmp_path):
     assert [status for status, *_ in ends] == [1, 1]
     [line] = lines(ends)
     assert "only `ser train` runs in several processes" in line
+
+
+def test_under_torchrun_a_mistake_is_one_line_of_ours(tmp_path):
+    agent = [PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ser"]
+    end = subprocess.run([*agent, "train", "trainer.max_step=1"], cwd=tmp_path, capture_output=True, text=True)
+    assert end.returncode == 1
+    [line] = [line for line in end.stderr.splitlines() if line.startswith("ser: ")]
+    assert "did you mean max_steps?" in line

@@ -87,7 +87,8 @@ def train_along(cfg: config.Train, order: Order, group: Group) -> None:
         group.report_ready()
         with fail_once(group), processes.explain_lost_process(command_to_resume(run)), ending.deferred() as asked:
             trainer.add_callback(StopOnSignal(asked_anywhere(asked)))
-            trainer.train(resume_from_checkpoint=checkpoint)
+            with wait_for_checkpoint(group):
+                trainer.train(resume_from_checkpoint=checkpoint)
 
 
 def configure(cfg: config.Train, order: Order, prepared: PreparedCorpus) -> config.Train:
@@ -109,6 +110,16 @@ def check_same_files(cfg: config.Train, order: Order, splits: Splits) -> None:
         raise UserError(f"{order['folder']}: it is not there; all machines need the same files under the same paths")
     if identify_splits(cfg.protocol, splits) != order["splits"]:
         raise UserError(f"data_dir={cfg.data_dir}: its recordings are not those of the first process")
+
+
+@contextmanager
+def wait_for_checkpoint(group: Group) -> Iterator[None]:
+    """End after the first process where a signal ends training: it may still write the checkpoint, in a thread."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        group.receive()
+        raise
 
 
 @contextmanager
