@@ -16,7 +16,7 @@ def test_the_best_run_is_that_of_the_validation_split_and_not_of_the_tested_clip
     (block,) = group_runs([low, high])
     assert block.runs == [high, low]
     assert block.chosen is low
-    assert [row["UAR, validation"] for row in tables.cells(block, False)] == ["60.0 %", "70.0 % *"]
+    assert [row["validation"] for row in tables.cells(block, False)] == ["60.0 %", "70.0 % *"]
     assert tables.numbers(block, low, False)["validation_unweighted_average_recall"] == 0.7
     assert "Settings are chosen by it" in " ".join(tables.notes(block, False))
 

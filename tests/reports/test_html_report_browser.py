@@ -122,7 +122,8 @@ def test_a_comparison_of_runs_fits_the_screen_and_asks_nobody_for_anything(opene
 
 
 def test_the_tables_of_a_comparison_fit_a_laptop(opened, tmp_path):
-    runs = [toy_run(tmp_path / str(rate), learning_rate=rate, hits=hits) for rate, hits in ((1e-4, 0.9), (2e-4, 0.2))]
+    rates = ((1e-4, 0.9), (2e-4, 0.2))
+    runs = [toy_run(tmp_path / str(rate), learning_rate=rate, hits=hits, validation=0.5) for rate, hits in rates]
     tables.write(tmp_path / "comparison", blocks.group_runs(runs), published=False)
     tab = opened(tmp_path / "comparison" / "comparison.html", viewport={"width": 1024, "height": 740})
     assert "trainer.learning_rate=0.0002" in tab.locator("tbody").first.inner_text()

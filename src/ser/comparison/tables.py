@@ -89,10 +89,17 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
     )
 
 
+COLUMNS = (
+    "validation: UAR on the validation split, where there is one; trained: parameters; clips/s: in training; runtime: "
+    "that of training up to the step."
+)
+
+
 def notes(block: Block, published: bool) -> list[str]:
     """Return the notes below the tables of a block."""
     return [
         *map(repetition, block.repeated),
+        COLUMNS,
         *([choice(block)] if len(block.runs) > 1 else []),
         *([legend(block)] if block.pairs else []),
         *([NOT_OURS] if published and has_published(block) else []),
@@ -106,21 +113,27 @@ def table(rows: Sequence[dict[str, str]], format: str) -> str:
 def cells(block: Block, published: bool) -> list[dict[str, str]]:
     """Return the rows of a block, formatted."""
     rows, called = [], block.names
+    validated = any(recall is not None for recall in block.validation)
     for run, validation in zip(block.runs, block.validation, strict=True):
         row = {
             "run": called[run.folder],
             "accuracy": f"{percent(run.report['accuracy'])} ({at_step(run)})",
             "UAR [95 % interval]": f"{percent(run.report['unweighted_average_recall'])} {interval(run)}",
-            "UAR, validation": "-" if validation is None else percent(validation) + " *" * (run is block.chosen),
+            **({"validation": mark(validation, run is block.chosen)} if validated else {}),
             "size on disk": size(run.used["checkpoint_bytes"]),
             "runtime to that step": duration(run.used["training"]["seconds_to_step"]),
-            "parameters trained": f"{run.used['parameters']['trained'] / 1e6:.1f} M",
-            "clips/s in training": f"{run.used['training']['clips_per_second']:.1f}",
+            "trained": f"{run.used['parameters']['trained'] / 1e6:.1f} M",
+            "clips/s": f"{run.used['training']['clips_per_second']:.1f}",
         }
         if published and has_published(block):
             row["published"] = in_the_paper(TABLE_III.get(run.report["model"]))
         rows.append(row)
     return rows
+
+
+def mark(validation: float | None, best: bool) -> str:
+    """Return the UAR on the validation split, with a star for the best run."""
+    return "-" if validation is None else f"{percent(validation)}{' *' if best else ''}"
 
 
 def numbers(block: Block, run: Run, published: bool) -> dict[str, Any]:
