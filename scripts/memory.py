@@ -28,6 +28,7 @@ from ser import config
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
 from ser.models import checkpoint, freezing
+from ser.models.architectures import find_architecture
 
 GIB = 2**30
 T4 = 14.6  # GiB that a program can have of its 16 GB
@@ -42,6 +43,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "wav2vec2_base": dict(model_type="wav2vec2"),
     "xlsr_300m": dict(model_type="wav2vec2", **LARGE),
     "xlsr_1b": dict(model_type="wav2vec2", hidden_size=1280, num_hidden_layers=48, intermediate_size=5120, **DEEP),
+    "xlsr_2b": dict(model_type="wav2vec2", hidden_size=1920, num_hidden_layers=48, intermediate_size=7680, **DEEP),
     "hubert_large": dict(model_type="hubert", **LARGE),
 }
 
@@ -117,6 +119,8 @@ class Setting:
     lora_rank: int | None = None
     checkpointing: bool = False
     eight_bit: bool = False
+    gpus: int = 1
+    """Over which FSDP spreads weights, gradients and optimizer; the row is that of one of them."""
 
     def states(self, size: int) -> int:
         """Bytes that the optimizer keeps of a tensor: two moments, in bitsandbytes with a scale for each 256 values."""
@@ -127,6 +131,8 @@ SETTINGS = (
     Setting("full, AdamW"),
     Setting("full, AdamW, checkpointing", checkpointing=True),
     Setting("full, 8-bit AdamW, checkpointing", checkpointing=True, eight_bit=True),
+    Setting("full, AdamW, FSDP over 2 GPUs, each", gpus=2),
+    Setting("full, AdamW, FSDP over 4 GPUs, each", gpus=4),
     Setting("LoRA rank 8 on q, v", lora_rank=8),
     Setting("LoRA rank 8 on q, v, checkpointing", lora_rank=8, checkpointing=True),
     Setting("head only, encoder frozen", freeze="encoder"),
@@ -189,7 +195,18 @@ def need(model: config.Model, setting: Setting, batch: int, samples: int) -> Nee
     classifier = classifier_of(model, setting)
     trained = [parameter.numel() for parameter in classifier.parameters() if parameter.requires_grad]
     weights = 4 * sum(parameter.numel() for parameter in classifier.parameters())
-    return Need(weights, 4 * sum(trained), sum(map(setting.states, trained)), activations(classifier, batch, samples))
+    states, passing = sum(map(setting.states, trained)), activations(classifier, batch, samples)
+    if setting.gpus > 1:
+        passing += gathered(classifier)
+    return Need(weights // setting.gpus, 4 * sum(trained) // setting.gpus, states // setting.gpus, passing)
+
+
+def gathered(classifier: PreTrainedModel) -> int:
+    """Bytes of the weights that FSDP gathers at once: those outside the layers, a layer, and the next one."""
+    layers = classifier.get_submodule(find_architecture(classifier.config).layers.removesuffix("."))
+    sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in layers.children()]
+    outside = sum(parameter.numel() for parameter in classifier.parameters()) - sum(sizes)
+    return 4 * (outside + sum(sorted(sizes)[-2:]))
 
 
 def row(setting: str, needed: Need) -> str:

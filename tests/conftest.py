@@ -33,6 +33,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 def pytest_configure(config):
     """Start the server that forks commands, once for a session; it imports nothing until it is used."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script that starts the tests with `&` has it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.set_threshold(*fork_server.RARE_COLLECTIONS)
     if not hasattr(config, "workerinput"):
         config.fork_server = fork_server.start()

@@ -214,6 +214,43 @@ def test_other_commands_are_refused_in_several_processes(name, tmp_path):
     assert "only `ser train` runs in several processes" in line
 
 
+SHARDED = """
+from accelerate import state
+from accelerate.utils import DistributedType
+from ser import cli
+
+init = state.PartialState.__init__
+
+def init_as_on_gpus(self, cpu=False, **kwargs):
+    init(self, cpu, **kwargs)
+    if self.distributed_type is DistributedType.MULTI_CPU:
+        self.distributed_type = DistributedType.MULTI_GPU
+
+state.PartialState.__init__ = init_as_on_gpus
+cli.main()
+"""
+"""accelerate spreads models over GPUs alone, although PyTorch does it on CPUs as well."""
+
+
+def test_a_model_that_is_spread_over_processes_trains_as_a_whole_one_and_goes_on(whole, small, tmp_path):
+    arguments = command(small, tmp_path / "run", "trainer=fsdp", *EVERY_STEP)
+    sharded = ["-c", SHARDED, *arguments[2:]]
+    succeed(2, *sharded)
+    same_weights(whole, tmp_path / "run")
+    for name in ("checkpoint-20", "checkpoint", "environment.json"):
+        path = tmp_path / "run" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    succeed(2, *sharded, "resume=true")
+    same_weights(whole, tmp_path / "run")
+
+
+def test_spreading_a_model_without_gpus_is_refused(small, tmp_path):
+    ends = finish(start(1, *command(small, tmp_path / "run", "trainer=fsdp", *EVERY_STEP)))
+    assert lines(ends) == [
+        "ser: trainer.extra_training_args.fsdp: it spreads a model over GPUs; start a process for each, with torchrun"
+    ]
+
+
 def test_under_torchrun_a_mistake_is_one_line_of_ours(tmp_path):
     agent = [PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ser"]
     end = subprocess.run([*agent, "train", "trainer.max_step=1"], cwd=tmp_path, capture_output=True, text=True)

@@ -32,7 +32,7 @@ def cut_off(self, *args, **kwargs):
 EmotionTrainer.training_step = cut_off
 cli.main()
 """
-TIMEOUT = 10
+TIMEOUT = 6
 """Seconds without an answer after which a host counts as lost."""
 
 

@@ -12,6 +12,7 @@ from ser.acceleration import compilation
 from ser.acceleration.attention import use_attention
 from ser.acceleration.fast_dropout import use_fast_dropout
 from ser.acceleration.gpu_dataset import Inputs, move_to_gpu
+from ser.acceleration.sharding import shard_layers
 from ser.config import Trainer
 
 
@@ -42,6 +43,7 @@ def accelerated(
     if options.dataset_on_gpu:
         inputs = move_to_gpu(inputs, arguments)
     with ExitStack() as stack:
+        stack.enter_context(shard_layers(classifier, bool(arguments.fsdp)))
         stack.enter_context(use_attention(classifier, arguments.bf16))
         if options.compile:
             batch_size = arguments.per_device_train_batch_size

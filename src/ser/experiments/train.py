@@ -145,7 +145,7 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
         ):
             trainer.add_callback(StopOnSignal(asked_anywhere(asked)))
             fit(trainer, bool(cfg.resume), partial(start_followers, cfg, folder, splits))
-    classifier, step = finish(trainer, model), int(trainer.state.best_global_step)
+    classifier, step = finish(cfg, trainer, model, prepared.emotions), int(trainer.state.best_global_step)
     stamp = build_stamp(cfg, prepared.facts, splits, step)
     checkpoint.save(classifier, model.extractor, folder / CHECKPOINT, stamp)
     predictions = predict_test(cfg, classifier, model, prepared, splits)

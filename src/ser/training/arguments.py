@@ -1,10 +1,12 @@
 """Construction and check of the TrainingArguments, before any data or weights are read."""
 
+from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType  # type: ignore[import-untyped]
 from transformers import Trainer, TrainingArguments, get_scheduler
 
 from ser import config, processes
@@ -37,13 +39,29 @@ def build_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     check_extra_args(trainer.extra_training_args, ours)
     values = {name: value for of_key in ours.values() for name, value in of_key.items()}
     try:
-        arguments = TrainingArguments(**values, **trainer.extra_training_args)
+        arguments = TrainingArguments(**values, **deepcopy(trainer.extra_training_args))  # it writes into a dict
         try_optimizer(arguments)
     except (ImportError, TypeError, ValueError) as error:
         raise UserError(f"trainer: {explain(error)}") from error
+    check_sharding(arguments)
     # With several GPUs the Trainer would use DataParallel, and batches would be larger than in the config.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
+
+
+def check_sharding(arguments: TrainingArguments) -> None:
+    """Raise a UserError where FSDP would do nothing, or would write no weights that `ser` reads."""
+    if not arguments.fsdp:
+        return
+    if arguments.distributed_state.distributed_type in (DistributedType.NO, DistributedType.MULTI_CPU):
+        raise UserError(
+            "trainer.extra_training_args.fsdp: it spreads a model over GPUs; start a process for each, with torchrun"
+        )
+    kind = arguments.fsdp_plugin_args["state_dict_type"]
+    if kind != "FULL_STATE_DICT":
+        raise UserError(
+            f"trainer.extra_training_args.fsdp_config.state_dict_type={kind}: checkpoints need FULL_STATE_DICT"
+        )
 
 
 def process_timeout(trainer: config.Trainer) -> float:

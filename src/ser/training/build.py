@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ser.training.arguments import build_arguments
 from ser.training.checkpointing import seed_process
 from ser.training.datasets import build_datasets
 from ser.training.guard import guard_trackers
-from ser.training.model import Model, leaves_out_parameters
+from ser.training.model import Model, build_model, leaves_out_parameters
 from ser.training.throughput import PhaseTimer, RunCost
 from ser.training.trainer import EmotionTrainer, validation_metrics
 
@@ -100,11 +100,15 @@ def fit(trainer: EmotionTrainer, resume: bool, start: Callable[[Path | None], No
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
 
 
-def finish(trainer: EmotionTrainer, model: Model) -> PreTrainedModel:
+def finish(cfg: config.Train, trainer: EmotionTrainer, model: Model, emotions: Sequence[str]) -> PreTrainedModel:
     """Return the trained classifier in float32, with its LoRA weights merged.
 
-    The Trainer leaves the model wrapped in autocast, but a loaded checkpoint computes in float32.
+    The Trainer leaves the model wrapped in autocast, but a loaded checkpoint computes in float32. Where FSDP has spread
+    the weights over the processes, they are read from the best checkpoint.
     """
+    if trainer.is_fsdp_enabled:
+        model = build_model(cfg, emotions)
+        best.load_best(model.classifier, Path(trainer.args.output_dir), trainer.state)
     classifier = trainer.accelerator.unwrap_model(model.classifier, keep_fp32_wrapper=False)
     merged: PreTrainedModel = freezing.merge_lora(classifier, model.adaptation)
     return merged

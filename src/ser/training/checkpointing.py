@@ -45,7 +45,7 @@ class CheckpointingTrainer(Trainer):
             self.resumed_from = resume_from_checkpoint
             with self.writer, best.refuse_pickles(resume_from_checkpoint):
                 output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
-        if self.is_world_process_zero():
+        if self.is_world_process_zero() and not self.is_fsdp_enabled:  # `build.finish` loads the spread ones
             best.load_best(self.model, Path(self.args.output_dir), self.state)
         return output
 
@@ -128,8 +128,8 @@ class CheckpointingTrainer(Trainer):
 
     def why_not(self) -> str | None:
         """Return the reason for writing in the foreground; None where the thread can write."""
-        if self.is_deepspeed_enabled:
-            return "DeepSpeed writes them itself"
+        if self.is_deepspeed_enabled or self.is_fsdp_enabled:
+            return "all processes write them"
         state = [value for values in self.optimizer.state.values() for value in values.values()]
         moments = [value for value in state if isinstance(value, torch.Tensor)]
         if self.args.device.type == "cpu" and any(type(tensor) is not torch.Tensor for tensor in moments):
