@@ -40,7 +40,7 @@ def pytest_configure(config):
         config.fork_server = fork_server.start()
 
 
-LONG = ("test_wheel", "test_gpu", "test_parity", "test_real_corpus", "test_colab")
+LONG = ("test_wheel", "test_two_hosts", "test_gpu", "test_parity", "test_real_corpus", "test_colab")
 """The files with the longest tests: started first, for the last one would be waited for with nothing else to do."""
 
 

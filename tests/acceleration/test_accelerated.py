@@ -21,7 +21,7 @@ def wav2vec2(**settings):
 
 
 def on_cpu(bf16=False):
-    return SimpleNamespace(device=torch.device("cpu"), bf16=bf16, dataloader_num_workers=0)
+    return SimpleNamespace(device=torch.device("cpu"), bf16=bf16, dataloader_num_workers=0, fsdp=None)
 
 
 def options(*overrides):

@@ -138,3 +138,16 @@ def test_the_table_has_a_row_for_each_setting_and_states_that_it_is_computed(mem
 @pytest.mark.parametrize(("total", "verdict"), [(13, "yes"), (14, "barely"), (15, "no")])
 def test_a_total_near_the_limit_is_not_called_a_fit(memory, total, verdict):
     assert memory.row("x", memory.Need(total * memory.GIB, 0, 0, 0)).endswith(f"| {verdict} |")
+
+
+def test_fsdp_spreads_weights_gradients_and_states_and_gathers_two_layers(memory):
+    classifier = memory.classifier_of(tiny(), settings(memory)["full, AdamW"])
+    whole, half = (
+        memory.need(tiny(), settings(memory)[name], 2, 4000)
+        for name in ("full, AdamW", "full, AdamW, FSDP over 2 GPUs, each")
+    )
+    assert half[:3] == tuple(part // 2 for part in whole[:3])
+    layers = classifier.wav2vec2.encoder.layers
+    outside = sum(p.numel() for p in classifier.parameters()) - sum(p.numel() for p in layers.parameters())
+    two = 2 * sum(p.numel() for p in layers[0].parameters())
+    assert half.activations - whole.activations == 4 * (outside + two)
