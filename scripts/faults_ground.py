@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -249,6 +250,26 @@ class Ground:
             self.expected[words, real] = results(place / "run"), ended.seconds
             shutil.rmtree(place)
         return self.expected[words, real]
+
+
+def in_turn(ground: Ground, part: Part, recipes: Sequence[str], count: int, run: Callable[..., int]) -> Part:
+    """Stop runs of each recipe in turn until `count` signals have met one that was running.
+
+    Args:
+        ground: The folder and the random numbers.
+        part: What is counted.
+        recipes: The recipes.
+        count: The number of signals.
+        run: Takes a recipe, the signals to send at most, those that were sent before, and whether the run has an
+            interpreter of its own, whose start takes as long as the run; returns how many met it.
+    """
+    sent, trial = 0, 0
+    while sent < count:
+        times = min(count - sent, ground.random.choice((1, 2, 3, 5)))
+        sent += run(recipes[trial % len(recipes)], times, sent, trial % 8 == 7)
+        trial += 1
+        print(f"  {part.name}: {sent} of {count}", flush=True)
+    return part
 
 
 def write_corpus(root: Path, actors: tuple[str, ...] = ("01", "02", "03", "04")) -> None:

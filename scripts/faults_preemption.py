@@ -3,9 +3,10 @@
 import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 
-from faults_ground import CLIPS, COMMON, PROTOCOL, Ended, Ground, Part, Running, compare, results, ser, tidy
+from faults_ground import CLIPS, COMMON, PROTOCOL, Ended, Ground, Part, Running, compare, in_turn, results, ser, tidy
 from faults_signals import phase
 
 from ser.ending import GIVE_AGAIN, INTERRUPTED, SIGNALS
@@ -35,13 +36,8 @@ STARTS = 2.0
 
 def preemption(ground: Ground, count: int) -> Part:
     """Send SIGTERM, SIGINT and SIGUSR1 in turn, each run up to five of them, and give the same command again."""
-    part, recipes, sent, trial = Part("preempted, resume=auto"), list(RECIPES), 0, 0
-    while sent < count:
-        times = min(count - sent, ground.random.choice((1, 2, 3, 5)))
-        sent += one_run(ground, part, recipes[trial % len(recipes)], times, sent, real=trial % 8 == 7)
-        trial += 1
-        print(f"  {part.name}: {sent} of {count}", flush=True)
-    return part
+    part = Part("preempted, resume=auto")
+    return in_turn(ground, part, list(RECIPES), count, partial(one_run, ground, part))
 
 
 def one_run(ground: Ground, part: Part, recipe: str, times: int, first: int, real: bool) -> int:

@@ -5,7 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from faults_ground import RECIPES, Ground, Part, Running, compare, refused, results, ser, tidy
+from faults_ground import RECIPES, Ground, Part, Running, compare, in_turn, refused, results, ser, tidy
 
 CONFIG, FINISHED, WRITING = "config.yaml", "environment.json", "being_written"
 NOTES = "the user's own notes\n"
@@ -28,14 +28,12 @@ def sigint(ground: Ground, count: int) -> Part:
 
 def stopped(ground: Ground, count: int, number: signal.Signals) -> Part:
     """Stop runs of each recipe in turn until `count` signals have met one that was running."""
-    part, recipes, sent, trial = Part(number.name), list(RECIPES), 0, 0
-    while sent < count:
-        times = min(count - sent, ground.random.choice((1, 2, 3, 5)))
-        # Every eighth with an interpreter of its own, whose start takes as long as the run.
-        sent += one_run(ground, part, recipes[trial % len(recipes)], number, times, real=trial % 8 == 7)
-        trial += 1
-        print(f"  {part.name}: {sent} of {count}", flush=True)
-    return part
+    part = Part(number.name)
+
+    def run(recipe: str, times: int, sent: int, real: bool) -> int:
+        return one_run(ground, part, recipe, number, times, real)
+
+    return in_turn(ground, part, list(RECIPES), count, run)
 
 
 def one_run(ground: Ground, part: Part, recipe: str, number: signal.Signals, times: int, real: bool) -> int:

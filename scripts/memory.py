@@ -28,7 +28,7 @@ from ser import config
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.corpora.ravdess import EMOTION_CODES
 from ser.models import checkpoint, freezing
-from ser.models.architectures import find_architecture
+from ser.models.architectures import find_layers
 
 GIB = 2**30
 T4 = 14.6  # GiB that a program can have of its 16 GB
@@ -203,8 +203,8 @@ def need(model: config.Model, setting: Setting, batch: int, samples: int) -> Nee
 
 def gathered(classifier: PreTrainedModel) -> int:
     """Bytes of the weights that FSDP gathers at once: those outside the layers, a layer, and the next one."""
-    layers = classifier.get_submodule(find_architecture(classifier.config).layers.removesuffix("."))
-    sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in layers.children()]
+    layers = find_layers(classifier).children()
+    sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in layers]
     outside = sum(parameter.numel() for parameter in classifier.parameters()) - sum(sizes)
     return 4 * (outside + sum(sorted(sizes)[-2:]))
 

@@ -63,7 +63,7 @@ class Search:
     """Overrides of `ser train`."""
     searched: list[Override]
     cfg: config.Train
-    """The settings of every trial, but for what is searched."""
+    """The settings of every trial, without those that are searched."""
     prepared: PreparedCorpus
     splits: Splits
 

@@ -10,7 +10,7 @@ ruff check .
 codespell
 types=$(mktemp)
 trap 'rm -f "$types"' EXIT
-mypy >"$types" 2>&1 &  # beside the tests, of which the first minute imports
+mypy >"$types" 2>&1 &  # beside the tests; its result is printed after them
 # One process for each core: the networks are too small for several cores. A file is shared out at the end at most.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 tests=0

@@ -90,6 +90,14 @@ def write_corpus(root, actors=range(1, 25), repetitions=("01",), seconds=0.25, r
     return root
 
 
+def prepare_toy(root, folder):
+    """Prepare a corpus of `write_corpus` in a folder, and return the folder."""
+    from ser.data.preparation import prepare
+
+    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(folder), config.Audit.warn)
+    return folder
+
+
 @pytest.fixture
 def begin_command(monkeypatch):
     """A function that installs the signal handlers of a command in this process."""
@@ -127,11 +135,7 @@ def corpus_root(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data_dir(corpus_root, tmp_path_factory):
     """The toy corpus, prepared."""
-    from ser.data.preparation import prepare
-
-    folder = tmp_path_factory.mktemp("data") / "ravdess"
-    prepare(config.Corpus("ravdess"), composed("train").protocol, str(corpus_root), str(folder), config.Audit.warn)
-    return folder
+    return prepare_toy(corpus_root, tmp_path_factory.mktemp("data") / "ravdess")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_corpus
+from conftest import prepare_toy, write_corpus
 from helpers.commands import PYTHON
 from helpers.process_groups import finish, start, start_each
 from safetensors.numpy import load_file
@@ -35,16 +35,9 @@ RECIPES = {
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A prepared corpus of eight actors, of which each epoch has an incomplete last step."""
-    from conftest import composed
-
-    from ser import config
-    from ser.data.preparation import prepare
-
+    """A prepared corpus of seven actors, of which each epoch has an incomplete last step."""
     folder = tmp_path_factory.mktemp("small")
-    root = write_corpus(folder / "root", actors=range(1, 8), seconds=0.15)
-    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(folder / "data"), config.Audit.warn)
-    return folder / "data"
+    return prepare_toy(write_corpus(folder / "root", actors=range(1, 8), seconds=0.15), folder / "data")
 
 
 @pytest.fixture(scope="module")

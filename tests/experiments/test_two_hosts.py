@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import write_corpus
+from conftest import prepare_toy, write_corpus
 from helpers.commands import PYTHON
 from helpers.two_hosts import ADDRESSES, CABLE, ENTER, ip, two_hosts
 from safetensors.numpy import load_file
@@ -38,15 +38,8 @@ TIMEOUT = 6
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    from conftest import composed
-
-    from ser import config
-    from ser.data.preparation import prepare
-
     folder = tmp_path_factory.mktemp("hosts")
-    root = write_corpus(folder / "root", actors=range(1, 4), seconds=0.15)
-    prepare(config.Corpus("ravdess"), composed("train").protocol, str(root), str(folder / "data"), config.Audit.warn)
-    return folder / "data"
+    return prepare_toy(write_corpus(folder / "root", actors=range(1, 4), seconds=0.15), folder / "data")
 
 
 def torchrun(hosts, worker, arguments, cut_off=None):

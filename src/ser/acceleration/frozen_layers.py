@@ -15,7 +15,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from ser.acceleration.frozen_cnn import cast_for, sha256_of
-from ser.models.architectures import HEAD, find_architecture
+from ser.models.architectures import HEAD, find_architecture, find_layers
 from ser.models.freezing import layer_index
 
 DROPOUTS = ("feat_proj_dropout", "hidden_dropout", "attention_dropout", "activation_dropout", "layerdrop")
@@ -34,7 +34,7 @@ def count_frozen_layers(classifier: PreTrainedModel) -> int:
     ]
     if not all(name.startswith(architecture.layers) for name in trained):
         return 0
-    count = len(classifier.get_submodule(architecture.layers.removesuffix(".")))
+    count = len(list(find_layers(classifier).children()))
     return min((layer_index(name, architecture) for name in trained), default=count)
 
 

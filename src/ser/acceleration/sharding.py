@@ -6,7 +6,7 @@ from typing import Any
 
 from accelerate.utils import fsdp_utils  # type: ignore[import-untyped]
 
-from ser.models.architectures import find_architecture
+from ser.models.architectures import find_layers
 
 FINAL_NORM = "_find_final_norm"
 """What accelerate gathers together with the last layer of a language model. It takes any child of the model with "Norm"
@@ -24,8 +24,7 @@ def shard_layers(classifier: Any, sharded: bool) -> Iterator[None]:
     if not sharded:
         yield
         return
-    layers = classifier.get_submodule(find_architecture(classifier.config).layers.removesuffix("."))
-    classifier._no_split_modules = sorted({type(layer).__name__ for layer in layers.children()})
+    classifier._no_split_modules = sorted({type(layer).__name__ for layer in find_layers(classifier).children()})
     classifier.get_input_embeddings = lambda: None
     before = getattr(fsdp_utils, FINAL_NORM, None)
     if before is not None:

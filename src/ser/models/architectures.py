@@ -211,6 +211,11 @@ def find_architecture(config: PretrainedConfig, source: str = "config.json") -> 
     return ARCHITECTURES[config.model_type]
 
 
+def find_layers(classifier: PreTrainedModel) -> nn.Module:
+    """Return the list of the transformer layers of a classifier's encoder."""
+    return classifier.get_submodule(find_architecture(classifier.config).layers.removesuffix("."))
+
+
 def depends_on_padding(config: PretrainedConfig) -> bool:
     """Return whether a prediction depends on the padding of the batch, so that clips must be scored without any."""
     return find_architecture(config).depends_on_padding(config)

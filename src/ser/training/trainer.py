@@ -228,7 +228,7 @@ class EmotionTrainer(CheckpointingTrainer):
     def evaluate_share(self) -> EvalLoopOutput:
         """Predict the batches of this process, and gather the logits of all: each clip counts once.
 
-        The Trainer gathers batch by batch, which takes batches of one size, and as many in every process.
+        The Trainer gathers batch by batch: it needs batches of one size, and the same number of them in each process.
         """
         batches = self.evaluation_batches(self.eval_dataset)
         # As many for each process, since the layers of a sharded model are gathered together; the repeated ones go.
