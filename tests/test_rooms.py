@@ -13,6 +13,7 @@ ROOMS = (
     "config",
     "corpora",
     "data",
+    "augmentation",
     "models",
     "acceleration",
     "evaluation",
