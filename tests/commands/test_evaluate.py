@@ -2,6 +2,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from conftest import composed, write_corpus
@@ -9,9 +10,13 @@ from helpers.tiny_runs import run
 from helpers.toys import seal
 
 from ser import config
-from ser.commands.evaluate import WRITTEN, evaluate
+from ser.commands.evaluate import SOMETIMES, WRITTEN, evaluate
 from ser.data.preparation import prepare
+from ser.data.prepared_corpus import CorpusClips, open_prepared
 from ser.errors import UserError
+from ser.evaluation.scoring import Scorer
+from ser.evaluation.stress import CLEAN, CONDITIONS
+from ser.models import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +38,10 @@ def quiet_data_dir(tmp_path_factory):
     return folder
 
 
-def score(checkpoint, data_dir, *overrides):
+def score(model, data_dir, *overrides):
     """Evaluate with the batches of trainer=scratch: other ones may round the last digit in another way."""
     overrides = ("batch_size=16", *overrides)
-    evaluate(composed("evaluate", f"checkpoint='{checkpoint}'", f"data_dir='{data_dir}'", *overrides))
+    evaluate(composed("evaluate", f"checkpoint='{model}'", f"data_dir='{data_dir}'", *overrides))
 
 
 def test_a_checkpoint_alone_gives_the_answers_of_its_run(finished, data_dir, tmp_path):
@@ -166,3 +171,51 @@ def test_a_checkpoint_from_before_there_was_trimming_is_scored_on_whole_clips(fi
     (tmp_path / "old" / "config.json").write_text(json.dumps(settings))
     score(tmp_path / "old", data_dir, f"output_dir='{tmp_path / 'scored'}'")
     assert (tmp_path / "scored" / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+
+
+def stress_table(folder):
+    return pd.read_csv(folder / "stress.csv").set_index("condition")
+
+
+def test_degraded_clips_are_scored_beside_the_clean_ones(finished, data_dir, tmp_path, capsys):
+    score(finished, data_dir, "stress=true", f"output_dir='{tmp_path}'")
+    table = stress_table(tmp_path)
+    assert list(table.index) == [CLEAN, *CONDITIONS]
+    assert set(table["clips"]) == {64}
+    assert set(table["protocol"]) == {"emobox"}
+    report = json.loads((tmp_path / "classification_report.json").read_text())
+    assert table["unweighted_average_recall"][CLEAN] == report["unweighted_average_recall"]
+    assert [table["interval_low"][CLEAN], table["interval_high"][CLEAN]] == (
+        report["intervals"]["unweighted_average_recall"]
+    )
+    assert (table["change"] == table["unweighted_average_recall"] - table["unweighted_average_recall"][CLEAN]).all()
+    assert "MP3 at 32 kbit/s" in capsys.readouterr().out
+    page = (tmp_path / "report.html").read_text()
+    assert 'id="stress"' in page
+    assert all(condition.text.split(",")[0] in page for condition in CONDITIONS.values())
+    assert (tmp_path / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+
+
+def test_an_evaluation_without_degraded_clips_leaves_no_table_of_an_earlier_one(finished, data_dir, tmp_path):
+    score(finished, data_dir, "stress=true", f"output_dir='{tmp_path}'")
+    assert {path.name for path in tmp_path.iterdir()} == {*WRITTEN, *SOMETIMES}
+    score(finished, data_dir, f"output_dir='{tmp_path}'")
+    assert {path.name for path in tmp_path.iterdir()} == {*WRITTEN}
+    assert 'id="stress"' not in (tmp_path / "report.html").read_text()
+
+
+def test_clips_outside_the_cache_are_trimmed_as_those_inside(quiet_data_dir, tmp_path):
+    run(quiet_data_dir, tmp_path / "run", "audio.trim=true", "trainer.max_steps=1")
+    prepared = open_prepared(str(quiet_data_dir), config.Corpus("ravdess"))
+    classifier, extractor = checkpoint.load(tmp_path / "run" / "checkpoint", prepared.emotions)
+    rows = prepared.utterances[:20]
+    trimmed, whole = (Scorer.from_classifier(classifier, extractor, trim, batch_size=4) for trim in (True, False))
+    expected = trimmed.predict(prepared, rows).probabilities
+    assert trimmed.predict_clips(CorpusClips(prepared, rows)) == pytest.approx(expected, abs=1e-6)
+    assert whole.predict_clips(CorpusClips(prepared, rows)) != pytest.approx(expected, abs=1e-4)
+
+
+def test_predictions_of_others_cannot_be_put_under_stress(tmp_path):
+    given = ("corpus=ravdess", f"predictions='{tmp_path / 'p.csv'}'", "stress=true")
+    with pytest.raises(UserError, match="stress=true: degraded clips are predicted by a model; give checkpoint=RUN"):
+        composed("evaluate", *given)

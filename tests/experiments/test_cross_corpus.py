@@ -161,3 +161,13 @@ def test_scored_clips_that_were_trained_on_under_another_name_are_named(base, tm
     assert not report["speakers_are_new"]
     trained = len((run / "train.csv").read_text().splitlines()) - 1
     assert report["leaks"] == [f"Leak: {trained} of the 24 scored clips are recordings of its training split."]
+
+
+def test_degraded_clips_of_another_corpus_are_scored_with_the_shared_emotions(base, tmp_path):
+    run = base / "table" / "within-one" / "fold1"
+    elsewhere(base, tmp_path / "out", "two", checkpoint=str(run), stress=True)
+    rows = list(csv.DictReader((tmp_path / "out" / "stress.csv").open()))
+    assert {row["clips"] for row in rows} == {"24"}
+    assert {row["corpus"] for row in rows} == {"two"}
+    assert rows[0]["condition"] == "clean"
+    assert len(rows) == 8

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from ser.evaluation import metrics
+from ser.evaluation.stress import StressRow
 from ser.evaluation.subgroups import Subgroup
 from ser.models.outputs import softmax
 from ser.reports import figures
@@ -139,6 +140,20 @@ def test_the_legend_of_the_reliability_diagram_covers_no_curve():
     figure.draw_without_rendering()
     upper = figure.axes[0]
     assert upper.get_legend().get_window_extent().y0 >= upper.get_window_extent().y1 - 1
+
+
+def stress_rows(clean=0.7):
+    rows = [StressRow("clean", clean, clean, clean - 0.05, clean + 0.05, 0.0, 64)]
+    return [*rows, StressRow("noise at 0 dB", 0.3, 0.25, 0.2, 0.35, 0.25 - clean, 64)]
+
+
+def test_each_condition_is_drawn_beside_the_clean_clips_and_chance():
+    axes = figures.stress_figure(stress_rows(), 8, "title").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["clean", "noise at 0 dB"]
+    assert texts(axes) == ["70 %", "25 %"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["clean 70.0 %", "chance 12.5 %"]
+    dots = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
+    assert dots == [0.7, 0.25]
 
 
 def test_a_dollar_in_a_name_is_a_dollar(tmp_path):

@@ -4,19 +4,23 @@ from pathlib import Path
 
 from ser import config, console
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
+from ser.data.prepared_corpus import CorpusClips
 from ser.errors import UserError
+from ser.evaluation.mp3 import check_mp3
 from ser.evaluation.scoring import Scorer
+from ser.evaluation.stress import predict_stressed
 from ser.experiments.elsewhere import name_of, score_elsewhere
 from ser.locks import locked
 from ser.models import checkpoint
 from ser.models.hub import find_checkpoint
 from ser.out_of_memory import explaining_out_of_memory
+from ser.reports import stress
 from ser.reports.provenance import build_provenance
 from ser.reports.report import build_report
 from ser.reports.write import write_report
 from ser.runs.environment import describe_environment
 from ser.runs.folder import REPORT, RunFolder
-from ser.runs.trained_data import folder_beside, load_trained_data
+from ser.runs.trained_data import evaluation_name, folder_beside, load_trained_data
 
 WRITTEN = (
     "report.html",
@@ -27,6 +31,8 @@ WRITTEN = (
     *(f"classification_report{suffix}" for suffix in (".txt", ".json")),
 )
 """The files of an evaluation."""
+SOMETIMES = stress.FILES
+"""Those that some evaluations have."""
 
 
 def evaluate(cfg: config.Evaluate) -> None:
@@ -34,6 +40,8 @@ def evaluate(cfg: config.Evaluate) -> None:
     console.start_logging()
     console.quiet_transformers()
     enable_onednn_fp32_matmul()
+    if cfg.stress:
+        check_mp3()
     if cfg.corpus is not None:
         return evaluate_elsewhere(cfg)
     assert cfg.checkpoint is not None
@@ -48,9 +56,12 @@ def evaluate(cfg: config.Evaluate) -> None:
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
         scorer = Scorer.from_classifier(classifier, extractor, checkpoint.audio_config(stamp).trim, cfg.batch_size)
         predictions = scorer.predict(prepared, utterances)
+        clips = CorpusClips(prepared, utterances)
+        stressed = predict_stressed(scorer.predict_clips, clips, utterances) if cfg.stress else None
     provenance = build_provenance(protocol, splits, cfg.split, stamp, prepared)
+    report = build_report(predictions, provenance, stressed=stressed)
     with locked(target):
-        write_report(target, build_report(predictions, provenance), describe_environment("evaluate"), prepared)
+        write_report(target, report, describe_environment("evaluate"), prepared)
     console.print_report(target)
 
 
@@ -59,9 +70,10 @@ def evaluate_elsewhere(cfg: config.Evaluate) -> None:
     assert cfg.corpus is not None
     target = output_folder(cfg, None)
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
-        predictions, provenance, prepared = score_elsewhere(cfg)
+        scored = score_elsewhere(cfg)
+    report = build_report(scored.predictions, scored.provenance, stressed=scored.stressed)
     with locked(target):
-        write_report(target, build_report(predictions, provenance), describe_environment("evaluate"), prepared)
+        write_report(target, report, describe_environment("evaluate"), scored.prepared)
     console.print_report(target)
 
 
@@ -75,7 +87,7 @@ def output_folder(cfg: config.Evaluate, checkpoint_folder: Path | None) -> Path:
         target = Path(cfg.output_dir)
         if RunFolder(target).is_run():
             raise UserError(f"output_dir={target}: a run is here; give another output_dir")
-        there = [name for name in WRITTEN if (target / name).exists()]
+        there = [name for name in (*WRITTEN, *SOMETIMES) if (target / name).exists()]
         if there and not (target / REPORT).is_file():
             raise UserError(f"output_dir={target}: {there[0]} is here, from no evaluation; give another output_dir")
         return target
@@ -84,4 +96,4 @@ def output_folder(cfg: config.Evaluate, checkpoint_folder: Path | None) -> Path:
         model = name_of(str(cfg.checkpoint or cfg.predictions))
         protocol = [cfg.protocol.name, cfg.split.value] if cfg.protocol else []
         return Path("evaluations") / "-".join([model, "on", cfg.corpus.name, *protocol])
-    return folder_beside(checkpoint_folder, f"evaluation-{cfg.split.value}")
+    return folder_beside(checkpoint_folder, evaluation_name(cfg.split))

@@ -7,6 +7,7 @@ from typing import Any
 from tabulate import tabulate
 
 from ser.comparison.blocks import Block, Repeated
+from ser.comparison.degraded import UNDER_STRESS, stress_cells
 from ser.comparison.figure import comparison_figure
 from ser.comparison.paper import TABLE_III, Published
 from ser.data.published import TEST_LISTS
@@ -51,6 +52,7 @@ def markdown(blocks: Sequence[Block], published: bool) -> str:
     for block in blocks:
         parts += [f"## {block.title}", block.description, table(cells(block, published), "github")]
         parts += [table(pair_cells(block), "github")] if block.pairs else []
+        parts += [table(stress_cells(block), "github")] if stress_cells(block) else []
         parts += notes(block, published)
     return "\n\n".join(parts) + "\n"
 
@@ -76,7 +78,7 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
         {
             "title": block.title,
             "description": block.description,
-            "tables": [rows for rows in (cells(block, published), pair_cells(block)) if rows],
+            "tables": [rows for rows in (cells(block, published), pair_cells(block), stress_cells(block)) if rows],
             "notes": notes(block, published),
         }
         for block in blocks
@@ -102,6 +104,7 @@ def notes(block: Block, published: bool) -> list[str]:
         COLUMNS,
         *([choice(block)] if len(block.runs) > 1 else []),
         *([legend(block)] if block.pairs else []),
+        *([UNDER_STRESS] if stress_cells(block) else []),
         *([NOT_OURS] if published and has_published(block) else []),
     ]
 

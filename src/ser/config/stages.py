@@ -117,6 +117,9 @@ class Evaluate:
     """With `corpus`: its tested clips are scored, those of all folds; null: all clips."""
     split: Split = MISSING
     """The split that is scored."""
+    stress: bool = MISSING
+    """Predict the scored clips again under fixed degradations: pink noise at 20, 10 and 0 dB, telephone band, a room,
+    MP3 at 32 kbit/s, quieter by 30 dB. The report has their UAR beside that of the clean clips."""
     batch_size: int = number(least=1)
     """Clips in one forward pass; it does not change predictions."""
     root: str | None = field(default=None, metadata=PATH)
@@ -131,6 +134,10 @@ class Evaluate:
         check_ranges(self, "")
         if (self.checkpoint is None) == (self.predictions is None):
             raise UserError("give checkpoint=RUN or predictions=FILE, and not both")
+        if self.predictions is not None and self.stress:
+            raise UserError(
+                "stress=true: degraded clips are predicted by a model; give checkpoint=RUN, not predictions"
+            )
         if self.corpus is None and (self.predictions is not None or self.protocol is not None):
             given = "predictions" if self.predictions is not None else "protocol"
             raise UserError(f"{given}=...: it needs corpus=NAME beside it, the corpus that is scored")

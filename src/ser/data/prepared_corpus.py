@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ser.config import Corpus, SharedLabels
 from ser.corpora.facts import Facts
 from ser.data import audit, manifest
 from ser.data.arrow_cache import AudioCache, Clips, Indices, UnusableCacheError, open_cache
-from ser.data.audio import DECODER
+from ser.data.audio import DECODER, Int16
 from ser.data.combined import JoinedClips
 from ser.data.copies import Pair, near_pairs
 from ser.data.manifest import Utterance
@@ -59,6 +59,26 @@ class PreparedCorpus:
         if (found < 0).any():
             raise KeyError(self.rows(utterances)[int(np.argmin(found))].path)
         return found
+
+
+class CorpusClips(Sequence[Int16]):
+    """The samples of some recordings of a corpus, each read when it is asked for."""
+
+    def __init__(self, prepared: PreparedCorpus, utterances: Sequence[Utterance]) -> None:
+        """Find the recordings; see `PreparedCorpus.indices`."""
+        self._audio, self._places = prepared.audio, prepared.indices(utterances).tolist()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Int16: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Int16]: ...
+    def __getitem__(self, index: int | slice) -> Int16 | list[Int16]:
+        if isinstance(index, slice):
+            return [self._audio.samples(place) for place in self._places[index]]
+        return self._audio.samples(self._places[index])
 
 
 def find_indices(utterances: Rows[Utterance], clips: Clips) -> Indices:

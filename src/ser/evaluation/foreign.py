@@ -63,18 +63,21 @@ def align(labels: Sequence[str], emotions: Sequence[str], mapping: LabelMap, cal
 def to_shared_labels(
     utterances: Sequence[Utterance], probabilities: Probabilities, alignment: Alignment
 ) -> SplitPredictions:
-    """Return predictions with the shared labels.
+    """Return predictions of clips of the shared emotions, with these labels; see `share`."""
+    return SplitPredictions(utterances, alignment.emotions, share(probabilities, alignment))
+
+
+def share(probabilities: Probabilities, alignment: Alignment) -> Probabilities:
+    """Return the probabilities of the shared emotions, `(clips, emotions)`.
 
     Args:
-        utterances: clips of the shared emotions.
         probabilities: `(clips, labels)` of the model. Labels with the same meaning are added, others are left out, and
             the rest is scaled to one.
         alignment: the labels that both sides have.
     """
     summed = np.stack([probabilities[:, list(places)].sum(axis=1) for places in alignment.columns.values()], axis=1)
     total = summed.sum(axis=1, keepdims=True)
-    scaled = np.where(total > 0, summed / np.where(total > 0, total, 1), 1 / summed.shape[1])
-    return SplitPredictions(utterances, alignment.emotions, scaled)
+    return np.asarray(np.where(total > 0, summed / np.where(total > 0, total, 1), 1 / summed.shape[1]))
 
 
 def read_predictions(path: Path, utterances: Sequence[Utterance]) -> tuple[list[str], Probabilities]:

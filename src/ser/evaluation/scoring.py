@@ -1,19 +1,28 @@
 """Predict every clip of a split."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from ser.data.dataset import WaveformDataset, collator_for, iterate_batches, restore_order, scoring_batches
+from ser.data.audio import Int16
+from ser.data.dataset import Example, WaveformDataset, collator_for, iterate_batches, restore_order, scoring_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.silence import speech_span
 from ser.evaluation.predictions import SplitPredictions
 from ser.models.architectures import depends_on_padding
 from ser.models.forward import LogitsFunction, compute_logits
 from ser.models.outputs import softmax
+
+Probabilities = npt.NDArray[np.float64]
+"""`(clips, emotions)`."""
+PredictClips = Callable[[Sequence[Int16]], Probabilities]
+"""Predicts 16 kHz clips, each `(samples,)`; a prediction does not depend on the other clips."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +50,11 @@ class Scorer:
         batches = scoring_batches(clips.lengths(), self.batch_size, self.equal_lengths)
         probabilities = softmax(self.logits(iterate_batches(clips, batches, self.collator)))
         return SplitPredictions(utterances, prepared.emotions, restore_order(probabilities, batches))
+
+    def predict_clips(self, clips: Sequence[Int16]) -> Probabilities:
+        """Predict the probabilities of clips that are not in the cache, such as degraded ones."""
+        spoken = [clip[slice(*speech_span(clip))] for clip in clips] if self.trim else clips
+        examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # the logits need no label
+        batches = scoring_batches([len(clip) for clip in spoken], self.batch_size, self.equal_lengths)
+        collated = (self.collator([examples[index] for index in batch]) for batch in batches)
+        return restore_order(softmax(self.logits(collated)), batches)

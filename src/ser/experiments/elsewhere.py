@@ -1,7 +1,7 @@
 """Score a checkpoint, or anybody's predictions, on a corpus of choice."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,18 @@ import pyarrow.compute as pc
 from ser import config
 from ser.corpora.labels import LabelMap
 from ser.data import manifest
+from ser.data.audio import Int16
 from ser.data.groups import resolve_protocol
 from ser.data.manifest import Utterance
 from ser.data.preparation import open_or_prepare
-from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.prepared_corpus import CorpusClips, PreparedCorpus
 from ser.data.protocols import list_folds, split_corpus, split_sha256
 from ser.errors import UserError
 from ser.evaluation import foreign
 from ser.evaluation.foreign import Alignment
 from ser.evaluation.predictions import SplitPredictions
+from ser.evaluation.scoring import Probabilities
+from ser.evaluation.stress import predict_stressed
 from ser.inference.predictor import Member
 from ser.models.hub import find_checkpoint, is_hub_name
 from ser.reports.protocol_text import count_speakers, counted, describe_labels
@@ -29,7 +32,18 @@ PLAIN = config.Protocol(name="random", seed=0, test_fraction=0.2, validation_spe
 """Divides a corpus that is prepared here; its lists are not used."""
 
 
-def score_elsewhere(cfg: config.Evaluate) -> tuple[SplitPredictions, Provenance, PreparedCorpus]:
+@dataclass(frozen=True)
+class Scored:
+    """Predictions of a corpus, and where they come from."""
+
+    predictions: SplitPredictions
+    provenance: Provenance
+    prepared: PreparedCorpus
+    stressed: Mapping[str, Probabilities] | None = None
+    """By condition, of the degraded clips, where they were asked for."""
+
+
+def score_elsewhere(cfg: config.Evaluate) -> Scored:
     """Predict the clips of the corpus of choice, and describe what the metrics are about.
 
     Raises:
@@ -45,15 +59,21 @@ def score_elsewhere(cfg: config.Evaluate) -> tuple[SplitPredictions, Provenance,
         alignment = foreign.align(labels, prepared.emotions, mapping, f"predictions={cfg.predictions}")
         kept = [index for index, row in enumerate(rows) if row.emotion in alignment.emotions]
         scored = foreign.to_shared_labels([rows[index] for index in kept], probabilities[kept], alignment)
-        return scored, describe_source(cfg, prepared, scored, alignment, name_of(cfg.predictions), {}), prepared
+        source = describe_source(cfg, prepared, scored, alignment, name_of(cfg.predictions), {})
+        return Scored(scored, source, prepared)
     assert cfg.checkpoint is not None
     member = Member.from_checkpoint(cfg.checkpoint)
     alignment = foreign.align(member.labels, prepared.emotions, mapping, f"checkpoint={cfg.checkpoint}")
     used = [row for row in rows if row.emotion in alignment.emotions]
-    clips = [prepared.audio.samples(index) for index in prepared.indices(used).tolist()]
-    scored = foreign.to_shared_labels(used, member.predict(clips, cfg.batch_size), alignment)
+    clips = CorpusClips(prepared, used)
+
+    def predict(some: Sequence[Int16]) -> Probabilities:
+        return foreign.share(member.predict(some, cfg.batch_size), alignment)
+
+    scored = SplitPredictions(used, alignment.emotions, predict(clips))
     name = member.stamp.get("model") or name_of(cfg.checkpoint)
-    return scored, describe_source(cfg, prepared, scored, alignment, name, member.stamp), prepared
+    source = describe_source(cfg, prepared, scored, alignment, name, member.stamp)
+    return Scored(scored, source, prepared, predict_stressed(predict, clips, used) if cfg.stress else None)
 
 
 def choose_clips(prepared: PreparedCorpus, cfg: config.Evaluate) -> Rows[Utterance]:

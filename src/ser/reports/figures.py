@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
 
 from ser.evaluation.metrics import Bin
+from ser.evaluation.stress import StressRow
 from ser.evaluation.subgroups import Subgroup
 from ser.files import replacing
 from ser.reports.history import Row
@@ -204,6 +205,34 @@ def reliability_figure(bins: Sequence[Bin], title: str) -> Figure:
     lower.set_xlabel("probability of the predicted emotion")
     style(upper)
     style(lower)
+    return figure
+
+
+def stress_figure(rows: Sequence[StressRow], labels: int, title: str) -> Figure:
+    """Draw the unweighted average recall and its interval of the clean clips and of each condition.
+
+    Args:
+        rows: the clean clips first.
+        labels: the number of emotions, which gives chance.
+        title: the name of the run.
+    """
+    figure, axes = canvas((5.8, 1.6 + 0.38 * len(rows)), title)
+    clean = rows[0].unweighted_average_recall
+    axes.axvline(clean, color=BLUE, linestyle="--", linewidth=1.2, label=f"clean {100 * clean:.1f} %")
+    axes.axvline(1 / labels, color=GREY, linestyle=":", linewidth=1.2, label=f"chance {100 / labels:.1f} %")
+    for place, row in enumerate(rows):
+        value, colour = row.unweighted_average_recall, VERMILION if place else BLUE
+        axes.hlines(place, row.interval_low, row.interval_high, color=colour, alpha=0.45, linewidth=3)
+        axes.plot(value, place, "o", color=colour, markersize=6, clip_on=False)
+        axes.annotate(f"{100 * value:.0f} %", (1.02, place), va="center", fontsize=9, annotation_clip=False)
+    axes.set_yticks(range(len(rows)), [row.condition for row in rows], parse_math=False)
+    axes.tick_params(axis="y", labelsize=9, length=0)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.set_xlabel("unweighted average recall, with 95 % interval")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2, fontsize=9, frameon=False)
+    style(axes)
     return figure
 
 

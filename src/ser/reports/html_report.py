@@ -21,7 +21,7 @@ from ser.evaluation.metrics import COUNT_METRICS, PROBABILITY_METRICS, Bin
 from ser.evaluation.subgroups import Subgroup
 from ser.evaluation.variation import Variation
 from ser.files import write_text
-from ser.reports import html_text
+from ser.reports import html_text, stress
 from ser.reports.html_text import duration, percent, reach
 from ser.reports.report import Report
 from ser.reports.tables import report_text
@@ -87,6 +87,8 @@ def texts(report: Report) -> dict[str, Any]:
         "labels": len(emotions),
         "uninformed": {"cross_entropy": math.log(len(emotions)), "brier_score": 1 - 1 / len(emotions)},
         "text": report_text(report),
+        "stress_note": stress.NOTE,
+        "stress_conditions": stress.explanations(report.stress),
     }
 
 
@@ -100,6 +102,9 @@ def tables(report: Report) -> dict[str, Any]:
         "subgroups": [subgroups_table(field, rows) for field, rows in report.subgroups.items() if field != "speaker"],
         "bins": bins_table(report.bins),
         "metrics": metrics_table(report),
+        "stress": Table("Under each condition", stress.HEADER, stress.format_rows(report.stress))
+        if report.stress
+        else None,
     }
 
 
@@ -113,6 +118,7 @@ def pictures(folder: Path, report: Report) -> dict[str, Picture | None]:
         "speakers_figure": picture(folder / "speakers.png", html_text.describe_speakers(speakers))
         if speakers
         else None,
+        "stress_figure": picture(folder / "stress.png", stress.describe(report.stress)) if report.stress else None,
         "reliability": picture(folder / "reliability.png", html_text.describe_reliability(report.bins)),
     }
 

@@ -1,10 +1,13 @@
 """The metrics of a split and where they come from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ser.evaluation.intervals import ConfidenceInterval, bootstrap_intervals
 from ser.evaluation.metrics import PROBABILITY_METRICS, Bin, bin_by_confidence, confusion_matrix, summarize
 from ser.evaluation.predictions import SplitPredictions
+from ser.evaluation.scoring import Probabilities
+from ser.evaluation.stress import StressRow, tabulate
 from ser.evaluation.subgroups import Subgroup, evaluate_subgroups
 from ser.evaluation.variation import Variation
 from ser.reports.provenance import Provenance
@@ -30,10 +33,24 @@ class Report:
     """Accuracy by confidence."""
     variation: Variation | None
     """Over folds and seeds, where several runs are pooled."""
+    stress: Sequence[StressRow] = ()
+    """The clean clips and each condition, where degraded clips were scored."""
 
 
-def build_report(predictions: SplitPredictions, provenance: Provenance, variation: Variation | None = None) -> Report:
-    """Compute the metrics of a split."""
+def build_report(
+    predictions: SplitPredictions,
+    provenance: Provenance,
+    variation: Variation | None = None,
+    stressed: Mapping[str, Probabilities] | None = None,
+) -> Report:
+    """Compute the metrics of a split.
+
+    Args:
+        predictions: of the split.
+        provenance: where they come from.
+        variation: over folds and seeds, where several runs are pooled.
+        stressed: by condition, the probabilities of the same clips; see `ser.evaluation.stress`.
+    """
     truth, labels, emotions = predictions.truth, predictions.labels, list(predictions.emotions)
     counts, probabilities = confusion_matrix(truth, labels, emotions), predictions.probabilities
     calibration = {name: metric.compute(truth, probabilities, emotions) for name, metric in PROBABILITY_METRICS.items()}
@@ -48,4 +65,5 @@ def build_report(predictions: SplitPredictions, provenance: Provenance, variatio
         subgroups=evaluate_subgroups(predictions.utterances, labels),
         bins=bin_by_confidence(truth, probabilities, emotions),
         variation=variation,
+        stress=tabulate(predictions, stressed, units) if stressed else (),
     )

@@ -11,7 +11,7 @@ from ser.evaluation import subgroups
 from ser.evaluation.metrics import PROBABILITY_METRICS
 from ser.evaluation.predictions import SplitPredictions
 from ser.files import remove, write_csv, write_json, write_text
-from ser.reports import figures
+from ser.reports import figures, stress
 from ser.reports.report import Report
 from ser.runs.finished import ORIGIN
 
@@ -20,6 +20,7 @@ def write(folder: Path, report: Report) -> None:
     """Write the plain files and the figures into `folder`."""
     write_tables(folder, report)
     write_figures(folder, report)
+    stress.write(folder, report)
 
 
 def write_tables(folder: Path, report: Report) -> None:
@@ -66,6 +67,7 @@ def report_text(report: Report) -> str:
     lines = [per_emotion(report, output_dict=False), *metric_lines(report), ""]
     if report.variation:
         lines += [*report.variation.describe(), ""]
+    lines += stress.text_lines(report.stress)
     lines += [provenance.title, provenance.description, provenance.protocol_text, *provenance.leaks, ""]
     return "\n".join(lines)
 

@@ -22,6 +22,11 @@ def folder_beside(checkpoint_folder: Path, name: str) -> Path:
     return checkpoint_folder.resolve().parent / f"{prefix}{name}"
 
 
+def evaluation_name(split: config.Split) -> str:
+    """Return the name of the folder in a run that `ser evaluate` writes."""
+    return f"evaluation-{split.value}"
+
+
 def build_stamp(cfg: config.Train, facts: Facts, splits: Splits, step: int) -> dict[str, Any]:
     """Return what a checkpoint's config records of its run, from which `load_trained_data` finds the splits again."""
     return {
