@@ -181,6 +181,8 @@ def without_test(splits: Splits) -> Splits:
     Raises:
         UserError: The protocol chooses on the test split.
     """
+    if splits.selection_split is None:
+        raise UserError("trainer.choose: settings are chosen by the split that selects the checkpoint; give best")
     if splits.selection_split is config.Split.test:
         raise UserError("the protocol has no validation split, so settings would be chosen on the test split")
     return replace(splits, test=splits.test[:0])

@@ -161,7 +161,7 @@ def history(inputs, tmp_path, bucketed):
     set_seed(0)
     trainer = EmotionTrainer(
         model=classifier, args=build_arguments(cfg, tmp_path), data_collator=inputs.collator,
-        train_dataset=inputs.train, eval_dataset=inputs.selection_split, compute_metrics=validation_metrics,
+        train_dataset=inputs.train, eval_dataset=inputs.evaluated, compute_metrics=validation_metrics,
         options=cfg.trainer,
     )  # fmt: skip
     trainer.train()

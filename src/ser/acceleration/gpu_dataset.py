@@ -145,7 +145,8 @@ class Inputs:
     """The datasets of a run and what makes batches of them."""
 
     train: WaveformDataset | CachedFeatureDataset | GpuDataset
-    selection_split: WaveformDataset | CachedFeatureDataset | GpuDataset
+    evaluated: WaveformDataset | CachedFeatureDataset | GpuDataset | None
+    """None: nothing is evaluated during training."""
     collator: WaveformCollator | ExtractorCollator | CachedFeatureCollator | GpuCollator | GpuFeatureCollator
 
 
@@ -189,7 +190,7 @@ def fits(packed: PackedClips, device: torch.device) -> bool:
 
 def pack(inputs: Inputs) -> PackedClips:
     """Pack the clips of both datasets, or their cached features."""
-    datasets: Any = (inputs.train, inputs.selection_split)
+    datasets: Any = [clips for clips in (inputs.train, inputs.evaluated) if clips is not None]
     if isinstance(inputs.collator, CachedFeatureCollator):
         return pack_features(datasets, inputs.collator.cache)
     return pack_waveforms(datasets)
@@ -197,12 +198,12 @@ def pack(inputs: Inputs) -> PackedClips:
 
 def inputs_on_gpu(inputs: Inputs, packed: PackedClips) -> Inputs:
     """Return the same datasets and batches, made of packed clips."""
-    train, selection_split, collator = inputs.train, inputs.selection_split, inputs.collator
+    train, evaluated, collator = inputs.train, inputs.evaluated, inputs.collator
     assert not isinstance(train, GpuDataset)
-    assert not isinstance(selection_split, GpuDataset)
+    assert not isinstance(evaluated, GpuDataset)
     return Inputs(
         GpuDataset(train, 0),
-        GpuDataset(selection_split, len(train)),
+        None if evaluated is None else GpuDataset(evaluated, len(train)),
         GpuCollator(packed, collator.do_normalize)
         if isinstance(collator, WaveformCollator)
         else GpuFeatureCollator(packed),

@@ -8,6 +8,7 @@ from ser.config.corpus import Corpus
 from ser.config.enums import (
     Audit,
     BadRows,
+    Choose,
     ClassWeights,
     Engine,
     Ensemble,
@@ -31,6 +32,7 @@ __all__ = [
     "Audio",
     "Audit",
     "BadRows",
+    "Choose",
     "ClassWeights",
     "Compare",
     "Corpus",

@@ -36,6 +36,14 @@ class ClassWeights(Enum):
     balanced = "balanced"
 
 
+class Choose(Enum):
+    """What selects the weights that a run keeps."""
+
+    best = "best"
+    last = "last"
+    inner = "inner"
+
+
 class EvalStrategy(Enum):
     """The interval at which training evaluates, saves and logs."""
 

@@ -31,6 +31,9 @@ REMOVED: dict[str, str] = {
 }
 """Dotted key of an earlier release -> the reason for its removal, in a few words."""
 
+ADDED: dict[str, Any] = {"trainer.choose": "best", "trainer.inner_folds": 4}
+"""Dotted key of a later release -> the value under which a run computes what it did before."""
+
 WORD = re.compile(r"(?P<sign>--|\+{1,2}|~|)(?P<key>[\w.-]+)(?P<rest>=.*|)", re.DOTALL)
 
 
@@ -75,6 +78,10 @@ def current_settings(settings: dict[str, Any]) -> dict[str, Any]:
             if old in RENAMED:
                 holder, leaf = parent_of(settings, RENAMED[old])
                 holder.setdefault(leaf, value)
+    for key, value in ADDED.items():
+        holder, leaf = parent_of(settings, key)
+        if holder:
+            holder.setdefault(leaf, value)
     return settings
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ser.config.enums import ClassWeights, EvalStrategy, Precision, Tracker
+from ser.config.enums import Choose, ClassWeights, EvalStrategy, Precision, Tracker
 from ser.config.identity import INCIDENTAL
 from ser.config.ranges import RANGE, Range, check_ranges, number
 from ser.errors import UserError
@@ -53,8 +53,17 @@ class Trainer:
     """Copy the weights and the optimizer's state in memory (12 bytes for each parameter that Adam trains) and write the
     copy in a thread. Training waits only if the previous checkpoint is not written yet. If there is no memory for a
     copy, it waits for each checkpoint, and the log has a line about it."""
+    choose: Choose = MISSING
+    """What selects the weights that a run keeps. `best`: the evaluation with the best `metric_for_best_model`. `last`:
+    the last step; no split selects, and with `protocol.validation_speakers=0` all speakers that are not tested are
+    trained on. `inner`: the number of epochs is found on inner folds of whole training speakers (each is trained as the
+    run itself, so that it takes `inner_folds` times as long again); then the run trains on all of them for that number
+    of epochs, under the learning-rate schedule of `num_train_epochs`."""
+    inner_folds: int = number(least=2)
+    """Number of inner folds, with `choose=inner`."""
     metric_for_best_model: str = MISSING
-    """Selects the checkpoint: `loss` (lowest) or one of `ser.evaluation.metrics.COUNT_METRICS` (highest)."""
+    """Selects the checkpoint or, with `choose=inner`, the number of epochs: `loss` (lowest) or one of
+    `ser.evaluation.metrics.COUNT_METRICS` (highest)."""
     early_stopping_patience: int | None = number(None, least=1)
     """Number of evaluations without improvement after which training stops; null: never."""
     class_weights: ClassWeights = MISSING
@@ -105,6 +114,16 @@ class Trainer:
         if self.eval_strategy is EvalStrategy.steps and self.save_steps % self.eval_steps:
             raise UserError(
                 f"trainer.save_steps={self.save_steps}: it must be a multiple of trainer.eval_steps={self.eval_steps}"
+            )
+        if self.choose is not Choose.best and self.early_stopping_patience is not None:
+            raise UserError(
+                f"trainer.early_stopping_patience={self.early_stopping_patience}: with trainer.choose="
+                f"{self.choose.value} no evaluation ends a run; give trainer.early_stopping_patience=null"
+            )
+        if self.choose is Choose.inner and (self.eval_strategy is EvalStrategy.steps or self.max_steps > 0):
+            raise UserError(
+                "trainer.choose=inner: it finds a number of epochs; give trainer.eval_strategy=epoch and "
+                "trainer.max_steps=-1"
             )
 
 

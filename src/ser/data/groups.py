@@ -34,7 +34,11 @@ def resolve_protocol(utterances: Sequence[Utterance], protocol: Protocol) -> Pro
             f"protocol '{protocol.name}': {max(number, 2)} folds need as many {plural(unit)}, and the corpus has "
             f"{len(groups)}"
         )
-    tested = [[group] for group in groups] if protocol.folds is None else stratify_groups(ordered, unit, protocol)
+    tested = (
+        [[group] for group in groups]
+        if protocol.folds is None
+        else stratify_groups(ordered, unit, protocol, protocol.folds)
+    )
     lists = dict(enumerate(tested, start=1))
     if protocol.fold is not None and protocol.fold not in lists:
         raise UserError(f"protocol.fold={protocol.fold}: protocol '{protocol.name}' has the folds 1 to {len(lists)}")
@@ -43,10 +47,10 @@ def resolve_protocol(utterances: Sequence[Utterance], protocol: Protocol) -> Pro
     return replace(protocol, **changes)
 
 
-def stratify_groups(ordered: Rows[Utterance], unit: str, protocol: Protocol) -> list[list[str]]:
+def stratify_groups(ordered: Rows[Utterance], unit: str, protocol: Protocol, number: int) -> list[list[str]]:
     """Return folds of groups whose emotions are as evenly spread as whole groups allow."""
     emotions, (groups, names) = ordered.codes("emotion")[0], ordered.codes(unit)
-    folder = StratifiedGroupKFold(n_splits=protocol.folds or 2, shuffle=True, random_state=protocol.seed)
+    folder = StratifiedGroupKFold(n_splits=number, shuffle=True, random_state=protocol.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an emotion with fewer clips than folds: `ser` says so itself
         try:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.model_selection import train_test_split
 
-from ser.config import Protocol, Split
+from ser.config import Choose, Protocol, Split
 from ser.data.folds_csv import path_in_corpus, read_folds_csv
 from ser.data.groups import check_known, choose_corpora, draw_groups, plural, resolve_protocol, sort_by_speaker
 from ser.data.manifest import Utterance, names_of, natural_key
@@ -20,22 +20,27 @@ from ser.rows import AT_ONCE, Rows
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits of a corpus by one fold of a protocol.
-
-    `validation` is empty where the checkpoint is chosen on the test split.
-    """
+    """The three splits of a corpus by one fold of a protocol, and what selects the checkpoint of a run on them."""
 
     train: Rows[Utterance]
     validation: Rows[Utterance]
     test: Rows[Utterance]
+    choose: Choose = Choose.best
 
     def get(self, split: Split) -> Rows[Utterance]:
         return {Split.train: self.train, Split.validation: self.validation, Split.test: self.test}[split]
 
     @property
-    def selection_split(self) -> Split:
-        """The split that selects the checkpoint."""
-        return Split.validation if self.validation else Split.test
+    def selection_split(self) -> Split | None:
+        """The split that selects the checkpoint; None where no split does."""
+        return self.evaluated_split if self.choose is Choose.best else None
+
+    @property
+    def evaluated_split(self) -> Split | None:
+        """The split that training evaluates; None where only the test split is there and must not select."""
+        if self.validation:
+            return Split.validation
+        return Split.test if self.choose is Choose.best else None
 
 
 def list_folds(protocol: Protocol) -> list[int | None]:
@@ -56,14 +61,24 @@ def list_folds(protocol: Protocol) -> list[int | None]:
     return [protocol.fold]
 
 
-def split_corpus(utterances: Sequence[Utterance], protocol: Protocol) -> Splits:
+def split_corpus(utterances: Sequence[Utterance], protocol: Protocol, choose: Choose = Choose.best) -> Splits:
     """Divide a corpus by one fold of a protocol, the first where it names none.
 
     The lists do not depend on where the files lie: recordings are ordered by speaker and name.
 
+    Args:
+        utterances: the recordings of the corpus.
+        protocol: what divides it.
+        choose: what selects the checkpoint of a run on these splits.
+
     Raises:
         UserError: the corpus lacks what the protocol names, or a list would be empty.
     """
+    return replace(divide(utterances, protocol), choose=choose)
+
+
+def divide(utterances: Sequence[Utterance], protocol: Protocol) -> Splits:
+    """Divide a corpus by one fold of a protocol, whatever selects the checkpoint."""
     ordered = sort_by_speaker(choose_corpora(Rows.of(Utterance, utterances), protocol))
     protocol = resolve_protocol(ordered, protocol)
     if protocol.test_fraction is not None:

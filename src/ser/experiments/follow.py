@@ -76,7 +76,7 @@ def train_along(cfg: config.Train, order: Order, group: Group) -> None:
         try:
             prepared = open_prepared(cfg.data_dir, cfg.corpus)
             run = configure(cfg, order, prepared)
-            splits = split_corpus(prepared.utterances, run.protocol)
+            splits = split_corpus(prepared.utterances, run.protocol, run.trainer.choose)
             check_same_files(run, order, splits)
             model = build_model(run, prepared.emotions)
             trainer, cost = stack.enter_context(build_trainer(run, model, prepared, splits, folder))

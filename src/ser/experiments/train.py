@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from ser import config, console, ending, processes
+from ser import config, console, processes
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
 from ser.data import audit
 from ser.data.preparation import open_or_prepare, resolve
@@ -17,7 +17,9 @@ from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits, split_corpus
 from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.scoring import Scorer
+from ser.experiments.fitting import fit_model
 from ser.experiments.follow import follow, start_followers
+from ser.experiments.inner import check_processes, choose_epochs
 from ser.files import write_json
 from ser.models import checkpoint
 from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
@@ -31,7 +33,7 @@ from ser.runs import finished
 from ser.runs.environment import describe_environment
 from ser.runs.folder import CHECKPOINT, FINISHED, REPORT
 from ser.runs.plan import expand_runs
-from ser.runs.session import BEFORE_TRAINING, command_to_resume, explain_interruption, how_to_resume, open_run
+from ser.runs.session import BEFORE_TRAINING, explain_interruption, how_to_resume, open_run
 from ser.runs.settings import to_plain
 from ser.runs.splits import check_same_splits, write_splits
 from ser.runs.targets import RunTarget, RunTargets, acquire
@@ -39,10 +41,8 @@ from ser.runs.trained_data import build_stamp
 from ser.training import checkpoint_folders, tracking
 from ser.training.alarms import warn_of_missing_classes
 from ser.training.arguments import build_arguments, process_timeout
-from ser.training.build import build_trainer, finish, fit
-from ser.training.callbacks import add_callbacks
+from ser.training.build import finish
 from ser.training.model import Model, build_model
-from ser.training.preemption import NOTICE, StopOnSignal, asked_anywhere
 from ser.training.throughput import reset_peak_memory
 
 log = logging.getLogger("ser")
@@ -67,6 +67,7 @@ def train(cfg: config.Train) -> float:
 def lead(cfg: config.Train) -> float:
     """Decide, train and write; other processes of the training, if there are any, follow."""
     build_arguments(cfg, Path(cfg.output_dir))  # an error comes before any data are read
+    check_processes(cfg)
     with explain_interruption(BEFORE_TRAINING):
         cfg = replace(cfg, protocol=resolve(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir))
     plan = expand_runs(cfg)
@@ -94,7 +95,7 @@ def load_data(
 ) -> tuple[PreparedCorpus, list[Splits]]:
     """Load the corpus and the splits of each run; a run that is resumed keeps the splits that it began with."""
     prepared = open_or_prepare(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir)
-    splits_of_runs = [split_corpus(prepared.utterances, run.protocol) for run in plan]
+    splits_of_runs = [split_corpus(prepared.utterances, run.protocol, run.trainer.choose) for run in plan]
     audit.check_leaks(splits_of_runs, prepared.duplicates, cfg.on_leak)
     for run, target, splits in zip(plan, targets.runs, splits_of_runs, strict=True):
         if cfg.resume:
@@ -130,28 +131,20 @@ def fine_tune(cfg: config.Train, folder: Path, prepared: PreparedCorpus, splits:
     started = time.time()
     reset_peak_memory()
     log_data(cfg, prepared, splits)
+    epochs = choose_epochs(cfg, folder, prepared, splits) if cfg.trainer.choose is config.Choose.inner else None
     model = build_model(cfg, prepared.emotions)
     checkpoint_folders.check_space(folder, model.parameters, cfg.trainer, lora=cfg.model.lora_rank is not None)
     model.stamp(build_stamp(cfg, prepared.facts, splits, step=0))
-    with (
-        tracking.track(cfg.tracking, folder, to_plain(asdict(cfg))),
-        build_trainer(cfg, model, prepared, splits, folder) as (trainer, cost),
-        console.bar() as bar,
-    ):
-        add_callbacks(trainer, cost, bar)
-        with (
-            processes.explain_lost_process(command_to_resume(cfg)),
-            ending.deferred(NOTICE) as asked,
-        ):
-            trainer.add_callback(StopOnSignal(asked_anywhere(asked)))
-            fit(trainer, bool(cfg.resume), partial(start_followers, cfg, folder, splits))
+    with tracking.track(cfg.tracking, folder, to_plain(asdict(cfg))):
+        start = partial(start_followers, cfg, folder, splits)
+        trainer, cost = fit_model(cfg, model, prepared, splits, folder, epochs, start)
     classifier, step = finish(cfg, trainer, model, prepared.emotions), int(trainer.state.best_global_step)
     stamp = build_stamp(cfg, prepared.facts, splits, step)
     checkpoint.save(classifier, model.extractor, folder / CHECKPOINT, stamp)
     predictions = predict_test(cfg, classifier, model, prepared, splits)
     provenance = build_provenance(cfg.protocol, splits, config.Split.test, stamp, prepared)
     rows = history.tabulate_log(trainer.state.log_history)
-    write_history(folder, rows, provenance, splits.selection_split)
+    write_history(folder, rows, provenance, splits)
     spent = {**cost.summary(rows, stamp["step"], folder), "seconds": round(time.time() - started, 1)}
     used = {**describe_environment("train"), **spent}
     write_json(folder / FINISHED, write_report(folder, build_report(predictions, provenance), used, prepared))

@@ -80,14 +80,14 @@ def rate(share: float) -> str:
 
 
 def training_figure(
-    histories: Sequence[Sequence[Row]], selected_steps: Sequence[int], selection_split: str, title: str
+    histories: Sequence[Sequence[Row]], selected_steps: Sequence[int], evaluated: str, title: str
 ) -> Figure:
-    """Draw loss and accuracy by optimizer step, on the training split and on the split that selects the checkpoint.
+    """Draw loss and accuracy by optimizer step, on the training split and on the split that is evaluated.
 
     Args:
         histories: the table of `ser.reports.history` of each run.
         selected_steps: the step of the selected checkpoint of each run.
-        selection_split: the split that selected it.
+        evaluated: the split that training evaluated; empty where there is none.
         title: the name of the run.
     """
     figure = Figure(figsize=(6, 5.8), layout="constrained")
@@ -95,7 +95,7 @@ def training_figure(
     panels = figure.subplots(2, 1, sharex=True)
     for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
         for rows, step in zip(histories, selected_steps, strict=True):
-            curves(axes, rows, quantity, f"{selection_split} split", alone=len(histories) == 1)
+            curves(axes, rows, quantity, f"{evaluated} split", alone=len(histories) == 1)
             mark_selected(axes, rows, quantity, step, alone=len(histories) == 1)
         axes.set_ylabel(quantity)
         style(axes)

@@ -40,9 +40,9 @@ def write(cfg: config.Train, targets: RunTargets, prepared: PreparedCorpus, spli
     tested = Rows.join(Utterance, [splits.test for splits in splits_of_runs])
     manifest.write(folder / TEST, tested.unique("path"))
     histories = [history.read(run.folder / HISTORY) for run in finished]
-    steps = [run.report["step"] for run in finished]
+    steps, evaluated = [run.report["step"] for run in finished], splits_of_runs[0].evaluated_split
     figures.save(
-        figures.training_figure(histories, steps, splits_of_runs[0].selection_split.value, source.run_title),
+        figures.training_figure(histories, steps, evaluated.value if evaluated else "", source.run_title),
         folder / "training_graph",
     )
     training = [run.used["training"] for run in finished]

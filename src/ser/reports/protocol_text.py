@@ -4,13 +4,19 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow.compute as pc
 
-from ser.config import Protocol, Split
+from ser.config import Choose, Protocol, Split
 from ser.data.audit import count_unknown, count_unknown_speakers, list_values, shared_speakers, shared_values
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
 from ser.data.published import is_published_split
 from ser.rows import Rows
 
+LAST = {
+    Choose.last: "no split selected it.",
+    Choose.inner: "the number of epochs was chosen on inner folds of whole training speakers, and then all of them "
+    "were trained on.",
+}
+"""What decided the last step, by `trainer.choose`."""
 NOT_SELECTED = "This checkpoint was written during training: it was not selected on any split."
 
 
@@ -118,6 +124,8 @@ def new_statements(folds: Sequence[Splits], scored: Split) -> list[str]:
 def selection(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> list[str]:
     """Return a sentence on the split that selected the checkpoint."""
     which = "The checkpoint" if len(folds) == 1 else "The checkpoint of each fold"
+    if folds[0].choose is not Choose.best:
+        return [f"{which} is that of the last step: {LAST[folds[0].choose]}"] if scored is not Split.train else []
     if scored is folds[0].selection_split:
         published = (
             f" Published in this form: {protocol.reference}." if is_published_split(protocol.name, folds) else ""

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ser.config import Split
 from ser.data.prepared_corpus import PreparedCorpus
+from ser.data.protocols import Splits
 from ser.evaluation.confident_errors import ConfidentError, rank_errors_by_confidence
 from ser.evaluation.predictions import SplitPredictions
 from ser.reports import figures, history, html_report, tables
@@ -40,9 +40,10 @@ def confident_errors(predictions: SplitPredictions, prepared: PreparedCorpus) ->
     ]
 
 
-def write_history(folder: Path, rows: list[Row], provenance: Provenance, selection_split: Split) -> None:
+def write_history(folder: Path, rows: list[Row], provenance: Provenance, splits: Splits) -> None:
     """Write history.csv and the figure of training."""
-    history.write(folder / HISTORY, rows, provenance.corpus, provenance.protocol, selection_split.value)
+    evaluated = splits.evaluated_split.value if splits.evaluated_split else ""
+    history.write(folder / HISTORY, rows, provenance.corpus, provenance.protocol, evaluated)
     assert provenance.step is not None
-    graph = figures.training_figure([rows], [provenance.step], selection_split.value, provenance.run_title)
+    graph = figures.training_figure([rows], [provenance.step], evaluated, provenance.run_title)
     figures.save(graph, folder / "training_graph")

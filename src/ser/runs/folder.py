@@ -18,18 +18,22 @@ PREDICTIONS = "predictions.csv"
 TEST = "test.csv"
 HISTORY = "history.csv"
 LOG = "run.log"
+INNER = "inner"
+"""The folder of the inner folds of `trainer.choose=inner`, until the number of epochs is found."""
+INNER_TABLE = "inner.csv"
+"""The evaluations of the inner folds."""
 CHECKPOINT = "checkpoint"
 NEW = ".new"
 """Inside a run folder: the run that `overwrite=true` began, until it is finished."""
 MOVING = ".moving"
 """The same, finished, while its files move into the run folder."""
 FILES = (
-    CONFIG, FINISHED, REPORT, PREDICTIONS, HISTORY, LOG, "train.csv", "validation.csv", TEST, "runs.csv",
+    CONFIG, FINISHED, REPORT, PREDICTIONS, HISTORY, LOG, INNER_TABLE, "train.csv", "validation.csv", TEST, "runs.csv",
     "breakdown.csv", "classification_report.txt", "confusion_matrix.csv", "report.html",
     *(f"{name}.{kind}" for name in ("confusion_matrix", "training_graph", "speakers", "reliability")
       for kind in ("png", "pdf")),
 )  # fmt: skip
-FOLDERS = (CHECKPOINT, "tensorboard", "wandb", "onnx", "push", NEW, MOVING)
+FOLDERS = (CHECKPOINT, INNER, "tensorboard", "wandb", "onnx", "push", NEW, MOVING)
 NUMBERED = re.compile(r"checkpoint-\d+|(checkpoint-\d+-)?evaluation-(train|validation|test)|checkpoint-\d+-onnx")
 """Checkpoints to resume from, and what `ser evaluate` and `ser export` write beside a checkpoint."""
 
@@ -65,7 +69,7 @@ class RunFolder:
 
     def has_checkpoints(self) -> bool:
         names = (path.name for path in self.path.glob("checkpoint*") if path.is_dir())
-        return any(map(is_own, names))
+        return (self.path / INNER).is_dir() or any(map(is_own, names))
 
     def is_empty(self) -> bool:
         """Whether nothing is here, apart from locks."""

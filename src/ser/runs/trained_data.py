@@ -35,7 +35,8 @@ def build_stamp(cfg: config.Train, facts: Facts, splits: Splits, step: int) -> d
         "facts": facts.to_json(),
         "protocol": to_plain(asdict(cfg.protocol)),
         "identity": identify_splits(cfg.protocol, splits),
-        "chosen_on": splits.selection_split.value,
+        "chosen_on": splits.selection_split.value if splits.selection_split else None,
+        "choose": splits.choose.value,
         "audio": asdict(cfg.audio),
         "model": cfg.model.name,
         "pretrained": portable_source(cfg.model.pretrained),
@@ -55,7 +56,8 @@ def load_trained_data(
     protocol = protocol_from_stamp(stamp)
     corpus = corpus_from_stamp(stamp)
     prepared = open_or_prepare(corpus, protocol, root, data_dir or default_data_dir(stamp))
-    splits = split_corpus(prepared.utterances, protocol)
+    choose = config.Choose(stamp.get("choose", "best"))
+    splits = split_corpus(prepared.utterances, protocol, choose)
     check_splits(stamp, protocol, splits, folder)
     return protocol, prepared, splits
 

@@ -51,8 +51,9 @@ class EvaluationAtEnd(TrainerCallback):
     """Evaluates and saves at the last step for any `eval_steps`; transformers itself does so only since 5.1."""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step >= state.max_steps and args.eval_strategy == "steps":
-            control.should_evaluate = control.should_save = True
+        if state.global_step >= state.max_steps and args.save_strategy == "steps":
+            control.should_save = True
+            control.should_evaluate = args.eval_strategy == "steps"
 
 
 class OneClassAlarm:
@@ -80,6 +81,6 @@ def warn_of_missing_classes(splits: Splits, labels: Sequence[str]) -> None:
     present = splits.train.distinct("emotion")
     if missing := [label for label in labels if label not in present]:
         log.warning("warning: the train split has no clip of %s, which is not learned", ", ".join(missing))
-    for split in dict.fromkeys((splits.selection_split, Split.test)):
+    for split in dict.fromkeys((splits.evaluated_split or Split.test, Split.test)):
         for sentence in describe_missing_emotions([splits], split, labels):
             log.warning("warning: %s", sentence)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from transformers import PreTrainedModel, PrinterCallback
+from transformers import IntervalStrategy, PreTrainedModel, PrinterCallback
 
 from ser import config
 from ser.acceleration.accelerated import accelerated
@@ -52,6 +52,8 @@ def build_trainer(
         timer.phases["features"] = time.monotonic() - started
     if arguments.ddp_find_unused_parameters is None:
         arguments.ddp_find_unused_parameters = leaves_out_parameters(model.classifier)
+    if inputs.evaluated is None:
+        arguments.eval_strategy = IntervalStrategy.NO
     with accelerated(model.classifier, cfg.trainer, arguments, inputs) as inputs:
         flops = flops_per_clip(model.classifier, inputs.train, inputs.collator)
         trainer = EmotionTrainer(
@@ -59,7 +61,7 @@ def build_trainer(
             args=arguments,
             data_collator=inputs.collator,
             train_dataset=inputs.train,
-            eval_dataset=inputs.selection_split,
+            eval_dataset=inputs.evaluated,
             compute_metrics=validation_metrics,
             callbacks=[timer],
             processing_class=model.extractor,

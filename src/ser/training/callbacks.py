@@ -5,7 +5,14 @@ import time
 from typing import Any
 
 from rich.progress import Progress, TaskID
-from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    IntervalStrategy,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from ser.training.alarms import EvaluationAtEnd, LossAlarm
 from ser.training.throughput import RunCost
@@ -49,10 +56,16 @@ class TerminalCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Store the training metrics; they are logged with the next evaluation."""
-        if self.task is not None and logs and "loss" in logs:
-            self.training = dict(logs)
-            self.loss = f"loss {logs['loss']:.3f}, "
+        """Store the training metrics for the line of the next evaluation, or log them where there is none."""
+        if self.task is None or not logs or "loss" not in logs:
+            return
+        self.training = dict(logs)
+        self.loss = f"loss {logs['loss']:.3f}, "
+        if args.eval_strategy == IntervalStrategy.NO:
+            log.info("step %d (epoch %.2f): %s", state.global_step, state.epoch or 0.0, self.describe_training())
+
+    def describe_training(self) -> str:
+        return f"train loss {self.training['loss']:.3f} accuracy {self.training['accuracy']:.3f}"
 
     def on_evaluate(
         self,
@@ -65,9 +78,7 @@ class TerminalCallback(TrainerCallback):
         """Log the step and the metrics of the split that selects the checkpoint."""
         if self.task is None or not metrics:
             return
-        training = ""
-        if self.training:
-            training = f"train loss {self.training['loss']:.3f} accuracy {self.training['accuracy']:.3f}, "
+        training = f"{self.describe_training()}, " if self.training else ""
         log.info(
             "step %d (epoch %.2f): %sevaluation loss %.3f accuracy %.3f UAR %.3f",
             state.global_step,
@@ -77,6 +88,17 @@ class TerminalCallback(TrainerCallback):
             metrics["eval_accuracy"],
             metrics["eval_unweighted_average_recall"],
         )
+
+
+class StopAfterEpoch(TrainerCallback):
+    """Ends training after a number of epochs, under the learning-rate schedule of more of them."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if round(state.epoch or 0) >= self.epochs:
+            control.should_training_stop = True
 
 
 def add_callbacks(trainer: EmotionTrainer, cost: RunCost, bar: Progress) -> None:

@@ -13,6 +13,7 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ser import config, processes
+from ser.config import Choose
 from ser.files import sync, write_json
 from ser.models.checkpoint import STAMP
 from ser.models.freezing import trained_state
@@ -36,7 +37,7 @@ class CheckpointingTrainer(Trainer):
         self.add_callback(IntervalCallback(self))
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
-        """Train; afterwards all checkpoints are on the disk and the model of the first process has the best weights."""
+        """Train; afterwards all checkpoints are on the disk and the first process's model has the selected weights."""
         output = None
         if resume_from_checkpoint is not None and checkpoint_folders.has_ended(Path(resume_from_checkpoint)):
             # The Trainer would train for one more step.
@@ -45,9 +46,15 @@ class CheckpointingTrainer(Trainer):
             self.resumed_from = resume_from_checkpoint
             with self.writer, best.refuse_pickles(resume_from_checkpoint):
                 output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        if self.options.choose is not Choose.best:
+            self.state.best_global_step = self.state.global_step
         if self.is_world_process_zero() and not self.is_fsdp_enabled:  # `build.finish` loads the spread ones
             best.load_best(self.model, Path(self.args.output_dir), self.state)
         return output
+
+    def _determine_best_metric(self, *args: Any, **kwargs: Any) -> bool:
+        """Compare an evaluation with the best one before, where the best one is kept."""
+        return self.options.choose is Choose.best and super()._determine_best_metric(*args, **kwargs)
 
     def interval(self) -> dict[str, float]:
         """Return the sums since the last entry of the log, which a checkpoint between two entries keeps."""

@@ -33,21 +33,22 @@ def build_datasets(cfg: config.Train, model: Model, prepared: PreparedCorpus, sp
         bf16: Whether training computes in bfloat16.
     """
     classifier, trim = model.classifier, cfg.audio.trim
-    train, selection = (
-        WaveformDataset(prepared, rows, trim) for rows in (splits.train, splits.get(splits.selection_split))
-    )
+    train, split = WaveformDataset(prepared, splits.train, trim), splits.evaluated_split
+    evaluated = WaveformDataset(prepared, splits.get(split), trim) if split else None
     if not cfg.trainer.cache_features:
-        return Inputs(train, selection, collator_for(model.extractor))
+        return Inputs(train, evaluated, collator_for(model.extractor))
     if reason := not_cached(classifier):
         log.info("trainer.cache_features: nothing is cached, because %s", reason)
-        return Inputs(train, selection, collator_for(model.extractor))
+        return Inputs(train, evaluated, collator_for(model.extractor))
     everything = WaveformDataset(prepared, prepared.utterances, trim)
     dtype, part = torch.bfloat16 if bf16 else torch.float32, frozen_part(classifier, cfg.trainer.compile)
     folder = Path(cfg.data_dir) / feature_cache.FOLDER
     cache = feature_cache.open_or_compute(classifier, model.extractor, everything, folder, dtype, part)
     part.install(classifier)
     return Inputs(
-        CachedFeatureDataset(cache, train), CachedFeatureDataset(cache, selection), CachedFeatureCollator(cache)
+        CachedFeatureDataset(cache, train),
+        CachedFeatureDataset(cache, evaluated) if evaluated else None,
+        CachedFeatureCollator(cache),
     )
 
 
