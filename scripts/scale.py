@@ -136,7 +136,7 @@ def take_first_step(train: list[str]) -> None:
     started = time.monotonic()
     from transformers import TrainerCallback
 
-    import ser.experiments.train as experiment
+    import ser.experiments.fitting as experiment
     from ser.cli import main as run
 
     class Stop(TrainerCallback):  # type: ignore[misc]

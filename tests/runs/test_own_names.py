@@ -42,7 +42,10 @@ def test_a_report_on_several_runs_owns_every_name_but_those_of_the_runs(data_dir
 
 
 def test_each_name_that_a_run_owns_is_written_by_one(used):
-    assert sorted(set(FILES) - {path.name for path in used.iterdir()}) == ["runs.csv"]  # of a report on several
+    assert sorted(set(FILES) - {path.name for path in used.iterdir()}) == [
+        "inner.csv",
+        "runs.csv",
+    ]  # of inner folds, of several runs
 
 
 def test_clearing_a_run_leaves_the_users_files_alone(used, tmp_path):

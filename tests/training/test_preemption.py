@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from ser import config, ending
 from ser.data.preparation import prepare
 from ser.errors import Interrupted
-from ser.experiments import train
+from ser.experiments import fitting
 from ser.training import checkpoint_folders
 from ser.training.callbacks import add_callbacks
 from ser.training.preemption import StopOnSignal
@@ -46,7 +46,7 @@ def interrupt_at(step, number, monkeypatch):
         add_callbacks(trainer, cost, bar)
         trainer.add_callback(AtStep(step, lambda: signal.raise_signal(number)))
 
-    monkeypatch.setattr(train, "add_callbacks", add)
+    monkeypatch.setattr(fitting, "add_callbacks", add)
 
 
 @pytest.fixture(scope="module")

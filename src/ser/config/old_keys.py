@@ -78,10 +78,6 @@ def current_settings(settings: dict[str, Any]) -> dict[str, Any]:
             if old in RENAMED:
                 holder, leaf = parent_of(settings, RENAMED[old])
                 holder.setdefault(leaf, value)
-    for key, value in ADDED.items():
-        holder, leaf = parent_of(settings, key)
-        if holder:
-            holder.setdefault(leaf, value)
     return settings
 
 

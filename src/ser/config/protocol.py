@@ -56,7 +56,7 @@ class Protocol:
     of the others; a recording with an empty fold is not used."""
     validation_speakers: int = number(least=0)
     """Number of training speakers, drawn at random, that form the validation split, which selects the checkpoint; 0:
-    the test split selects it."""
+    the test split selects it, except with another `trainer.choose` than `best`."""
     validation_sessions: int = number(0, least=0)
     """Number of training sessions, drawn at random, that form the validation split, instead of speakers."""
     validation_fraction: float | None = number(None, above=0, below=1)

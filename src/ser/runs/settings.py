@@ -9,7 +9,7 @@ import yaml
 
 from ser import config
 from ser.config.identity import incidental_keys
-from ser.config.old_keys import current_settings
+from ser.config.old_keys import ADDED, current_settings
 from ser.config.ranges import spell
 from ser.errors import UserError
 from ser.files import write_text
@@ -30,7 +30,7 @@ def check_same_settings(folder: Path, cfg: config.Train) -> None:
     check_same_computation(folder, settings.get("trainer") or {}, cfg)
     before, now = decisive_settings(current_settings(settings)), decisive_settings(to_plain(asdict(cfg)))
     for key in sorted(before.keys() | now.keys()):
-        if key not in before and not now[key]:
+        if key not in before and (not now[key] or now[key] == ADDED.get(key)):
             continue  # a later release added it, and it is off
         if before.get(key) != now.get(key):
             raise UserError(
