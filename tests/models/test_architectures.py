@@ -14,7 +14,7 @@ from ser.corpora.ravdess import EMOTIONS
 from ser.data.dataset import collator_for
 from ser.errors import UserError
 from ser.models import checkpoint, freezing
-from ser.models.architectures import ARCHITECTURES, HEAD, find_architecture
+from ser.models.architectures import ARCHITECTURES, HEAD, find_architecture, find_layers
 from ser.training.async_writer import snapshot
 
 
@@ -79,6 +79,28 @@ def changed_by_a_step(classifier, extractor, rate=1e3):
 def idle(key):
     """Tensors without a gradient by their nature: what a softmax undoes, and what only SpecAugment reads."""
     return key.endswith(("k_proj.bias", "linear_k.bias", "masked_spec_embed", "embed_positions.weight"))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_first_layers_are_kept_as_they_were_published(name, published):
+    whole, extractor = built(published[name])
+    short, _ = built(published[name], num_layers=2)
+    family = find_architecture(short.config, name)
+    there, kept = (find_layers(classifier) for classifier in (whole, short))
+    assert (len(there), len(kept)) == (3, 2)
+    assert getattr(short.config, family.layers_key) == 2
+    states = [dict(layers[index].state_dict()) for index in range(2) for layers in (there, kept)]
+    for full, cut in zip(states[::2], states[1::2], strict=True):
+        assert full.keys() == cut.keys()
+        assert all(torch.equal(full[key], cut[key]) for key in full)
+    batch = without_labels(collator_for(extractor)(examples()))
+    with torch.inference_mode():
+        assert short.eval()(**batch).logits.shape == (3, len(EMOTIONS))
+
+
+def test_more_layers_than_there_are_end_the_run_in_a_line(published):
+    with pytest.raises(UserError, match=r"model\.num_layers=4: .* has 3 layers"):
+        built(published["whisper"], num_layers=4)
 
 
 @pytest.mark.parametrize("freeze", ["cnn", "encoder", "none", "layers:2"])

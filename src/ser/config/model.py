@@ -23,6 +23,9 @@ class Model:
     freeze: str = MISSING
     """Part that keeps its pretrained weights: `cnn`, `encoder` (all but the head), `none`, or `layers:N` (the CNN, the
     first N layers and everything between them; the layers after the N-th are trained)."""
+    num_layers: int | None = number(None, least=1)
+    """Keep the first layers of the encoder alone, this many of them: a smaller and faster model, whose last layers were
+    trained for another task anyway (Pasad et al. 2021, arXiv 2107.04734); null: all of them."""
     weighted_layer_sum: bool = MISSING
     """Pool a learned weighted sum of all layers (SUPERB, arXiv 2105.01051) instead of the last layer."""
     classifier_proj_size: int = number(least=1)

@@ -102,6 +102,8 @@ class Architecture:
     """Makes the feature extractor of an encoder that no checkpoint brings one for."""
     time_axis: int = 1
     """Axis of the input that counts time."""
+    layers_key: str = "num_hidden_layers"
+    """Key of config.json with the number of transformer layers."""
     hop: int = 320
     """Samples at 16 kHz from one frame to the next."""
     wav2vec2_layout: bool = True
@@ -174,6 +176,7 @@ ARCHITECTURES = {
         other_tasks=("model.decoder.", "decoder.", "proj_out."),
         untrained=(),
         stock=False,
+        layers_key="encoder_layers",
         preprocessing="log_mel",
         default_extractor=whisper_extractor,
         time_axis=2,
@@ -186,6 +189,7 @@ ARCHITECTURES = {
         other_tasks=("model.decoder.", "decoder.", "proj_out."),
         untrained=(),
         stock=False,
+        layers_key="encoder_num_hidden_layers",
         hop=384,
         default_extractor=moonshine_extractor,
         wav2vec2_layout=False,

@@ -45,13 +45,31 @@ def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, 
     settings = encoder_config(model)
     source = model.pretrained or f"model '{model.name}'"
     architecture = find_architecture(settings, source)
+    cut = cut_layers(model, architecture, settings)
     settings.update(head_config(model, architecture, labels))
     if model.pretrained is None:
         log.info("model %s: random weights, nothing pretrained", model.name)
         return build_random_classifier(model, architecture, settings), architecture.default_extractor(settings)
-    classifier, new = load_exactly(model.pretrained, settings, architecture, may_be_new=HEAD + architecture.untrained)
+    may_be_new = HEAD + architecture.untrained
+    classifier, new = load_exactly(model.pretrained, settings, architecture, may_be_new, cut)
     log.info("encoder %s loaded; new tensors: %s", model.pretrained, ", ".join(sorted(new)))
     return classifier, load_extractor(model.pretrained, settings)
+
+
+def cut_layers(model: config.Model, architecture: Architecture, settings: PretrainedConfig) -> range:
+    """Set the number of layers that `model.num_layers` keeps, and return the numbers of those that it leaves out.
+
+    Raises:
+        UserError: the encoder has fewer layers.
+    """
+    there = int(getattr(settings, architecture.layers_key))
+    if model.num_layers is None:
+        return range(0)
+    if model.num_layers > there:
+        raise UserError(f"model.num_layers={model.num_layers}: {model.pretrained or model.name} has {there} layers")
+    settings.update({architecture.layers_key: model.num_layers})
+    log.info("the first %d of %d layers are kept", model.num_layers, there)
+    return range(model.num_layers, there)
 
 
 def build_random_classifier(
@@ -160,9 +178,20 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 
 def load_exactly(
-    source: str, settings: PretrainedConfig, architecture: Architecture, may_be_new: tuple[str, ...]
+    source: str,
+    settings: PretrainedConfig,
+    architecture: Architecture,
+    may_be_new: tuple[str, ...],
+    cut: range = range(0),
 ) -> tuple[PreTrainedModel, set[str]]:
     """Read weights into float32, whatever type they are stored in.
+
+    Args:
+        source: a local folder or a repository of the hub.
+        settings: the config of the classifier.
+        architecture: its architecture.
+        may_be_new: prefixes or endings of the tensors that may be missing.
+        cut: numbers of the layers that the classifier leaves out.
 
     Returns:
         The classifier, and the names of the tensors that started at random.
@@ -198,6 +227,7 @@ def load_exactly(
         name
         for name in report["unexpected_keys"]
         if not matches_any(name, architecture.other_tasks + architecture.untrained)
+        and not any(f".layers.{number}." in f".{name}" for number in cut)
     ]:
         raise UserError(f"{source}: {abbreviate(extra)} unexpected; the checkpoint does not match its config")
     if "layer_weights" in new:
