@@ -5,6 +5,7 @@ PyTorch is imported by the fixtures: pytest-xdist's first process reads this fil
 
 import gc
 import io
+import os
 import shutil
 import signal
 import subprocess
@@ -32,12 +33,23 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_configure(config):
-    """Start the server that forks commands, once for a session; it imports nothing until it is used."""
+    """Start the server that forks processes, once for a session; it imports nothing until it is used."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script that starts the tests with `&` has it ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.set_threshold(*fork_server.RARE_COLLECTIONS)
-    if not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        sys.executable = config.workerinput["executable"]
+    else:
         config.fork_server = fork_server.start()
+        # The processes of pytest-xdist are forked from it as well: each would import all for itself.
+        launcher = Path(os.environ[fork_server.FOLDER], "ser-bin", "python")
+        config.option.tx = [f"{spec}//python={launcher}" for spec in getattr(config.option, "tx", [])]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a process of pytest-xdist which Python it stands for."""
+    node.workerinput["executable"] = sys.executable
 
 
 LONG = ("test_wheel", "test_two_hosts", "test_gpu", "test_parity", "test_real_corpus", "test_colab")

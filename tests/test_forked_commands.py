@@ -19,23 +19,24 @@ PROGRAMS = {
     "end of the process": "import atexit; atexit.register(print, 'the end')",
     "killed": "import os; os.kill(os.getpid(), 9)",
     "interrupted": "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+    "flushed": "import os; print('a line'); os._exit(0)",
     "main": "print(__name__, __import__('__main__').__name__)",
 }
 
 
 @pytest.mark.parametrize(
-    ("python", "program"),
+    ("python", "name"),
     [
-        pytest.param(python, program, id=f"{server}, {name}")
+        pytest.param(python, name, id=f"{server}, {name}")
         for server, python in (("ser", PYTHON), ("fresh", FRESH_PYTHON))
-        for name, program in PROGRAMS.items()
+        for name in PROGRAMS
         if (server, name) != ("fresh", "interrupted")  # which nothing uses, and which ends with 1
     ],
 )
-def test_a_forked_program_ends_and_prints_as_one_of_python(python, program, tmp_path):
+def test_a_forked_program_ends_and_prints_as_one_of_python(python, name, tmp_path):
     found, expected = (
         subprocess.run(
-            [executable, "-c", program, "an argument", "ü"],
+            [executable, *["-u"] * (name == "flushed"), "-c", PROGRAMS[name], "an argument", "ü"],
             cwd=tmp_path, env={**os.environ, "FOR_TESTS": "1"}, input="a line\n", capture_output=True, text=True,
         )
         for executable in (python, sys.executable)

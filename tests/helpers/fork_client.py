@@ -10,8 +10,10 @@ import socket
 import sys
 
 folder, server, *arguments = sys.argv[1:]
+unbuffered = arguments[0] == "-u"
+del arguments[:unbuffered]
 if arguments[0].startswith("-") and arguments[0] not in ("-c", "-m"):
-    os.execv(sys.executable, [sys.executable, *arguments])
+    os.execv(sys.executable, [sys.executable, *["-u"] * unbuffered, *arguments])
 with socket.socket(socket.AF_UNIX) as connection:
     connection.connect(f"{folder}/{server}")
     command = {
@@ -20,6 +22,7 @@ with socket.socket(socket.AF_UNIX) as connection:
         "executable": f"{folder}/{server}-bin/python",
         "folder": os.getcwd(),
         "ignores_interrupts": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
+        "unbuffered": unbuffered or bool(os.environ.get("PYTHONUNBUFFERED")),
     }
     message = json.dumps(command).encode() + b"\n"
     sent = socket.send_fds(connection, [message], [0, 1, 2])

@@ -9,6 +9,7 @@ and the streams of its client (`fork_client.py`), and ends as a program of its o
 import atexit
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -166,6 +167,11 @@ def become(command, streams):
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    if command["unbuffered"]:
+        sys.stdout, sys.stderr = (
+            io.TextIOWrapper(io.FileIO(number, "w", closefd=False), encoding="utf-8", write_through=True)
+            for number in (1, 2)
+        )
     signal.signal(signal.SIGINT, signal.SIG_IGN if command["ignores_interrupts"] else signal.default_int_handler)
     os.environ.clear()
     os.environ.update(command["environment"])
