@@ -181,17 +181,18 @@ def test_a_run_on_packed_clips_is_the_run_on_the_files(cached, bucketed, prepare
 
 
 @pytest.mark.parametrize(
-    ("device", "collator", "workers", "reason"),
+    ("device", "inputs", "workers", "reason"),
     [
-        ("cpu", WaveformCollator(True), 0, "there is no GPU"),
-        ("cuda", ExtractorCollator(None), 0, "the feature extractor of this encoder"),
-        ("cuda", WaveformCollator(True), 2, "trainer.extra_training_args.dataloader_num_workers"),
-        ("cuda", WaveformCollator(True), 0, ""),
+        ("cpu", Inputs(None, None, WaveformCollator(True)), 0, "there is no GPU"),
+        ("cuda", Inputs(None, None, ExtractorCollator(None)), 0, "the feature extractor of this encoder"),
+        ("cuda", Inputs(None, None, WaveformCollator(True)), 2, "trainer.extra_training_args.dataloader_num_workers"),
+        ("cuda", Inputs(None, None, WaveformCollator(True), augmented=True), 4, "the CPU augments them"),
+        ("cuda", Inputs(None, None, WaveformCollator(True)), 0, ""),
     ],
 )
-def test_clips_lie_on_a_gpu_that_can_make_their_batches(device, collator, workers, reason):
+def test_clips_lie_on_a_gpu_that_can_make_their_batches(device, inputs, workers, reason):
     arguments = SimpleNamespace(device=torch.device(device), dataloader_num_workers=workers)
-    found = reason_not_on_gpu(collator, arguments)
+    found = reason_not_on_gpu(inputs, arguments)
     assert found.startswith(reason)
     assert bool(found) == bool(reason)
 

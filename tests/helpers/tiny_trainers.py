@@ -5,6 +5,7 @@ from conftest import composed
 from transformers import TrainerCallback, Wav2Vec2Config, set_seed
 
 from helpers.never_waits import NeverWaits
+from ser.augmentation.draw import Augmenter
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import build_arguments
@@ -49,16 +50,18 @@ def ready(prepared, tmp_path, *overrides, repetitions=(2,) * 8):
     set_seed(0)
     rows = [row for row in prepared.utterances if row.statement == "1" and row.speaker == "3"]
     rows.sort(key=lambda row: prepared.emotions.index(row.emotion))
+    clips = WaveformDataset(
+        prepared, [row for row, times in zip(rows, repetitions, strict=True) for _ in range(times)], trim=False
+    )
     return EmotionTrainer(
         model=Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SHAPE)),
         args=build_arguments(cfg, tmp_path / "run"),
         data_collator=WaveformCollator(True),
-        train_dataset=WaveformDataset(
-            prepared, [row for row, times in zip(rows, repetitions, strict=True) for _ in range(times)], trim=False
-        ),
+        train_dataset=clips,
         eval_dataset=WaveformDataset(prepared, rows, trim=False),
         compute_metrics=validation_metrics,
         options=cfg.trainer,
+        augmenter=Augmenter(cfg.augment, cfg.seed, clips) if cfg.augment.changes_clips else None,
     )
 
 

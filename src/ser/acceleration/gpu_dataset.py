@@ -148,11 +148,13 @@ class Inputs:
     evaluated: WaveformDataset | CachedFeatureDataset | GpuDataset | None
     """None: nothing is evaluated during training."""
     collator: WaveformCollator | ExtractorCollator | CachedFeatureCollator | GpuCollator | GpuFeatureCollator
+    augmented: bool = False
+    """Whether training changes the waveforms in each epoch."""
 
 
 def move_to_gpu(inputs: Inputs, arguments: TrainingArguments) -> Inputs:
     """Move the clips of a run to the GPU that trains; the log says why where they stay in the memory map."""
-    if reason := reason_not_on_gpu(inputs.collator, arguments):
+    if reason := reason_not_on_gpu(inputs, arguments):
         log.info("trainer.dataset_on_gpu: clips are read from the memory map, because %s", reason)
         return inputs
     packed = pack(inputs)
@@ -163,11 +165,13 @@ def move_to_gpu(inputs: Inputs, arguments: TrainingArguments) -> Inputs:
     return inputs_on_gpu(inputs, packed.to(arguments.device))
 
 
-def reason_not_on_gpu(collator: Any, arguments: TrainingArguments) -> str:
+def reason_not_on_gpu(inputs: Inputs, arguments: TrainingArguments) -> str:
     """Return why the clips of a run cannot be on the device that trains, however few they are; empty if they can."""
     if arguments.device.type != "cuda":
         return "there is no GPU"
-    if isinstance(collator, ExtractorCollator):
+    if inputs.augmented:
+        return "the CPU augments them"
+    if isinstance(inputs.collator, ExtractorCollator):
         return "the feature extractor of this encoder runs on the CPU"
     if arguments.dataloader_num_workers:
         return "trainer.extra_training_args.dataloader_num_workers makes batches in other processes"

@@ -5,7 +5,10 @@ None draws a random number and none changes its input. Nothing is clipped at ful
 
 import math
 from fractions import Fraction
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.fft import next_fast_len
 from torch.nn import functional
@@ -22,6 +25,8 @@ TELEPHONE_BAND = (200.0, 300.0, 3400.0, 4000.0)
 """Hertz: nothing passes below the first and above the last, everything between the second and the third. The band of
 ITU-T G.712 at the 8 kHz of a telephone line."""
 MU_LAW_LEVELS = 256
+
+Count = TypeVar("Count", int, npt.NDArray[np.int64])
 
 
 def change_speed(waveform: torch.Tensor, factor: float) -> torch.Tensor:
@@ -40,8 +45,8 @@ def change_speed(waveform: torch.Tensor, factor: float) -> torch.Tensor:
     return resample(waveform, ratio.numerator, ratio.denominator)
 
 
-def changed_length(samples: int, factor: float) -> int:
-    """Return the samples of a clip of so many after `change_speed`.
+def changed_length(samples: Count, factor: float) -> Count:
+    """Return the samples of a clip, or of each of several, after `change_speed`.
 
     >>> changed_length(1000, 1.1), len(change_speed(torch.zeros(1000), 1.1))
     (910, 910)

@@ -4,6 +4,7 @@ Hydra composes a config, `ser.apps.checked` checks it against these classes, and
 The code reads the values of the YAML files; the dataclasses add no defaults of their own.
 """
 
+from ser.config.augment import Augment
 from ser.config.corpus import Corpus
 from ser.config.enums import (
     Audit,
@@ -31,6 +32,7 @@ __all__ = [
     "AUTO",
     "Audio",
     "Audit",
+    "Augment",
     "BadRows",
     "Choose",
     "ClassWeights",

@@ -5,6 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from ser.config.augment import Augment
 from ser.config.corpus import Corpus
 from ser.config.enums import Audit, Engine, Split
 from ser.config.identity import INCIDENTAL
@@ -49,6 +50,7 @@ class Train:
     protocol: Protocol = MISSING
     model: Model = MISSING
     audio: Audio = MISSING
+    augment: Augment = MISSING
     trainer: Trainer = MISSING
     tracking: Tracking = field(default=MISSING, metadata=INCIDENTAL)
     hub: Hub = field(default=MISSING, metadata=INCIDENTAL)
@@ -81,6 +83,11 @@ class Train:
             raise UserError(f"seeds={self.seeds}: give at least one seed, and each once")
         if self.only_seed not in (None, *self.seeds):
             raise UserError(f"only_seed={self.only_seed}: choices: {', '.join(map(str, self.seeds))} (seeds)")
+        if self.trainer.cache_features and self.augment.changes_clips:
+            raise UserError(
+                "trainer.cache_features=true: the features of a clip are computed once, and augment changes it in each "
+                "epoch; give trainer.cache_features=false or augment=none"
+            )
 
 
 @dataclass

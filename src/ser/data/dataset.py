@@ -24,8 +24,12 @@ MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
 Numbers = npt.NDArray[np.int64]
 
 
+Samples = Int16 | npt.NDArray[np.float32]
+"""`(samples,)` at 16 kHz; float32 of full scale 1.0."""
+
+
 class Example(TypedDict):
-    samples: Int16
+    samples: Samples
     label: int
     clip: int
     """Its place in the list."""
@@ -67,6 +71,12 @@ class WaveformDataset(Dataset[Example]):
         return self._labels
 
 
+def to_float(samples: Samples) -> npt.NDArray[np.float32]:
+    """Return samples as float32 of full scale 1.0."""
+    values = samples.astype(np.float32)
+    return values / np.float32(32768) if samples.dtype == np.int16 else values
+
+
 @dataclass(frozen=True)
 class WaveformCollator:
     """Pad clips to the longest of the batch.
@@ -84,7 +94,7 @@ class WaveformCollator:
         values = np.zeros((len(examples), longest), dtype=np.float32)
         mask = np.zeros((len(examples), longest), dtype=np.int64)
         for row, example in enumerate(examples):
-            clip = example["samples"].astype(np.float32) / 32768
+            clip = to_float(example["samples"])
             if self.do_normalize:
                 clip = (clip - clip.mean()) / np.sqrt(clip.var() + 1e-7)
             values[row, : len(clip)] = clip
@@ -108,7 +118,7 @@ class ExtractorCollator:
     extractor: Any
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-        clips = [example["samples"].astype(np.float32) / 32768 for example in examples]
+        clips = [to_float(example["samples"]) for example in examples]
         padded = [np.pad(clip, (0, max(0, MINIMUM - len(clip)))) for clip in clips]
         made = self.extractor(padded, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True)
         features, mask = made["input_features"], made["attention_mask"].long()

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from ser import config, console, processes
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
+from ser.augmentation.draw import open_folders
 from ser.data import audit
 from ser.data.preparation import open_or_prepare, resolve
 from ser.data.prepared_corpus import PreparedCorpus
@@ -68,6 +69,7 @@ def lead(cfg: config.Train) -> float:
     """Decide, train and write; other processes of the training, if there are any, follow."""
     build_arguments(cfg, Path(cfg.output_dir))  # an error comes before any data are read
     check_processes(cfg)
+    open_folders(cfg.augment)
     with explain_interruption(BEFORE_TRAINING):
         cfg = replace(cfg, protocol=resolve(cfg.corpus, cfg.protocol, cfg.root, cfg.data_dir))
     plan = expand_runs(cfg)

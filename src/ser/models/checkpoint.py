@@ -34,6 +34,8 @@ STAMP = "ser"
 
 INTERMEDIATE = "on_the_way"
 """Key of the stamp of a `checkpoint-N`: the weights of a step that no split has chosen."""
+AUGMENT = "augment"
+"""Key of the stamp of a checkpoint whose training clips were augmented: the settings in effect."""
 
 
 def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:

@@ -17,6 +17,7 @@ from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.variation import measure_variation
 from ser.files import write_csv, write_json
 from ser.reports import figures, history, report
+from ser.reports.augmentation_text import describe_augmentation
 from ser.reports.protocol_text import describe_labels, describe_protocol, describe_trimming
 from ser.reports.provenance import Provenance
 from ser.reports.write import write_report
@@ -98,6 +99,7 @@ def pool_provenance(
                 *describe_missing_emotions([*splits.values()], config.Split.test, finished[0].predictions.emotions),
                 *describe_labels(prepared.labels),
                 *describe_trimming(cfg.audio.trim),
+                *describe_augmentation(cfg.augment.portable()),
             ]
         ),
         leaks=list(dict.fromkeys(leak for content in reports for leak in content["leaks"])),

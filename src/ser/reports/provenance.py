@@ -7,7 +7,8 @@ from ser.config import Protocol, Split
 from ser.data.audit import are_new_speakers, count_unknown_speakers, describe_leaks, describe_missing_emotions
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
-from ser.models.checkpoint import INTERMEDIATE, audio_config
+from ser.models.checkpoint import AUGMENT, INTERMEDIATE, audio_config
+from ser.reports.augmentation_text import describe_augmentation
 from ser.reports.protocol_text import describe_labels, describe_protocol, describe_trimming
 
 KEY = "key"
@@ -87,6 +88,7 @@ def build_provenance(
                 *describe_missing_emotions([splits], split, prepared.emotions),
                 *describe_labels(prepared.labels),
                 *describe_trimming(audio_config(stamp).trim),
+                *describe_augmentation(stamp.get(AUGMENT, {})),
             ]
         ),
         leaks=describe_leaks(splits, split, prepared.duplicates),

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ser import config
+from ser.config.augment import settings_in_effect
 from ser.config.identity import incidental_keys
 from ser.config.old_keys import ADDED, current_settings
 from ser.config.ranges import spell
@@ -21,6 +22,7 @@ INCIDENTAL = incidental_keys(config.Train)
 
 def decisive_settings(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that decide what a run computes, with dotted keys; its data are compared by their splits."""
+    settings = {**settings, "augment": settings_in_effect(settings.get("augment") or {})}
     return {key: value for key, value in flatten(settings).items() if not {key, key.split(".")[0]} & INCIDENTAL}
 
 

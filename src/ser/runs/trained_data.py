@@ -11,6 +11,7 @@ from ser.data.preparation import open_or_prepare
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits, identify_splits, split_corpus
 from ser.errors import UserError
+from ser.models.checkpoint import AUGMENT
 from ser.models.hub import portable_source
 from ser.runs.settings import to_plain
 
@@ -38,6 +39,7 @@ def build_stamp(cfg: config.Train, facts: Facts, splits: Splits, step: int) -> d
         "chosen_on": splits.selection_split.value if splits.selection_split else None,
         "choose": splits.choose.value,
         "audio": asdict(cfg.audio),
+        **({AUGMENT: cfg.augment.portable()} if cfg.augment.changes_clips else {}),
         "model": cfg.model.name,
         "pretrained": portable_source(cfg.model.pretrained),
         "seed": cfg.seed,

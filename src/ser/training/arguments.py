@@ -1,7 +1,9 @@
 """Construction and check of the TrainingArguments, before any data or weights are read."""
 
+import os
 from copy import deepcopy
 from dataclasses import fields
+from multiprocessing import get_all_start_methods
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ser.models.forward import default_device
 from ser.training.process_batches import StepShare
 from ser.training.tracking import run_name
 
+WORKERS = 4
 NOTHING_TRAINED = 1000
 """Steps of the trial schedule; its rates are discarded."""
 
@@ -39,7 +42,8 @@ def build_arguments(cfg: config.Train, folder: Path) -> TrainingArguments:
     check_extra_args(trainer.extra_training_args, ours)
     values = {name: value for of_key in ours.values() for name, value in of_key.items()}
     try:
-        arguments = TrainingArguments(**values, **deepcopy(trainer.extra_training_args))  # it writes into a dict
+        # A copy, because it writes into a dict.
+        arguments = TrainingArguments(**values, **loader_fields(cfg), **deepcopy(trainer.extra_training_args))
         try_optimizer(arguments)
     except (ImportError, TypeError, ValueError) as error:
         raise UserError(f"trainer: {explain(error)}") from error
@@ -68,6 +72,16 @@ def process_timeout(trainer: config.Trainer) -> float:
     """Return the seconds after which another process of the training counts as lost."""
     default = next(field.default for field in fields(TrainingArguments) if field.name == "ddp_timeout")
     return float(trainer.extra_training_args.get("ddp_timeout", default))
+
+
+def loader_fields(cfg: config.Train) -> dict[str, int]:
+    """Return the number of workers that augment clips while a GPU trains; `extra_training_args` may set another."""
+    name = "dataloader_num_workers"
+    if not cfg.augment.changes_clips or name in cfg.trainer.extra_training_args or default_device().type != "cuda":
+        return {}
+    if get_all_start_methods()[0] != "fork":  # elsewhere a worker would load the whole model to begin with
+        return {}
+    return {name: max(1, min(WORKERS, len(os.sched_getaffinity(0)) // processes.count_joined()))}
 
 
 def fields_by_key(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from ser import config
 from ser.acceleration.accelerated import accelerated
 from ser.acceleration.feature_cache import CachedFeatureCollator
 from ser.acceleration.flops import flops_per_clip
+from ser.augmentation.draw import Augmenter
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.models import freezing
@@ -48,6 +49,7 @@ def build_trainer(
     arguments, timer = build_arguments(cfg, folder), PhaseTimer()
     started = time.monotonic()
     inputs = build_datasets(cfg, model, prepared, splits, bf16=arguments.bf16)
+    augmenter = Augmenter(cfg.augment, cfg.seed, inputs.train) if cfg.augment.changes_clips else None
     if isinstance(inputs.collator, CachedFeatureCollator):
         timer.phases["features"] = time.monotonic() - started
     if arguments.ddp_find_unused_parameters is None:
@@ -67,6 +69,7 @@ def build_trainer(
             processing_class=model.extractor,
             options=cfg.trainer,
             corpora=splits.train.codes("corpus")[0].astype(np.int64),
+            augmenter=augmenter,
         )
         trainer.remove_callback(PrinterCallback)
         if not trainer.is_world_process_zero():

@@ -36,7 +36,7 @@ def build_datasets(cfg: config.Train, model: Model, prepared: PreparedCorpus, sp
     train, split = WaveformDataset(prepared, splits.train, trim), splits.evaluated_split
     evaluated = WaveformDataset(prepared, splits.get(split), trim) if split else None
     if not cfg.trainer.cache_features:
-        return Inputs(train, evaluated, collator_for(model.extractor))
+        return Inputs(train, evaluated, collator_for(model.extractor), cfg.augment.changes_clips)
     if reason := not_cached(classifier):
         log.info("trainer.cache_features: nothing is cached, because %s", reason)
         return Inputs(train, evaluated, collator_for(model.extractor))

@@ -1,11 +1,47 @@
 """Losses for imbalanced emotions: class weights, focal factor, label smoothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the clips of a batch are trained towards, `(B,)` each."""
+
+    labels: torch.Tensor
+    """Class indices; of a mixed clip the label with the larger share."""
+    weights: torch.Tensor | None = None
+    """Factors of the clips in the mean; None: all 1."""
+    partner_labels: torch.Tensor | None = None
+    """Class indices of the clips that were mixed in; None: no clip is mixed."""
+    partner_shares: torch.Tensor | None = None
+    """Their shares."""
+
+    @property
+    def are_labels(self) -> bool:
+        """Whether there is nothing but labels."""
+        return self.weights is None and self.partner_labels is None
+
+
+def mixed_loss(loss: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor], targets: Targets) -> torch.Tensor:
+    """Return the mean of `(1 - s) L(y) + s L(y')` over the clips, with share `s` of the label `y'` that was mixed in.
+
+    Zhang et al. 2018 (arXiv 1710.09412), for any loss `L` of a clip and its label.
+
+    Args:
+        loss: Returns the mean loss of the batch for labels `(B,)` and factors of the clips `(B,)`.
+        targets: The labels.
+    """
+    if targets.partner_labels is None or targets.partner_shares is None:
+        return loss(targets.labels, targets.weights)
+    shares = targets.partner_shares
+    weights = torch.ones_like(shares) if targets.weights is None else targets.weights
+    return loss(targets.labels, weights * (1 - shares)) + loss(targets.partner_labels, weights * shares)
 
 
 def classification_loss(

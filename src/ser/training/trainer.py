@@ -1,7 +1,6 @@
 """The Trainer of transformers with losses, samplers and metrics for emotion recognition."""
 
 import logging
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from transformers import EvalPrediction
 from transformers.trainer_utils import EvalLoopOutput
 
 from ser import config, processes
-from ser.acceleration.compilation import pad_to_fixed_length, step_between_lengths
-from ser.acceleration.spec_augment import accept_masks, draw_masks, uses_spec_augment
+from ser.acceleration.spec_augment import accept_masks
+from ser.augmentation.draw import Augmenter
 from ser.config import ClassWeights
 from ser.data.dataset import Numbers, WaveformDataset, scoring_batches
 from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
@@ -21,7 +20,8 @@ from ser.models.architectures import HEAD, depends_on_padding
 from ser.models.outputs import softmax
 from ser.training.alarms import OneClassAlarm
 from ser.training.checkpointing import CheckpointingTrainer
-from ser.training.losses import balanced_weights, classification_loss
+from ser.training.collation import PARTNER_LABELS, PARTNER_SHARES, TrainingCollator
+from ser.training.losses import Targets, balanced_weights, classification_loss, mixed_loss
 from ser.training.process_batches import ProcessBatches, StepShare, WeightedClips
 from ser.training.samplers import EpochSampler, draw_epoch
 from ser.training.throughput import PhaseTimer
@@ -34,11 +34,18 @@ class EmotionTrainer(CheckpointingTrainer):
 
     data_collator: Any
 
-    def __init__(self, *args: Any, options: config.Trainer, corpora: Numbers | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        options: config.Trainer,
+        corpora: Numbers | None = None,
+        augmenter: Augmenter | None = None,
+        **kwargs: Any,
+    ) -> None:
         self._corpora = np.zeros(1, np.int64) if corpora is None else corpora  # as numbers
         super().__init__(*args, options=options, **kwargs)
         self._collator = self.data_collator
-        self.data_collator = self.training_batch
+        self.data_collator = TrainingCollator(self._collator, self.model, self.args.seed, self.epoch, augmenter)
         accept_masks(self.model)
         if (visible := torch.cuda.device_count()) > 1 and self.args.world_size == 1:
             log.info("%d GPUs are visible and one trains; choose it with CUDA_VISIBLE_DEVICES", visible)
@@ -48,7 +55,7 @@ class EmotionTrainer(CheckpointingTrainer):
             else None
         )
         if options.compile:
-            self._step = step_between_lengths(self.train_dataset.lengths())
+            self.data_collator.use_fixed_lengths(self.train_dataset)
         self._one_class = OneClassAlarm(self.model.config.id2label)
         self._right = torch.zeros((), device=self.args.device)
         self._seen: Any = 0  # a tensor where clips have weights: a number would wait for the device
@@ -64,6 +71,10 @@ class EmotionTrainer(CheckpointingTrainer):
                 group["params"] = [p for p in group["params"] if not names[id(p)].startswith(HEAD)]
                 optimizer.add_param_group({**group, "params": head, "lr": self.options.head_learning_rate})
         return optimizer
+
+    def epoch(self) -> int:
+        """Return the number of the epoch, from 0; `state.epoch` is fractional, and is restored in a resumed run."""
+        return int(self.state.epoch or 0)
 
     def training_labels(self) -> Numbers:
         """Return the class index of each training clip, `(clips,)`."""
@@ -86,17 +97,17 @@ class EmotionTrainer(CheckpointingTrainer):
         groups = self.sampling_groups()
         if groups is None and not self.options.bucket_by_length:
             return super()._get_train_sampler(*args)
-        draw_order = partial(
-            draw_epoch,
-            groups,
-            self.train_dataset.lengths() if self.options.bucket_by_length else None,
-            # Only the clips of one forward pass have similar lengths, not those of an optimizer step: 2 x 4 clips of
-            # RAVDESS then have 5.0 emotions on average, against 4.8 with all 8 similar, and 5.2 at random.
-            self.options.per_device_train_batch_size,
-            self.args.seed if self.args.data_seed is None else self.args.data_seed,
-        )
-        # `state.epoch` is fractional, and is restored before a resumed run begins.
-        return EpochSampler(len(self.train_dataset), draw_order, lambda: int(self.state.epoch or 0))
+        # Only the clips of one forward pass have similar lengths, not those of an optimizer step: 2 x 4 clips of
+        # RAVDESS then have 5.0 emotions on average, against 4.8 with all 8 similar, and 5.2 at random.
+        size = self.options.per_device_train_batch_size
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+
+        def draw_order(epoch: int) -> Numbers:
+            bucketed = self.options.bucket_by_length
+            lengths = self.data_collator.lengths(self.train_dataset, epoch) if bucketed else None
+            return draw_epoch(groups, lengths, size, seed, epoch)
+
+        return EpochSampler(len(self.train_dataset), draw_order, self.epoch)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of this process; several processes share the clips of each optimizer step."""
@@ -132,8 +143,9 @@ class EmotionTrainer(CheckpointingTrainer):
         is comparable between runs.
         """
         weights = inputs.pop("weights", None)
-        if model.training and (self.has_objective() or weights is not None):
-            loss, outputs = self.objective(model, inputs, weights)
+        targets = Targets(inputs["labels"], weights, inputs.pop(PARTNER_LABELS, None), inputs.pop(PARTNER_SHARES, None))
+        if model.training and (self.has_objective() or not targets.are_labels):
+            loss, outputs = self.objective(model, inputs, targets)
         else:
             loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if model.training:
@@ -145,45 +157,23 @@ class EmotionTrainer(CheckpointingTrainer):
             self._batches += 1
         return (loss, outputs) if return_outputs else loss
 
-    def training_batch(self, examples: list[Any]) -> dict[str, torch.Tensor]:
-        """Collate a training batch: with a fixed length for compiled graphs, and with SpecAugment's masks.
-
-        The masks depend only on the seed, the epoch and the clips, so that a resumed run draws the same masks.
-        """
-        batch = self._collator(examples)
-        if "weight" in examples[0]:
-            batch["weights"] = torch.tensor([example["weight"] for example in examples])
-        if self.options.compile:
-            batch = pad_to_fixed_length(batch, self._step, self.model.frames)
-        if not uses_spec_augment(self.model):
-            return batch
-        mask = batch["attention_mask"]
-        # A sum on the GPU would be synchronised; there, inputs are waveforms or CNN outputs, with known lengths.
-        lengths = mask.sum(dim=-1) if mask.is_cpu else torch.tensor([example["samples"] for example in examples])
-        seed = [self.args.seed, int(self.state.epoch or 0), *(example["clip"] for example in examples)]
-        masks = draw_masks(self.model, lengths, mask.shape[1], seed)
-        return {**batch, **{name: drawn.to(mask.device, non_blocking=True) for name, drawn in masks.items()}}
-
     def has_objective(self) -> bool:
         """Return whether training minimises another loss than the model's own."""
         options = self.options
         return self._class_weights is not None or options.focal_gamma > 0 or options.label_smoothing > 0
 
-    def objective(self, model: Any, inputs: Any, weights: torch.Tensor | None = None) -> tuple[torch.Tensor, Any]:
-        """Return the training loss, a mean over the clips of the batch, and the outputs of the model.
-
-        Args:
-            model: The classifier.
-            inputs: A batch with labels.
-            weights: `(batch,)` factors of the losses of the clips; None: all 1.
-        """
+    def objective(self, model: Any, inputs: Any, targets: Targets) -> tuple[torch.Tensor, Any]:
+        """Return the training loss, a mean over the clips of the batch, and the outputs of the model."""
         # Without labels the model does not compute its own loss.
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
         options = self.options
-        loss = classification_loss(
-            outputs.logits, inputs["labels"], self._class_weights, options.focal_gamma, options.label_smoothing, weights
-        )
-        return loss, outputs
+
+        def loss(labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+            return classification_loss(
+                outputs.logits, labels, self._class_weights, options.focal_gamma, options.label_smoothing, weights
+            )
+
+        return mixed_loss(loss, targets), outputs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the values, with the accuracy on the training clips since the last entry."""
