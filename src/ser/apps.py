@@ -67,6 +67,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "evaluate": config.Evaluate,
     "compare": config.Compare,
     "predict": config.Predict,
+    "adapt": config.Adapt,
     "serve": config.Serve,
     "export": config.Export,
     "push": config.Push,

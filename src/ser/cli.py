@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "Score a checkpoint: ser evaluate checkpoint=runs/...",
     "compare": "Compare runs: ser compare runs=runs/*",
     "predict": "Predict recordings: ser predict checkpoint=runs/... --audio FILE|FOLDER",
+    "adapt": "Adapt a checkpoint to a few recordings of one voice: ser adapt checkpoint=runs/... --audio FOLDER",
     "serve": "Predict on a web page and over HTTP: ser serve checkpoint=runs/...",
     "export": "Export a checkpoint to ONNX: ser export checkpoint=runs/...",
     "push": "Push a finished run to the hub: ser push checkpoint=runs/... repo=USER/NAME",

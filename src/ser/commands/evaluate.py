@@ -1,6 +1,8 @@
 """ser evaluate checkpoint=runs/..."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ser import config, console
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
@@ -20,7 +22,7 @@ from ser.reports.report import build_report
 from ser.reports.write import write_report
 from ser.runs.environment import describe_environment
 from ser.runs.folder import REPORT, RunFolder
-from ser.runs.trained_data import evaluation_name, folder_beside, load_trained_data
+from ser.runs.trained_data import evaluation_name, folder_beside, leave_out_adapted, load_trained_data
 
 WRITTEN = (
     "report.html",
@@ -48,9 +50,13 @@ def evaluate(cfg: config.Evaluate) -> None:
     folder = find_checkpoint(cfg.checkpoint)
     stamp = checkpoint.stamp_of(folder)
     protocol, prepared, splits = load_trained_data(stamp, folder, cfg.root, cfg.data_dir)
-    utterances = splits.get(cfg.split)
-    if not utterances:
+    if not splits.get(cfg.split):
         raise UserError(f"split={cfg.split.value}: protocol '{protocol.name}' has no such split; choices: train, test")
+    utterances = leave_out_adapted(stamp, prepared, splits.get(cfg.split))
+    if not utterances:
+        raise UserError(f"checkpoint={cfg.checkpoint}: it is adapted to every clip of the {cfg.split.value} split")
+    scored: dict[str, Any] = {cfg.split.value: utterances}
+    splits = replace(splits, **scored)
     target = output_folder(cfg, folder)
     classifier, extractor = checkpoint.load(folder, prepared.emotions)
     with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):

@@ -4,6 +4,7 @@ Hydra composes a config, `ser.apps.checked` checks it against these classes, and
 The code reads the values of the YAML files; the dataclasses add no defaults of their own.
 """
 
+from ser.config.adapt import Adapt
 from ser.config.augment import Augment
 from ser.config.corpus import Corpus
 from ser.config.enums import (
@@ -30,6 +31,7 @@ from ser.config.use import Export, Hub, Predict, Push, Serve
 
 __all__ = [
     "AUTO",
+    "Adapt",
     "Audio",
     "Audit",
     "Augment",

@@ -289,6 +289,11 @@ def round_to_int16(samples: npt.NDArray[np.float32]) -> Int16:
     return np.clip(samples, -32768, 32767, out=samples).astype(np.int16)
 
 
+def hash_clip(samples: Int16) -> str:
+    """Return the sha256 of the samples of a 16 kHz clip."""
+    return hashlib.sha256(samples.tobytes()).hexdigest()
+
+
 def longest_run(flags: npt.NDArray[np.bool_]) -> int:
     """Length of the longest run of true values.
 

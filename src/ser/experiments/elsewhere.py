@@ -23,10 +23,12 @@ from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.scoring import Probabilities
 from ser.evaluation.stress import predict_stressed
 from ser.inference.predictor import Member
+from ser.models.checkpoint import ADAPTED
 from ser.models.hub import find_checkpoint, is_hub_name
-from ser.reports.protocol_text import count_speakers, counted, describe_labels
+from ser.reports.protocol_text import count_speakers, counted, describe_adaptation, describe_labels
 from ser.reports.provenance import Provenance
 from ser.rows import Rows
+from ser.runs.trained_data import leave_out_adapted
 
 PLAIN = config.Protocol(name="random", seed=0, test_fraction=0.2, validation_speakers=0, reference="every clip")
 """Divides a corpus that is prepared here; its lists are not used."""
@@ -64,6 +66,7 @@ def score_elsewhere(cfg: config.Evaluate) -> Scored:
     assert cfg.checkpoint is not None
     member = Member.from_checkpoint(cfg.checkpoint)
     alignment = foreign.align(member.labels, prepared.emotions, mapping, f"checkpoint={cfg.checkpoint}")
+    rows = leave_out_adapted(member.stamp, prepared, rows)
     used = [row for row in rows if row.emotion in alignment.emotions]
     clips = CorpusClips(prepared, used)
 
@@ -114,6 +117,7 @@ def describe_source(
         f"Scored on {where}: {counted(len(rows), 'clip')} of {count_speakers(Rows.of(Utterance, rows))}.",
         known,
         alignment.describe(),
+        *describe_adaptation(stamp.get(ADAPTED)),
         *describe_labels(prepared.labels),
         *["Only labels were given: probabilities are 1 and 0, and their calibration means nothing."] * hard,
     ]

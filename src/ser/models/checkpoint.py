@@ -32,6 +32,9 @@ log = logging.getLogger("ser")
 STAMP = "ser"
 """Key of config.json with the stamp: the data and the run that a checkpoint was trained by."""
 
+ADAPTED = "adapted"
+"""Key of the stamp of a checkpoint of `ser adapt`: the clips that it was adapted to."""
+
 INTERMEDIATE = "on_the_way"
 """Key of the stamp of a `checkpoint-N`: the weights of a step that no split has chosen."""
 AUGMENT = "augment"
@@ -282,8 +285,8 @@ def stamp_of(folder: Path) -> dict[str, Any]:
         UserError: the folder is no checkpoint, or was not written by `ser train`.
     """
     check_folder(folder)
-    stamp = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(STAMP)
-    if stamp is None:
+    stamp = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(STAMP, {})
+    if "corpus" not in stamp:
         raise UserError(f"{folder}: its config.json does not say what it was trained on; `ser train` did not write it")
     return dict(stamp)
 

@@ -43,6 +43,23 @@ def compute_logits_and_embeddings(
     return np.concatenate(logits), embeddings
 
 
+@torch.inference_mode()
+def compute_pooled(classifier: Any, batches: Iterable[Batch]) -> npt.NDArray[np.float64]:
+    """Compute the input of the last layer, the pooled projections of clips, `(clips, width)`.
+
+    Args:
+        classifier: a `ser.models.heads.PooledHead`.
+        batches: of a collator.
+    """
+    classifier.eval().to(default_device())
+    pooled = []
+    for batch in batches:
+        inputs = batch["input_values"] if "input_values" in batch else batch["input_features"]
+        states, counts = classifier.represent(inputs.to(default_device()), batch["attention_mask"].to(default_device()))
+        pooled.append(classifier.pool(classifier.projector(states), counts).double().cpu().numpy())
+    return np.concatenate(pooled)
+
+
 def mean_over_frames(frames: Embedding) -> Embedding:
     """Return the mean `(width,)` over frames `(frames, width)`.
 

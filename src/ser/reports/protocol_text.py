@@ -1,6 +1,7 @@
 """Describe a protocol in sentences that are computed from the splits themselves."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -41,6 +42,18 @@ def describe_protocol(protocol: Protocol, folds: Sequence[Splits], scored: Split
 def describe_trimming(trim: bool) -> list[str]:
     """Return a sentence where silence is cut off."""
     return ["The silence before and after the speech of each clip is cut off."] if trim else []
+
+
+def describe_adaptation(adapted: Mapping[str, Any] | None) -> list[str]:
+    """Return a sentence where the checkpoint was adapted to a voice; `adapted` is that entry of its stamp.
+
+    >>> describe_adaptation({"clips": 24, "labelled": True})
+    ['The checkpoint is adapted to 24 labelled clips of one voice, which are not scored.']
+    """
+    if adapted is None:
+        return []
+    kind = "labelled" if adapted["labelled"] else "unlabelled"
+    return [f"The checkpoint is adapted to {adapted['clips']} {kind} clips of one voice, which are not scored."]
 
 
 def describe_labels(labels: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -4,15 +4,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ser import config
 from ser.config.protocol import LISTS
 from ser.corpora.facts import Facts
+from ser.data.audio import hash_clip
+from ser.data.manifest import Utterance
 from ser.data.preparation import open_or_prepare
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits, identify_splits, split_corpus
 from ser.errors import UserError
-from ser.models.checkpoint import AUGMENT
+from ser.models.checkpoint import ADAPTED, AUGMENT
 from ser.models.hub import portable_source
+from ser.rows import Rows
 from ser.runs.settings import to_plain
 
 
@@ -62,6 +67,15 @@ def load_trained_data(
     splits = split_corpus(prepared.utterances, protocol, choose)
     check_splits(stamp, protocol, splits, folder)
     return protocol, prepared, splits
+
+
+def leave_out_adapted(stamp: dict[str, Any], prepared: PreparedCorpus, rows: Rows[Utterance]) -> Rows[Utterance]:
+    """Return the recordings without those that a checkpoint was adapted to, which must not be scored."""
+    if ADAPTED not in stamp:
+        return rows
+    known = set(stamp[ADAPTED]["sha256"])
+    clips = map(prepared.audio.samples, prepared.indices(rows).tolist())
+    return rows.where(np.array([hash_clip(clip) not in known for clip in clips], dtype=bool))
 
 
 def default_data_dir(stamp: dict[str, Any]) -> str:

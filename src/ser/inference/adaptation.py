@@ -1,0 +1,173 @@
+"""Adapt a checkpoint to the recordings of one speaker."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ser import config
+from ser.data.audio import Int16, hash_clip
+from ser.errors import UserError
+from ser.inference.blocks import decode
+from ser.inference.predictor import Member
+from ser.inference.recordings import Recordings, resolve
+from ser.models.adaptation import (
+    LABELLED_STRENGTH,
+    TEMPERATURE,
+    UNLABELLED_STRENGTH,
+    LinearHead,
+    fit_labelled,
+    match_prior,
+)
+from ser.models.embeddings import compute_pooled
+from ser.tables import read_column
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Recordings of one speaker."""
+
+    clips: Sequence[Int16]
+    labels: npt.NDArray[np.int64] | None
+    """Class indices `(clips,)`; None: there are no labels."""
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """The last layer of an adapted checkpoint, and what is known of it."""
+
+    head: LinearHead
+    stamp: dict[str, Any]
+    """What was adapted to, for the config of the checkpoint."""
+    accuracies: tuple[float, float] | None
+    """Share of the labelled clips that are predicted right before, and after an adaptation to the other clips."""
+
+
+def read_voice(cfg: config.Adapt, emotions: Sequence[str]) -> Voice:
+    """Read the recordings and their labels.
+
+    Raises:
+        UserError: A recording cannot be read, has a label that the checkpoint does not know, or has none where labels
+            are asked for; or there are too few.
+    """
+    recordings = resolve(cfg.audio, cfg.root)
+    labels = None if cfg.labelled is False else find_labels(cfg, recordings, emotions)
+    decoded = [decode(recording, cfg.max_seconds) for recording in recordings]
+    if failed := [(recording.name, clip) for recording, clip in decoded if isinstance(clip, str)]:
+        raise UserError(f"audio={cfg.audio}: {len(failed)} of {len(decoded)} recordings cannot be read: "
+                        f"{failed[0][0]}: {failed[0][1]}")  # fmt: skip
+    return Voice([clip for _, clip in decoded if not isinstance(clip, str)], labels)
+
+
+def find_labels(cfg: config.Adapt, recordings: Recordings, emotions: Sequence[str]) -> npt.NDArray[np.int64] | None:
+    """Return the class index of each recording; None where they have no labels."""
+    given = name_labels(cfg, recordings, emotions)
+    if given is None:
+        if cfg.labelled:
+            raise UserError(
+                f"labelled=true: not every recording of audio={cfg.audio} lies in a folder with the name of an emotion "
+                f"({', '.join(emotions)}); a CSV with the columns path and emotion labels them as well"
+            )
+        return None
+    if unknown := sorted(set(given) - set(emotions)):
+        raise UserError(f"audio={cfg.audio}: the checkpoint has no emotion {unknown[0]}; it has {', '.join(emotions)}")
+    return np.array([emotions.index(name) for name in given], dtype=np.int64)
+
+
+def name_labels(cfg: config.Adapt, recordings: Recordings, emotions: Sequence[str]) -> list[str] | None:
+    """Return the emotion of each recording in words, as the table or the folders give it."""
+    place = Path(cfg.audio)
+    if place.is_file() and place.suffix.lower() == ".csv":
+        header = place.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0]
+        if "emotion" not in header.lower():
+            return None
+        return [name.strip().lower() for name in read_column(place, "emotion", f"audio={place}")]
+    folders = [recording.path.parent.name.lower() for recording in recordings]
+    return folders if set(folders) <= set(emotions) else None
+
+
+def adapt(member: Member, voice: Voice, cfg: config.Adapt) -> Adaptation:
+    """Fit the last layer of a checkpoint to a voice, from its logits divided by `TEMPERATURE`; the encoder stays.
+
+    Raises:
+        UserError: The checkpoint has no softmax, or there are too few clips.
+    """
+    if member.outputs.activation != "softmax":
+        raise UserError(
+            f"checkpoint={cfg.checkpoint}: its head is a {member.outputs.activation}, and only one with a softmax is "
+            "adapted"
+        )
+    if len(voice.clips) < 2:
+        raise UserError(f"audio={cfg.audio}: one recording does not show a voice; give more")
+    classifier: Any = member.classifier
+    layer = classifier.classifier
+    head = LinearHead(to_array(layer.weight), to_array(layer.bias)).softened(TEMPERATURE)
+    order, batches = member.make_batches(voice.clips, cfg.batch_size)
+    computed = compute_pooled(classifier, batches)
+    pooled = np.empty_like(computed)
+    pooled[[index for batch in order for index in batch]] = computed
+    stamp = {
+        "clips": len(voice.clips),
+        "labelled": voice.labels is not None,
+        "sha256": sorted(map(hash_clip, voice.clips)),
+    }
+    if voice.labels is None:
+        adapted = match_prior(head, pooled, read_prior(cfg, member.labels), UNLABELLED_STRENGTH)
+        return Adaptation(adapted, stamp, None)
+    adapted = fit_labelled(head, pooled, voice.labels, LABELLED_STRENGTH)
+    return Adaptation(adapted, stamp, estimate_gain(head, pooled, voice.labels))
+
+
+def read_prior(cfg: config.Adapt, emotions: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the expected share of each emotion, `(emotions,)`.
+
+    Raises:
+        UserError: One of them is not an emotion of the checkpoint.
+    """
+    given = cfg.prior or dict.fromkeys(emotions, 1 / len(emotions))
+    if unknown := sorted(set(given) - set(emotions)):
+        raise UserError(f"prior.{unknown[0]}: the checkpoint has no such emotion; it has {', '.join(emotions)}")
+    return np.array([given.get(emotion, 0.0) for emotion in emotions])
+
+
+def estimate_gain(head: LinearHead, pooled: Any, labels: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Return the accuracy on the clips before, and of each clip after an adaptation to all others."""
+    before = float((head.logits(pooled).argmax(axis=1) == labels).mean())
+    right = []
+    for place in range(len(labels)):
+        others = np.arange(len(labels)) != place
+        left_out = fit_labelled(head, pooled[others], labels[others], LABELLED_STRENGTH)
+        right.append(left_out.logits(pooled[place : place + 1]).argmax() == labels[place])
+    return before, float(np.mean(right))
+
+
+def install(classifier: Any, head: LinearHead) -> None:
+    """Write an adapted layer into a classifier."""
+    with torch.no_grad():
+        classifier.classifier.weight.copy_(torch.from_numpy(head.weight))
+        classifier.classifier.bias.copy_(torch.from_numpy(head.bias))
+
+
+def to_array(parameter: torch.Tensor) -> npt.NDArray[np.float64]:
+    return parameter.detach().double().cpu().numpy()
+
+
+def describe(voice: Voice, adaptation: Adaptation, emotions: Sequence[str]) -> str:
+    """Describe an adaptation in a sentence."""
+    if voice.labels is None:
+        return (
+            f"adapted to {len(voice.clips)} recordings without labels: how often each emotion is predicted has changed"
+        )
+    counts = Counter(emotions[label] for label in voice.labels.tolist())
+    named = ", ".join(f"{counts[emotion]} {emotion}" for emotion in emotions if counts[emotion])
+    assert adaptation.accuracies is not None
+    before, after = (f"{100 * accuracy:.0f} %" for accuracy in adaptation.accuracies)
+    return (
+        f"adapted to {len(voice.clips)} labelled recordings ({named}): accuracy on them {before} before, and {after} "
+        "with each left out of the adaptation in turn"
+    )
