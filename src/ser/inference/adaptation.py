@@ -12,6 +12,7 @@ import torch
 
 from ser import config
 from ser.data.audio import Int16, hash_clip
+from ser.data.dataset import restore_order
 from ser.errors import UserError
 from ser.inference.blocks import decode
 from ser.inference.predictor import Member
@@ -104,13 +105,7 @@ def adapt(member: Member, voice: Voice, cfg: config.Adapt) -> Adaptation:
         )
     if len(voice.clips) < 2:
         raise UserError(f"audio={cfg.audio}: one recording does not show a voice; give more")
-    classifier: Any = member.classifier
-    layer = classifier.classifier
-    head = LinearHead(to_array(layer.weight), to_array(layer.bias)).softened(TEMPERATURE)
-    order, batches = member.make_batches(voice.clips, cfg.batch_size)
-    computed = compute_pooled(classifier, batches)
-    pooled = np.empty_like(computed)
-    pooled[[index for batch in order for index in batch]] = computed
+    head, pooled = read_head(member), pool(member, voice.clips, cfg.batch_size)
     stamp = {
         "clips": len(voice.clips),
         "labelled": voice.labels is not None,
@@ -121,6 +116,19 @@ def adapt(member: Member, voice: Voice, cfg: config.Adapt) -> Adaptation:
         return Adaptation(adapted, stamp, None)
     adapted = fit_labelled(head, pooled, voice.labels, LABELLED_STRENGTH)
     return Adaptation(adapted, stamp, estimate_gain(head, pooled, voice.labels))
+
+
+def read_head(member: Member) -> LinearHead:
+    """Return the last layer of a checkpoint, with its logits divided by `TEMPERATURE`."""
+    classifier: Any = member.classifier
+    layer = classifier.classifier
+    return LinearHead(to_array(layer.weight), to_array(layer.bias)).softened(TEMPERATURE)
+
+
+def pool(member: Member, clips: Sequence[Int16], batch_size: int) -> npt.NDArray[np.float64]:
+    """Return the input of the last layer for clips, in their order, `(clips, width)`."""
+    order, batches = member.make_batches(clips, batch_size)
+    return restore_order(compute_pooled(member.classifier, batches), order)
 
 
 def read_prior(cfg: config.Adapt, emotions: Sequence[str]) -> npt.NDArray[np.float64]:

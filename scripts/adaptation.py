@@ -1,0 +1,140 @@
+"""Measure `ser adapt` on the tested speakers of runs: adapted to some of a speaker's clips, scored on the others.
+
+python scripts/adaptation.py runs/ravdess-emobox-moonshine_tiny-seed0/fold*       several runs are pooled
+
+Each tested speaker is adapted to by itself: to 1 and 3 clips of each emotion with their labels, and to as many clips
+without. Which clips is drawn anew in each repetition. Every row is scored on the speaker's other clips.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from ser import console
+from ser.evaluation.intervals import bootstrap_intervals
+from ser.inference.adaptation import pool, read_head
+from ser.inference.predictor import Member
+from ser.models import checkpoint
+from ser.models.adaptation import (
+    LABELLED_STRENGTH,
+    UNLABELLED_STRENGTH,
+    LinearHead,
+    fit_labelled,
+    match_prior,
+)
+from ser.models.hub import find_checkpoint
+from ser.runs.trained_data import load_trained_data
+
+UAR = "unweighted_average_recall"
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """The clips of a tested speaker, as the last layer of a checkpoint gets them."""
+
+    name: str
+    head: LinearHead
+    pooled: Any
+    """`(clips, width)`."""
+    labels: Any
+    """Class indices `(clips,)`."""
+
+
+@dataclass
+class Row:
+    """The predictions of all speakers in all repetitions, before and after an adaptation."""
+
+    truth: list[int] = field(default_factory=list)
+    before: list[int] = field(default_factory=list)
+    after: list[int] = field(default_factory=list)
+    speakers: list[str] = field(default_factory=list)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("runs", nargs="+", help="folders of finished runs, each with its checkpoint")
+    parser.add_argument("--data-dir", help="of the prepared corpus, where it is another than the runs name")
+    parser.add_argument("--clips", type=int, nargs="+", default=[1, 3], help="of each emotion")
+    parser.add_argument("--repetitions", type=int, default=10)
+    args = parser.parse_args(words)
+    console.quiet_transformers()
+    started = time.monotonic()
+    speakers, emotions = [], []
+    for run in args.runs:
+        found, emotions = read_speakers(Path(run), args.data_dir)
+        speakers += found
+    rows = [
+        [f"{per} of each emotion", kind, *describe(measure(speakers, per, kind, args.repetitions), len(emotions))]
+        for per in args.clips
+        for kind in ("labelled", "unlabelled")
+    ]
+    print(tabulate(rows, ["clips of the speaker", "labels", "UAR before", "UAR after", "better, worse"], "github"))
+    print(f"{len(speakers)} speakers, {args.repetitions} draws each; {time.monotonic() - started:.0f} s")
+
+
+def read_speakers(run: Path, data_dir: str | None) -> tuple[list[Speaker], Sequence[str]]:
+    """Embed the clips of the tested speakers of a run."""
+    folder = find_checkpoint(str(run))
+    _, prepared, splits = load_trained_data(checkpoint.stamp_of(folder), folder, None, data_dir)
+    member = Member.from_checkpoint(str(run))
+    head, found = read_head(member), []
+    for name in splits.test.distinct("speaker"):
+        rows = splits.test.where(splits.test.matches("speaker", [name]))
+        clips = [prepared.audio.samples(place) for place in prepared.indices(rows).tolist()]
+        labels = np.array([member.labels.index(row.emotion) for row in rows])
+        found.append(Speaker(name, head, pool(member, clips, 16), labels))
+    return found, member.labels
+
+
+def measure(speakers: Sequence[Speaker], per: int, kind: str, repetitions: int) -> Row:
+    """Adapt to `per` clips of each emotion of each speaker, and predict the others."""
+    row = Row()
+    for seed in range(repetitions):
+        for speaker in speakers:
+            chosen = np.zeros(len(speaker.labels), dtype=bool)
+            chosen[list(draw(speaker, per, seed))] = True
+            adapted = adapt(speaker, chosen, kind)
+            row.truth += speaker.labels[~chosen].tolist()
+            row.before += speaker.head.logits(speaker.pooled[~chosen]).argmax(axis=1).tolist()
+            row.after += adapted.logits(speaker.pooled[~chosen]).argmax(axis=1).tolist()
+            row.speakers += [speaker.name] * int((~chosen).sum())
+    return row
+
+
+def draw(speaker: Speaker, per: int, seed: int) -> Iterator[int]:
+    """Draw clips of each emotion; the draw depends on the speaker and the repetition alone."""
+    generator = np.random.default_rng([seed, *speaker.name.encode()])
+    for emotion in np.unique(speaker.labels):
+        yield from generator.permutation(np.flatnonzero(speaker.labels == emotion))[:per].tolist()
+
+
+def adapt(speaker: Speaker, chosen: Any, kind: str) -> LinearHead:
+    pooled, labels = speaker.pooled[chosen], speaker.labels[chosen]
+    if kind == "labelled":
+        return fit_labelled(speaker.head, pooled, labels, LABELLED_STRENGTH)
+    emotions = len(speaker.head.bias)
+    return match_prior(speaker.head, pooled, np.full(emotions, 1 / emotions), UNLABELLED_STRENGTH)
+
+
+def describe(row: Row, emotions: int) -> list[str]:
+    """Return the UAR before and after with 95 % intervals over speakers, and how many speakers gain and lose."""
+    cells = []
+    for predictions in (row.before, row.after):
+        interval = bootstrap_intervals(row.truth, predictions, list(range(emotions)), row.speakers)[UAR]
+        recalls = [
+            np.mean(np.equal(predictions, row.truth)[np.equal(row.truth, emotion)]) for emotion in set(row.truth)
+        ]
+        cells.append(f"{100 * np.mean(recalls):.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]")
+    truth, before, after, names = map(np.array, (row.truth, row.before, row.after, row.speakers))
+    gains = [np.sum((after == truth)[names == name]) - np.sum((before == truth)[names == name]) for name in set(names)]
+    return [*cells, f"{sum(gain > 0 for gain in gains)}, {sum(gain < 0 for gain in gains)}"]
+
+
+if __name__ == "__main__":
+    main()
