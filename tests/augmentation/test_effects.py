@@ -67,6 +67,15 @@ def test_speed_multiplies_frequencies_and_divides_the_duration(factor):
     assert faster[1000:-1000].std() == pytest.approx(float(waveform.std()), rel=0.01)
 
 
+@pytest.mark.parametrize("change", [lambda waveform: effects.change_speed(waveform, 0.8),
+                                    lambda waveform: effects.shift_pitch(waveform, 12 * math.log2(0.8))])  # fmt: skip
+def test_a_slower_or_lower_clip_has_no_images_of_its_highest_frequencies(change):
+    power = torch.fft.rfft(change(noise())).abs().square()
+    frequencies = torch.linspace(0, RATE / 2, len(power))
+    below, above = power[(frequencies > 5000) & (frequencies < 6000)], power[frequencies > 6800]  # 6.4 kHz is 0.8 x 8
+    assert decibels(above.mean() / below.mean()) < -35
+
+
 def test_speed_one_changes_nothing():
     assert torch.equal(effects.change_speed(noise(), 1.0), noise())
 

@@ -154,3 +154,26 @@ def test_a_batch_is_copied_to_a_gpu_while_the_host_goes_on(kind, tmp_path, monke
     found = arguments(tmp_path, "trainer.precision=fp32")
     assert found.accelerator_config.non_blocking == (kind == "cuda")
     assert not found.logging_nan_inf_filter
+
+
+@pytest.mark.parametrize(
+    ("kind", "cores", "overrides", "workers"),
+    [
+        ("cuda", 16, ["augment=light"], 4),
+        ("cuda", 3, ["augment=light"], 3),
+        ("cuda", 16, ["augment=light", "+trainer.extra_training_args.dataloader_num_workers=0"], 0),
+        ("cuda", 16, ["augment=light", "+trainer.extra_training_args.dataloader_num_workers=7"], 7),
+        ("cuda", 16, ["augment=none"], 0),
+        ("cpu", 16, ["augment=light"], 0),
+    ],
+)
+def test_workers_augment_while_a_gpu_trains(kind, cores, overrides, workers, tmp_path, monkeypatch):
+    monkeypatch.setattr("ser.training.arguments.default_device", lambda: torch.device(kind))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert arguments(tmp_path, "trainer.precision=fp32", *overrides).dataloader_num_workers == workers
+
+
+def test_without_forked_processes_no_worker_is_started_by_default(tmp_path, monkeypatch):
+    monkeypatch.setattr("ser.training.arguments.default_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr("ser.training.arguments.get_all_start_methods", lambda: ["spawn"])
+    assert arguments(tmp_path, "trainer.precision=fp32", "augment=light").dataloader_num_workers == 0

@@ -1,6 +1,5 @@
 """Construction and check of the TrainingArguments, before any data or weights are read."""
 
-import os
 from copy import deepcopy
 from dataclasses import fields
 from multiprocessing import get_all_start_methods
@@ -13,6 +12,7 @@ from transformers import Trainer, TrainingArguments, get_scheduler
 
 from ser import config, processes
 from ser.config import Precision, Tracker
+from ser.data.parallel import cores
 from ser.errors import UserError, explain, suggest
 from ser.evaluation.metrics import COUNT_METRICS
 from ser.extras import check_installed
@@ -21,6 +21,7 @@ from ser.training.process_batches import StepShare
 from ser.training.tracking import run_name
 
 WORKERS = 4
+"""Largest number of processes that augment clips, unless another number is given."""
 NOTHING_TRAINED = 1000
 """Steps of the trial schedule; its rates are discarded."""
 
@@ -81,7 +82,7 @@ def loader_fields(cfg: config.Train) -> dict[str, int]:
         return {}
     if get_all_start_methods()[0] != "fork":  # elsewhere a worker would load the whole model to begin with
         return {}
-    return {name: max(1, min(WORKERS, len(os.sched_getaffinity(0)) // processes.count_joined()))}
+    return {name: max(1, min(WORKERS, cores() // processes.count_joined()))}
 
 
 def fields_by_key(cfg: config.Train, folder: Path) -> dict[str, dict[str, Any]]:
