@@ -31,7 +31,12 @@ REMOVED: dict[str, str] = {
 }
 """Dotted key of an earlier release -> the reason for its removal, in a few words."""
 
-ADDED: dict[str, Any] = {"trainer.choose": "best", "trainer.inner_folds": 4}
+ADDED: dict[str, Any] = {
+    "trainer.choose": "best",
+    "trainer.inner_folds": 4,
+    "trainer.teacher_weight": 0.5,
+    "trainer.teacher_temperature": 2.0,
+}
 """Dotted key of a later release -> the value under which a run computes what it did before."""
 
 WORD = re.compile(r"(?P<sign>--|\+{1,2}|~|)(?P<key>[\w.-]+)(?P<rest>=.*|)", re.DOTALL)

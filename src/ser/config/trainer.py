@@ -7,6 +7,7 @@ from omegaconf import MISSING
 
 from ser.config.enums import Choose, ClassWeights, EvalStrategy, Precision, Tracker
 from ser.config.identity import INCIDENTAL
+from ser.config.paths import PATHS
 from ser.config.ranges import RANGE, Range, check_ranges, number
 from ser.errors import UserError
 
@@ -103,6 +104,15 @@ class Trainer:
     label_smoothing: float = number(least=0, below=1)
     """Share of the target that is spread over all emotions (arXiv 1512.00567). A higher value makes the model less
     confident; 0: one-hot targets."""
+    teachers: Any = field(default_factory=list, metadata=PATHS)
+    """Finished runs whose predictions on the training batches are a second target (distillation, arXiv 1503.02531): an
+    ensemble becomes one model. Of a folder of several folds, the runs of the same fold, of all seeds, are taken. They
+    must have the same corpus, protocol and fold, so that none was trained on a tested clip."""
+    teacher_weight: float = number(least=0, most=1)
+    """Share of that target in the loss; the labels have the rest."""
+    teacher_temperature: float = number(above=0)
+    """Divides the logits of the model and of its teachers in that target; a higher value gives unlikely emotions more
+    weight."""
     precision: Precision = MISSING
     """Number format of the forward pass; `auto`: bf16 where the device has it, else fp16 on a GPU, else fp32."""
     extra_training_args: dict[str, Any] = field(default_factory=dict)
@@ -111,6 +121,9 @@ class Trainer:
     def __post_init__(self) -> None:
         """Raise a UserError for numbers out of range and for checkpoints between evaluations, which have no score."""
         check_ranges(self, "trainer.")
+        self.teachers = [str(run) for run in (self.teachers if isinstance(self.teachers, list) else [self.teachers])]
+        if self.teachers and self.cache_features:
+            raise UserError("trainer.teachers: they need the waveforms; give trainer.cache_features=false")
         if self.eval_strategy is EvalStrategy.steps and self.save_steps % self.eval_steps:
             raise UserError(
                 f"trainer.save_steps={self.save_steps}: it must be a multiple of trainer.eval_steps={self.eval_steps}"

@@ -35,6 +35,9 @@ STAMP = "ser"
 ADAPTED = "adapted"
 """Key of the stamp of a checkpoint of `ser adapt`: the clips that it was adapted to."""
 
+TEACHERS = "teachers"
+"""Key of the stamp with the names of the runs whose predictions were a second target."""
+
 INTERMEDIATE = "on_the_way"
 """Key of the stamp of a `checkpoint-N`: the weights of a step that no split has chosen."""
 AUGMENT = "augment"

@@ -56,6 +56,15 @@ def describe_adaptation(adapted: Mapping[str, Any] | None) -> list[str]:
     return [f"The checkpoint is adapted to {adapted['clips']} {kind} clips of one voice, which are not scored."]
 
 
+def describe_teachers(names: Sequence[str]) -> list[str]:
+    """Return a sentence where the predictions of other runs were a second target of training.
+
+    >>> describe_teachers(["ravdess-emobox-hubert_large-seed0"])
+    ['Distilled: trained towards the predictions of ravdess-emobox-hubert_large-seed0 as well as the labels.']
+    """
+    return [f"Distilled: trained towards the predictions of {', '.join(names)} as well as the labels."] if names else []
+
+
 def describe_labels(labels: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Return a sentence where labels of the corpus were mapped or left out.
 

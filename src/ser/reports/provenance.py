@@ -7,9 +7,15 @@ from ser.config import Protocol, Split
 from ser.data.audit import are_new_speakers, count_unknown_speakers, describe_leaks, describe_missing_emotions
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
-from ser.models.checkpoint import ADAPTED, AUGMENT, INTERMEDIATE, audio_config
+from ser.models.checkpoint import ADAPTED, AUGMENT, INTERMEDIATE, TEACHERS, audio_config
 from ser.reports.augmentation_text import describe_augmentation
-from ser.reports.protocol_text import describe_adaptation, describe_labels, describe_protocol, describe_trimming
+from ser.reports.protocol_text import (
+    describe_adaptation,
+    describe_labels,
+    describe_protocol,
+    describe_teachers,
+    describe_trimming,
+)
 
 KEY = "key"
 """Metadata of a field: its key in classification_report.json, where that is another than its name."""
@@ -89,6 +95,7 @@ def build_provenance(
                 *describe_labels(prepared.labels),
                 *describe_trimming(audio_config(stamp).trim),
                 *describe_augmentation(stamp.get(AUGMENT, {})),
+                *describe_teachers(stamp.get(TEACHERS, [])),
                 *describe_adaptation(stamp.get(ADAPTED)),
             ]
         ),

@@ -15,7 +15,7 @@ from ser.data.preparation import open_or_prepare
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits, identify_splits, split_corpus
 from ser.errors import UserError
-from ser.models.checkpoint import ADAPTED, AUGMENT
+from ser.models.checkpoint import ADAPTED, AUGMENT, TEACHERS
 from ser.models.hub import portable_source
 from ser.rows import Rows
 from ser.runs.settings import to_plain
@@ -44,6 +44,7 @@ def build_stamp(cfg: config.Train, facts: Facts, splits: Splits, step: int) -> d
         "chosen_on": splits.selection_split.value if splits.selection_split else None,
         "choose": splits.choose.value,
         "audio": asdict(cfg.audio),
+        **({TEACHERS: [Path(run).resolve().name for run in cfg.trainer.teachers]} if cfg.trainer.teachers else {}),
         **({AUGMENT: cfg.augment.portable()} if cfg.augment.changes_clips else {}),
         "model": cfg.model.name,
         "pretrained": portable_source(cfg.model.pretrained),

@@ -22,6 +22,7 @@ from ser.training import best, checkpoint_folders
 from ser.training.arguments import build_arguments
 from ser.training.checkpointing import seed_process
 from ser.training.datasets import build_datasets
+from ser.training.distillation import open_teachers
 from ser.training.guard import guard_trackers
 from ser.training.model import Model, build_model, leaves_out_parameters
 from ser.training.throughput import PhaseTimer, RunCost
@@ -70,6 +71,7 @@ def build_trainer(
             options=cfg.trainer,
             corpora=splits.train.codes("corpus")[0].astype(np.int64),
             augmenter=augmenter,
+            teachers=open_teachers(cfg, prepared, splits, model.extractor),
         )
         trainer.remove_callback(PrinterCallback)
         if not trainer.is_world_process_zero():

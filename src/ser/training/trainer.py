@@ -21,6 +21,7 @@ from ser.models.outputs import softmax
 from ser.training.alarms import OneClassAlarm
 from ser.training.checkpointing import CheckpointingTrainer
 from ser.training.collation import PARTNER_LABELS, PARTNER_SHARES, TrainingCollator
+from ser.training.distillation import Teachers
 from ser.training.losses import Targets, balanced_weights, classification_loss, mixed_loss
 from ser.training.process_batches import ProcessBatches, StepShare, WeightedClips
 from ser.training.samplers import EpochSampler, draw_epoch
@@ -40,8 +41,10 @@ class EmotionTrainer(CheckpointingTrainer):
         options: config.Trainer,
         corpora: Numbers | None = None,
         augmenter: Augmenter | None = None,
+        teachers: Teachers | None = None,
         **kwargs: Any,
     ) -> None:
+        self._teachers = teachers
         self._corpora = np.zeros(1, np.int64) if corpora is None else corpora  # as numbers
         super().__init__(*args, options=options, **kwargs)
         self._collator = self.data_collator
@@ -56,6 +59,8 @@ class EmotionTrainer(CheckpointingTrainer):
         )
         if options.compile:
             self.data_collator.use_fixed_lengths(self.train_dataset)
+        if teachers is not None:
+            teachers.to(self.args.device)
         self._one_class = OneClassAlarm(self.model.config.id2label)
         self._right = torch.zeros((), device=self.args.device)
         self._seen: Any = 0  # a tensor where clips have weights: a number would wait for the device
@@ -160,7 +165,8 @@ class EmotionTrainer(CheckpointingTrainer):
     def has_objective(self) -> bool:
         """Return whether training minimises another loss than the model's own."""
         options = self.options
-        return self._class_weights is not None or options.focal_gamma > 0 or options.label_smoothing > 0
+        reweighted = self._class_weights is not None or options.focal_gamma > 0 or options.label_smoothing > 0
+        return reweighted or self._teachers is not None
 
     def objective(self, model: Any, inputs: Any, targets: Targets) -> tuple[torch.Tensor, Any]:
         """Return the training loss, a mean over the clips of the batch, and the outputs of the model."""
@@ -173,7 +179,11 @@ class EmotionTrainer(CheckpointingTrainer):
                 outputs.logits, labels, self._class_weights, options.focal_gamma, options.label_smoothing, weights
             )
 
-        return mixed_loss(loss, targets), outputs
+        mean = mixed_loss(loss, targets)
+        if self._teachers is not None:
+            probabilities = self._teachers.predict(inputs, self.accelerator.autocast())
+            mean = self._teachers.combine(mean, outputs.logits, probabilities, targets.weights)
+        return mean, outputs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the values, with the accuracy on the training clips since the last entry."""
