@@ -1,8 +1,11 @@
+import os
 import subprocess
 import sys
 
 import pytest
 from helpers.commands import ser
+
+from ser import apps, cli
 
 
 @pytest.mark.parametrize(
@@ -90,3 +93,12 @@ def test_the_run_folder_is_named_by_the_run():
     result = ser("train", "--cfg", "job", "--resolve", "protocol=emobox", "protocol.fold=3", "model=tiny", "seed=7")
     assert "output_dir: runs/ravdess-emobox-tiny-seed7" in result.stdout
     assert "data_dir: data/ravdess" in result.stdout
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_leave_the_processor_to_others_unless_the_user_says_otherwise(given, used, monkeypatch):
+    environment = {name: text for name, text in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    monkeypatch.setattr(os, "environ", environment | ({"OMP_WAIT_POLICY": given} if given else {}))
+    monkeypatch.setattr(apps, "run", lambda command, words: None)
+    cli.run("train", [])
+    assert os.environ["OMP_WAIT_POLICY"] == used
