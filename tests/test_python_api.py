@@ -118,3 +118,10 @@ def test_a_damaged_file_is_named(classifier, tmp_path):
 
 def test_the_longest_recording_is_the_users_choice(checkpoint):
     assert load(checkpoint, max_seconds=40, batch_size=1).predict(tone(31), 16000).emotion in LABELS
+
+
+def test_copies_at_test_time_change_predictions_and_no_embedding(checkpoint, classifier, stereo):
+    averaging = load(checkpoint, test_time_copies=3)
+    assert averaging.predict(stereo).probabilities != classifier.predict(stereo).probabilities
+    assert averaging.predict([stereo, stereo])[1] == averaging.predict(stereo)
+    assert (averaging.embed(stereo) == classifier.embed(stereo)).all()

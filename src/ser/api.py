@@ -20,13 +20,17 @@ AT_ONCE = 64
 """Clips that are decoded before they are put into batches of similar length."""
 
 
-def load(checkpoint: str | os.PathLike[str], *, batch_size: int = 8, max_seconds: float = 30.0) -> "EmotionClassifier":
+def load(
+    checkpoint: str | os.PathLike[str], *, batch_size: int = 8, max_seconds: float = 30.0, test_time_copies: int = 0
+) -> "EmotionClassifier":
     """Open a fine-tuned checkpoint.
 
     Args:
         checkpoint: A run folder, a checkpoint folder or `USER/NAME` on the Hugging Face Hub.
         batch_size: Recordings that are computed together, at most.
         max_seconds: Seconds; a longer recording is refused, as by `ser predict`.
+        test_time_copies: Probabilities are averaged over the recording and this many perturbed copies of it, as by
+            `ser predict`; embeddings are those of the recording alone.
 
     Raises:
         UserError: A `ValueError`: it is no checkpoint of a known architecture with a head for emotions.
@@ -39,9 +43,9 @@ def load(checkpoint: str | os.PathLike[str], *, batch_size: int = 8, max_seconds
         >>> classifier.predict("recording.wav").emotion
         'sad'
     """
-    return EmotionClassifier(
-        Predictor.from_checkpoints([os.fspath(checkpoint)], Ensemble.mean, batch_size), max_seconds
-    )
+    given = [os.fspath(checkpoint)]
+    predictor = Predictor.from_checkpoints(given, Ensemble.mean, batch_size, copies=test_time_copies)
+    return EmotionClassifier(predictor, max_seconds)
 
 
 class EmotionClassifier:

@@ -10,13 +10,14 @@ from helpers.tiny_runs import run
 from helpers.toys import seal
 
 from ser import config
-from ser.commands.evaluate import SOMETIMES, WRITTEN, evaluate
+from ser.commands.evaluate import WRITTEN, evaluate
 from ser.data.preparation import prepare
 from ser.data.prepared_corpus import CorpusClips, open_prepared
 from ser.errors import UserError
 from ser.evaluation.scoring import Scorer
 from ser.evaluation.stress import CLEAN, CONDITIONS
 from ser.models import checkpoint
+from ser.reports import stress
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +199,7 @@ def test_degraded_clips_are_scored_beside_the_clean_ones(finished, data_dir, tmp
 
 def test_an_evaluation_without_degraded_clips_leaves_no_table_of_an_earlier_one(finished, data_dir, tmp_path):
     score(finished, data_dir, "stress=true", f"output_dir='{tmp_path}'")
-    assert {path.name for path in tmp_path.iterdir()} == {*WRITTEN, *SOMETIMES}
+    assert {path.name for path in tmp_path.iterdir()} == {*WRITTEN, *stress.FILES}
     score(finished, data_dir, f"output_dir='{tmp_path}'")
     assert {path.name for path in tmp_path.iterdir()} == {*WRITTEN}
     assert 'id="stress"' not in (tmp_path / "report.html").read_text()
@@ -213,9 +214,3 @@ def test_clips_outside_the_cache_are_trimmed_as_those_inside(quiet_data_dir, tmp
     expected = trimmed.predict(prepared, rows).probabilities
     assert trimmed.predict_clips(CorpusClips(prepared, rows)) == pytest.approx(expected, abs=1e-6)
     assert whole.predict_clips(CorpusClips(prepared, rows)) != pytest.approx(expected, abs=1e-4)
-
-
-def test_predictions_of_others_cannot_be_put_under_stress(tmp_path):
-    given = ("corpus=ravdess", f"predictions='{tmp_path / 'p.csv'}'", "stress=true")
-    with pytest.raises(UserError, match="stress=true: degraded clips are predicted by a model; give checkpoint=RUN"):
-        composed("evaluate", *given)

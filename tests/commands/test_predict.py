@@ -375,3 +375,17 @@ def test_a_file_in_place_of_the_embeddings_stays_before_the_checkpoint_is_opened
     assert output.read_text() == "mine"
     predict(composed("predict", f"checkpoint={toy}", *words, "overwrite=true"))
     assert len(pandas.read_parquet(output)) == 4
+
+
+def test_copies_of_a_recording_are_averaged_whatever_else_is_predicted(toy, folder, tmp_path):
+    (plain,) = answers(toy, folder / "a.wav", tmp_path / "a.jsonl")
+    (alone,) = answers(toy, folder / "a.wav", tmp_path / "b.jsonl", "test_time_copies=2")
+    among = answers(toy, folder, tmp_path / "c.jsonl", "test_time_copies=2")
+    (same,) = (one for one in among if one["path"] == alone["path"])
+    assert same["probabilities"] == pytest.approx(alone["probabilities"], abs=2e-6)
+    assert alone["probabilities"] != plain["probabilities"]
+
+
+def test_embeddings_have_no_copies():
+    with pytest.raises(UserError, match="test_time_copies=2: embeddings are those of the clip alone"):
+        composed("predict", "checkpoint=x", "audio=a.wav", "embeddings=e.parquet", "test_time_copies=2")

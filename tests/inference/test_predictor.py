@@ -8,11 +8,12 @@ from helpers.toys import as_array, clips, saved
 from ser.config import Ensemble
 from ser.data.silence import speech_span
 from ser.errors import UserError
+from ser.evaluation.perturbed import perturb
 from ser.inference.predictor import MAX_BATCH_SAMPLES, Predictor, split_batches
 
 
-def predictor(*folders, ensemble=Ensemble.mean, batch_size=4):
-    return Predictor.from_checkpoints([str(folder) for folder in folders], ensemble, batch_size)
+def predictor(*folders, ensemble=Ensemble.mean, batch_size=4, copies=0):
+    return Predictor.from_checkpoints([str(folder) for folder in folders], ensemble, batch_size, copies=copies)
 
 
 @pytest.mark.parametrize("norm", ["layer", "group"])
@@ -92,3 +93,15 @@ def test_long_clips_come_in_small_batches_and_none_is_lost():
     assert sorted(index for batch in batches for index in batch) == list(range(14))
     assert all(len(batch) == 1 or len(batch) * lengths[batch[-1]] <= MAX_BATCH_SAMPLES for batch in batches)
     assert list(split_batches([100] * 5, batch_size=8, equal_lengths=False)) == [[0, 1, 2, 3, 4]]
+
+
+def test_a_prediction_over_copies_is_the_mean_of_the_clip_and_its_copies_by_each_checkpoint(tmp_path):
+    folders = [saved(tmp_path / name, seed=seed) for seed, name in enumerate("ab")]
+    some = clips(0.5, 0.8)
+    together = predictor(*folders, copies=2).predict(some)
+    for number, folder in enumerate(folders):
+        alone = predictor(folder)
+        each = [as_array(alone.predict([perturb(c, n) for c in some])) for n in (1, 2)]
+        expected = np.mean([as_array(alone.predict(some)), *each], axis=0)
+        assert np.allclose(as_array([one.members[number] for one in together]), expected, atol=1e-6)
+        assert not np.allclose(expected, as_array(alone.predict(some)), atol=1e-4)

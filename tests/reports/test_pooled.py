@@ -107,9 +107,11 @@ def test_a_fold_that_is_run_anew_takes_the_report_on_all_folds_with_it(pooled, d
     assert (folder / "seed0-fold1" / "classification_report.txt").is_file()
 
 
-def test_a_folder_of_several_runs_is_no_checkpoint(pooled, data_dir):
+def test_runs_without_the_report_on_all_of_them_are_no_checkpoint(pooled, data_dir, tmp_path):
+    unfinished = shutil.copytree(pooled, tmp_path / "run")
+    (unfinished / "environment.json").unlink()
     with pytest.raises(UserError, match="it holds several runs; choices: seed0-fold1, seed0-fold2"):
-        evaluate(composed("evaluate", f"checkpoint='{pooled}'", f"data_dir='{data_dir}'"))
+        evaluate(composed("evaluate", f"checkpoint='{unfinished}'", f"data_dir='{data_dir}'"))
 
 
 def test_what_not_every_machine_measured_is_left_out_of_the_mean():

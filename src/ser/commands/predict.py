@@ -134,7 +134,8 @@ def check_output_is_not_read(cfg: config.Predict) -> None:
 
 
 def open_predictor(cfg: config.Predict) -> Predictor:
-    return Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size, embeds=cfg.embeddings is not None)
+    embeds, copies = cfg.embeddings is not None, cfg.test_time_copies
+    return Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size, embeds, copies)
 
 
 @contextmanager

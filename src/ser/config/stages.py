@@ -7,14 +7,14 @@ from omegaconf import MISSING
 
 from ser.config.augment import Augment
 from ser.config.corpus import Corpus
-from ser.config.enums import Audit, Engine, Split
+from ser.config.enums import Audit, Engine, Ensemble, Split
 from ser.config.identity import INCIDENTAL
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
 from ser.config.protocol import Protocol
 from ser.config.ranges import CHOICES, RANGE, Range, check_ranges, number, spell
 from ser.config.trainer import Tracking, Trainer
-from ser.config.use import Hub
+from ser.config.use import Hub, as_list
 from ser.errors import UserError
 
 AUTO = "auto"
@@ -112,9 +112,9 @@ class Compare:
 class Evaluate:
     """Values of `ser evaluate`."""
 
-    checkpoint: str | None = field(default=None, metadata=PATH)
+    checkpoint: Any = field(default=None, metadata=PATHS)
     """A run folder or a checkpoint folder; with `corpus`, also a repository of the hub, and one that `ser` did not
-    write."""
+    write. A run of several folds is scored fold by fold. A list of runs is an ensemble, as are the seeds of a run."""
     predictions: str | None = field(default=None, metadata=PATH)
     """A table of anybody's predictions instead of a checkpoint: columns `path` and `prediction`, or `path` and a column
     of probabilities for each emotion."""
@@ -127,6 +127,14 @@ class Evaluate:
     stress: bool = MISSING
     """Predict the scored clips again under fixed degradations: pink noise at 20, 10 and 0 dB, telephone band, a room,
     MP3 at 32 kbit/s, quieter by 30 dB. The report has their UAR beside that of the clean clips."""
+    ensemble: Ensemble = MISSING
+    """Same as `ensemble` of `ser predict`."""
+    test_time_copies: int = number(least=0, most=100)
+    """Same as `test_time_copies` of `ser predict`."""
+    calibrate: bool = MISSING
+    """Scale the probabilities by one temperature (arXiv 1706.04599), the one with the lowest cross-entropy on the
+    validation split, whose speakers are neither in the training split nor in the scored one. The predicted emotions
+    stay; the report has the calibration before and after."""
     batch_size: int = number(least=1)
     """Clips in one forward pass; it does not change predictions."""
     root: str | None = field(default=None, metadata=PATH)
@@ -134,17 +142,36 @@ class Evaluate:
     data_dir: str | None = field(default=None, metadata=PATH)
     """The folder that `prepare-data` wrote; null: data/<corpus of the checkpoint>."""
     output_dir: str | None = field(default=None, metadata=PATH)
-    """The folder for the reports; null: a folder beside the checkpoint, named after the split."""
+    """The folder for the reports; null: a folder beside the checkpoint, named after the split, or for several
+    checkpoints a folder in `evaluations`."""
 
     def __post_init__(self) -> None:
         """Raise a UserError for numbers that are out of range, and for values that do not fit together."""
         check_ranges(self, "")
         if (self.checkpoint is None) == (self.predictions is None):
             raise UserError("give checkpoint=RUN or predictions=FILE, and not both")
-        if self.predictions is not None and self.stress:
-            raise UserError(
-                "stress=true: degraded clips are predicted by a model; give checkpoint=RUN, not predictions"
-            )
+        if self.checkpoint is not None:
+            self.checkpoint = as_list(self.checkpoint)
+        self.check_models()
         if self.corpus is None and (self.predictions is not None or self.protocol is not None):
             given = "predictions" if self.predictions is not None else "protocol"
             raise UserError(f"{given}=...: it needs corpus=NAME beside it, the corpus that is scored")
+
+    def check_models(self) -> None:
+        """Raise a UserError for what the given models, or anybody's predictions, cannot do."""
+        asked = {
+            "stress=true": self.stress,
+            f"test_time_copies={self.test_time_copies}": self.test_time_copies > 0,
+            "calibrate=true": self.calibrate,
+        }
+        for key, given in asked.items():
+            if given and self.predictions is not None:
+                raise UserError(f"{key}: it needs a model; give checkpoint=RUN, not predictions=FILE")
+        if self.calibrate and self.corpus is not None:
+            raise UserError(
+                "calibrate=true: the validation split of the training corpus is needed; leave corpus=... out"
+            )
+        if self.calibrate and self.split is Split.validation:
+            raise UserError("calibrate=true: the temperature is fitted on the validation split; score another one")
+        if self.calibrate and self.ensemble is Ensemble.vote:
+            raise UserError("calibrate=true: shares of votes have no temperature; give ensemble=mean")

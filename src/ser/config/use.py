@@ -48,6 +48,9 @@ class Predict:
     speech, and the memory of attention grows with the square of the length."""
     ensemble: Ensemble = MISSING
     """Combination of several checkpoints: the mean of their probabilities, or the share of their votes."""
+    test_time_copies: int = number(least=0, most=100)
+    """Average the probabilities over each clip and this many copies of it with another speed (0.9 to 1.1) and level and
+    a little noise, which depend on its samples alone; 0: the clip alone. N copies take N times the time."""
     batch_size: int = number(least=1)
     """Clips in one forward pass; it does not change predictions."""
     sample_rate: int = number(least=1000, most=1_000_000)
@@ -73,6 +76,10 @@ class Predict:
         check_suffix("embeddings", self.embeddings, EMBEDDINGS)
         if self.embeddings is not None and len(self.checkpoint) > 1:
             raise UserError(f"embeddings={self.embeddings}: embeddings are those of one checkpoint; give one")
+        if self.embeddings is not None and self.test_time_copies:
+            raise UserError(
+                f"test_time_copies={self.test_time_copies}: embeddings are those of the clip alone; give one of the two"
+            )
         if self.audio == "-" and self.timeline is not None:
             raise UserError(f"timeline={self.timeline}: audio=- has no end to draw; give files")
         if self.window is None and (self.hop is not None or self.timeline is not None or self.audio == "-"):

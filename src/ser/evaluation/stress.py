@@ -24,10 +24,8 @@ from ser.evaluation.intervals import bootstrap_intervals
 from ser.evaluation.metrics import confusion_matrix, summarize
 from ser.evaluation.mp3 import BIT_RATE, through_mp3
 from ser.evaluation.predictions import SplitPredictions
+from ser.evaluation.samples import Waveform, to_int16, to_waveform
 from ser.evaluation.scoring import PredictClips, Probabilities
-
-Waveform = torch.Tensor
-"""float32 `(samples,)` at 16 kHz, full scale 1.0."""
 
 CLEAN = "clean"
 SEED = 20261127
@@ -117,13 +115,8 @@ def seed_of(utterance: Utterance) -> int:
 
 
 def degrade(samples: Int16, condition: Condition, seed: int) -> Int16:
-    """Return a clip under a condition, `(samples,)`.
-
-    Where the result exceeds full scale, all of it is scaled down to full scale; nothing is clipped.
-    """
-    degraded = condition.degrade(torch.from_numpy(samples.astype(np.float32) / 32768), seed).numpy() * 32768
-    peak = float(np.abs(degraded).max(initial=0.0))
-    return np.rint(degraded * min(1.0, 32767 / max(peak, 1.0))).astype(np.int16)
+    """Return a clip under a condition, `(samples,)`; see `to_int16` for what exceeds full scale."""
+    return to_int16(condition.degrade(to_waveform(samples), seed))
 
 
 def predict_stressed(

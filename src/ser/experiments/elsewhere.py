@@ -1,7 +1,7 @@
 """Score a checkpoint, or anybody's predictions, on a corpus of choice."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +18,22 @@ from ser.data.prepared_corpus import CorpusClips, PreparedCorpus
 from ser.data.protocols import list_folds, split_corpus, split_sha256
 from ser.errors import UserError
 from ser.evaluation import foreign
+from ser.evaluation.ensembles import combine_for_scores
 from ser.evaluation.foreign import Alignment
 from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.scoring import Probabilities
 from ser.evaluation.stress import predict_stressed
-from ser.inference.predictor import Member
+from ser.experiments.scored import HOW, Scored, describe_prediction
+from ser.inference.predictor import Predictor
 from ser.models.checkpoint import ADAPTED
 from ser.models.hub import find_checkpoint, is_hub_name
 from ser.reports.protocol_text import count_speakers, counted, describe_adaptation, describe_labels
-from ser.reports.provenance import Provenance
+from ser.reports.provenance import Provenance, combine_provenances
 from ser.rows import Rows
 from ser.runs.trained_data import leave_out_adapted
 
 PLAIN = config.Protocol(name="random", seed=0, test_fraction=0.2, validation_speakers=0, reference="every clip")
 """Divides a corpus that is prepared here; its lists are not used."""
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Predictions of a corpus, and where they come from."""
-
-    predictions: SplitPredictions
-    provenance: Provenance
-    prepared: PreparedCorpus
-    stressed: Mapping[str, Probabilities] | None = None
-    """By condition, of the degraded clips, where they were asked for."""
 
 
 def score_elsewhere(cfg: config.Evaluate) -> Scored:
@@ -63,20 +54,33 @@ def score_elsewhere(cfg: config.Evaluate) -> Scored:
         scored = foreign.to_shared_labels([rows[index] for index in kept], probabilities[kept], alignment)
         source = describe_source(cfg, prepared, scored, alignment, name_of(cfg.predictions), {})
         return Scored(scored, source, prepared)
-    assert cfg.checkpoint is not None
-    member = Member.from_checkpoint(cfg.checkpoint)
-    alignment = foreign.align(member.labels, prepared.emotions, mapping, f"checkpoint={cfg.checkpoint}")
-    rows = leave_out_adapted(member.stamp, prepared, rows)
+    predictor = Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size, copies=cfg.test_time_copies)
+    alignment = foreign.align(predictor.labels, prepared.emotions, mapping, f"checkpoint={cfg.checkpoint[0]}")
+    for member in predictor.members:
+        rows = leave_out_adapted(member.stamp, prepared, rows)
     used = [row for row in rows if row.emotion in alignment.emotions]
     clips = CorpusClips(prepared, used)
 
-    def predict(some: Sequence[Int16]) -> Probabilities:
-        return foreign.share(member.predict(some, cfg.batch_size), alignment)
+    def predict_each(some: Sequence[Int16]) -> list[Probabilities]:
+        return [foreign.share(one, alignment) for one in predictor.predict_each(some)]
 
-    scored = SplitPredictions(used, alignment.emotions, predict(clips))
-    name = member.stamp.get("model") or name_of(cfg.checkpoint)
-    source = describe_source(cfg, prepared, scored, alignment, name, member.stamp)
-    return Scored(scored, source, prepared, predict_stressed(predict, clips, used) if cfg.stress else None)
+    def predict(some: Sequence[Int16]) -> Probabilities:
+        return combine_for_scores(predict_each(some), cfg.ensemble)
+
+    each = predict_each(clips)
+    scored = SplitPredictions(used, alignment.emotions, combine_for_scores(each, cfg.ensemble))
+    named = {member.name: member.stamp for member in predictor.members}
+    sources = {
+        name: describe_source(cfg, prepared, scored, alignment, stamp.get("model") or name_of(name), stamp, name)
+        for name, stamp in named.items()
+    }
+    return Scored(
+        scored,
+        describe_prediction(combine_provenances(sources, HOW[cfg.ensemble]), cfg.test_time_copies),
+        prepared,
+        stressed=predict_stressed(predict, clips, used) if cfg.stress else None,
+        members=dict(zip(named, each, strict=True)) if len(named) > 1 else None,
+    )
 
 
 def choose_clips(prepared: PreparedCorpus, cfg: config.Evaluate) -> Rows[Utterance]:
@@ -98,6 +102,7 @@ def describe_source(
     alignment: Alignment,
     model: str,
     stamp: dict[str, Any],
+    checkpoint: str | None = None,
 ) -> Provenance:
     """Return the provenance of predictions whose training is known by the stamp at most."""
     rows, protocol = scored.utterances, cfg.protocol
@@ -105,7 +110,7 @@ def describe_source(
         f"all clips of {prepared.corpus}" if protocol is None else f"protocol {protocol.name}, {cfg.split.value} split"
     )
     known, other = describe_training(stamp, prepared, rows)
-    copies = describe_copies(cfg.checkpoint, rows) if stamp else []
+    copies = describe_copies(checkpoint, rows) if stamp else []
     identity = {
         "name": "whole_corpus" if protocol is None else protocol.name,
         "fold": protocol.fold if protocol else None,

@@ -63,7 +63,8 @@ def predict_task(cfg: config.Predict, threads: int, recordings: Sequence[Recordi
         recordings: The recordings, with absolute paths.
     """
     torch.set_num_threads(threads)
-    predictor = open_predictor(tuple(cfg.checkpoint), cfg.ensemble, cfg.batch_size, cfg.embeddings is not None)
+    embeds, copies = cfg.embeddings is not None, cfg.test_time_copies
+    predictor = open_predictor(tuple(cfg.checkpoint), cfg.ensemble, cfg.batch_size, embeds, copies)
     with explaining_out_of_memory(ADVICE.format(cfg.batch_size)):
         if cfg.window is not None:
             return [list(predict_file(cfg, predictor, recording)) for recording in recordings]
@@ -72,8 +73,10 @@ def predict_task(cfg: config.Predict, threads: int, recordings: Sequence[Recordi
 
 
 @lru_cache(maxsize=1)
-def open_predictor(checkpoints: tuple[str, ...], ensemble: Ensemble, batch_size: int, embeds: bool) -> Predictor:
+def open_predictor(
+    checkpoints: tuple[str, ...], ensemble: Ensemble, batch_size: int, embeds: bool, copies: int
+) -> Predictor:
     """Open checkpoints once in a worker, which predicts many blocks."""
     limit_onednn_cache()
     enable_onednn_fp32_matmul()
-    return Predictor.from_checkpoints(checkpoints, ensemble, batch_size, embeds)
+    return Predictor.from_checkpoints(checkpoints, ensemble, batch_size, embeds, copies)

@@ -158,6 +158,7 @@ def settings_of(cfg: config.Predict, predictor: Predictor) -> dict[str, Any]:
         "checkpoints": [fingerprint(member.name) for member in predictor.members],
         "columns": OutputFormat.from_predictor(predictor).header(),
         "ensemble": cfg.ensemble.name,
+        "test_time_copies": cfg.test_time_copies or None,  # a journal of an earlier release has no such entry
         "audio": os.path.abspath(cfg.audio),
         "root": None if cfg.root is None else os.path.abspath(cfg.root),
         "window": cfg.window,

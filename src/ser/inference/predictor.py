@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from transformers import PreTrainedModel
 
 from ser.config import Ensemble
@@ -16,6 +15,8 @@ from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for, restore_order, scoring_batches
 from ser.data.silence import speech_span
 from ser.errors import UserError
+from ser.evaluation.ensembles import combine
+from ser.evaluation.perturbed import predict_with_copies
 from ser.inference.predictions import Prediction, Probabilities
 from ser.models import checkpoint
 from ser.models.architectures import depends_on_padding
@@ -116,12 +117,21 @@ class Predictor:
     batch_size: int
     embeds: bool = False
     """Whether each prediction has an embedding; for a single checkpoint only."""
+    copies: int = 0
+    """Number of perturbed copies of each clip over which probabilities are averaged."""
 
     @classmethod
     def from_checkpoints(
-        cls, checkpoints: Sequence[str], ensemble: Ensemble, batch_size: int, embeds: bool = False
+        cls, checkpoints: Sequence[str], ensemble: Ensemble, batch_size: int, embeds: bool = False, copies: int = 0
     ) -> "Predictor":
         """Open checkpoints.
+
+        Args:
+            checkpoints: Run folders, checkpoint folders or repositories of the hub.
+            ensemble: How their predictions are combined.
+            batch_size: Largest number of clips in a batch.
+            embeds: Whether each prediction has an embedding.
+            copies: Number of perturbed copies of each clip over which probabilities are averaged.
 
         Raises:
             UserError: One of them is not a checkpoint or is given twice, or its labels or its kind of head differ from
@@ -143,7 +153,7 @@ class Predictor:
                 )
         for member in members:
             log.info("%s", describe(member))
-        return cls(members, ensemble, batch_size, embeds)
+        return cls(members, ensemble, batch_size, embeds, copies)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -156,25 +166,21 @@ class Predictor:
             probabilities, embeddings = self.members[0].embed(clips, self.batch_size, frames=False)
             pairs = zip(probabilities, embeddings, strict=True)
             return [Prediction.from_array(self.labels, row, embedding=embedding) for row, embedding in pairs]
-        each = [self.in_label_order(member, member.predict(clips, self.batch_size)) for member in self.members]
-        combined, best = self.combine(each)
+        each = self.predict_each(clips)
+        combined, best = combine(each, self.ensemble)
         predictions = []
         for clip, row in enumerate(combined):
             members = [Prediction.from_array(self.labels, member[clip]) for member in each if len(each) > 1]
             predictions.append(Prediction.from_array(self.labels, row, best[clip], tuple(members)))
         return predictions
 
-    def combine(self, each: Sequence[Probabilities]) -> tuple[Probabilities, npt.NDArray[np.intp]]:
-        """Return the probabilities of the ensemble `(clips, emotions)` and the index of each predicted emotion.
+    def predict_each(self, clips: Sequence[Int16]) -> list[Probabilities]:
+        """Return the probabilities of each checkpoint, each `(clips, emotions)` in the order of `labels`."""
+        return [self.in_label_order(member, self.predict_by(member, clips)) for member in self.members]
 
-        The probabilities are the mean over the checkpoints. With `vote` they are the shares of the checkpoints that
-        predict an emotion, and the mean breaks ties.
-        """
-        mean: Probabilities = np.mean(each, axis=0)
-        if self.ensemble is Ensemble.mean:
-            return mean, mean.argmax(axis=1)
-        votes: Probabilities = np.mean([np.eye(len(self.labels))[one.argmax(axis=1)] for one in each], axis=0)
-        return votes, np.where(votes == votes.max(axis=1, keepdims=True), mean, -1.0).argmax(axis=1)
+    def predict_by(self, member: Member, clips: Sequence[Int16]) -> Probabilities:
+        """Return the probabilities of one checkpoint, averaged over copies where that is asked for."""
+        return predict_with_copies(lambda some: member.predict(some, self.batch_size), clips, self.copies)
 
     def in_label_order(self, member: Member, probabilities: Probabilities) -> Probabilities:
         """Return the probabilities of a member with the columns in the order of `labels`."""

@@ -21,10 +21,10 @@ from ser.evaluation.metrics import COUNT_METRICS, PROBABILITY_METRICS, Bin
 from ser.evaluation.subgroups import Subgroup
 from ser.evaluation.variation import Variation
 from ser.files import write_text
-from ser.reports import html_text, stress
+from ser.reports import html_text, members, stress
 from ser.reports.html_text import duration, percent, reach
 from ser.reports.report import Report
-from ser.reports.tables import report_text
+from ser.reports.tables import describe_calibration, report_text
 
 FEW_RUNS = 12
 """Up to this number of runs, their table is shown unfolded."""
@@ -87,6 +87,8 @@ def texts(report: Report) -> dict[str, Any]:
         "labels": len(emotions),
         "uninformed": {"cross_entropy": math.log(len(emotions)), "brier_score": 1 - 1 / len(emotions)},
         "text": report_text(report),
+        "calibration": describe_calibration(report) if report.calibration else None,
+        "members_note": members.note(report),
         "stress_note": stress.NOTE,
         "stress_conditions": stress.explanations(report.stress),
     }
@@ -102,6 +104,9 @@ def tables(report: Report) -> dict[str, Any]:
         "subgroups": [subgroups_table(field, rows) for field, rows in report.subgroups.items() if field != "speaker"],
         "bins": bins_table(report.bins),
         "metrics": metrics_table(report),
+        "members": Table("Members of the ensemble", members.HEADER, members.format_rows(report.members))
+        if report.members
+        else None,
         "stress": Table("Under each condition", stress.HEADER, stress.format_rows(report.stress))
         if report.stress
         else None,

@@ -19,7 +19,7 @@ from ser.files import write_csv, write_json
 from ser.reports import figures, history, report
 from ser.reports.augmentation_text import describe_augmentation
 from ser.reports.protocol_text import describe_labels, describe_protocol, describe_trimming
-from ser.reports.provenance import Provenance
+from ser.reports.provenance import Provenance, over_folds
 from ser.reports.write import write_report
 from ser.rows import Rows
 from ser.runs.environment import describe_environment
@@ -109,11 +109,6 @@ def pool_provenance(
         seed=cfg.seeds[0] if len(cfg.seeds) == 1 else cfg.seeds,
         step=None,
     )
-
-
-def over_folds(first: dict[str, Any], folds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the identity of all folds of a protocol."""
-    return {"name": first["name"], "fold": None, "seed": first["seed"], "folds": folds}
 
 
 def run_row(run: Run) -> dict[str, Any]:

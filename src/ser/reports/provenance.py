@@ -1,6 +1,7 @@
 """Where metrics come from: corpus, protocol, split, checkpoint."""
 
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from ser.config import Protocol, Split
@@ -62,9 +63,14 @@ class Provenance:
         fold = f" fold {self.protocol['fold']}" if self.protocol["fold"] is not None else ""
         fold = f", {len(folds)} folds" if folds else fold
         corpus = f"{self.corpus.upper()} (no human speech)" if self.synthetic else self.corpus
-        seeds = self.seed if isinstance(self.seed, list) else [self.seed]
-        seed = f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if self.seed is not None else ""
+        seed = f", seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}" if self.seeds else ""
         return f"{self.model} on {corpus}, protocol {self.protocol['name']}{fold}{seed}"
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of training that are known."""
+        given = self.seed if isinstance(self.seed, list) else [self.seed]
+        return [seed for seed in given if seed is not None]
 
     @property
     def title(self) -> str:
@@ -88,23 +94,92 @@ def build_provenance(
         synthetic=prepared.facts.synthetic,
         protocol=stamp["identity"],
         split=split.value,
-        protocol_text=" ".join(
-            [
-                describe_protocol(protocol, [splits], split, selected=not stamp.get(INTERMEDIATE)),
-                *describe_missing_emotions([splits], split, prepared.emotions),
-                *describe_labels(prepared.labels),
-                *describe_trimming(audio_config(stamp).trim),
-                *describe_augmentation(stamp.get(AUGMENT, {})),
-                *describe_teachers(stamp.get(TEACHERS, [])),
-                *describe_adaptation(stamp.get(ADAPTED)),
-            ]
-        ),
+        protocol_text=describe_splits(protocol, [splits], split, stamp, prepared),
         leaks=describe_leaks(splits, split, prepared.duplicates),
         speaker_independent=are_new_speakers(splits, split),
         model=stamp["model"],
         seed=stamp["seed"],
         step=stamp["step"],
         speakers_known=not count_unknown_speakers(splits, split),
+    )
+
+
+def describe_splits(
+    protocol: Protocol, folds: Sequence[Splits], split: Split, stamp: dict[str, Any], prepared: PreparedCorpus
+) -> str:
+    """Describe in sentences what the metrics of a fold, or of several, are about."""
+    sentences = [
+        describe_protocol(protocol, folds, split, selected=not stamp.get(INTERMEDIATE)),
+        *describe_missing_emotions(folds, split, prepared.emotions),
+        *describe_labels(prepared.labels),
+        *describe_trimming(audio_config(stamp).trim),
+        *describe_augmentation(stamp.get(AUGMENT, {})),
+        *describe_teachers(stamp.get(TEACHERS, [])),
+        *describe_adaptation(stamp.get(ADAPTED)),
+    ]
+    return " ".join(sentences)
+
+
+def pool_provenances(
+    sources: Sequence[Provenance],
+    protocol: Protocol,
+    folds: Sequence[Splits],
+    stamp: dict[str, Any],
+    prepared: PreparedCorpus,
+) -> Provenance:
+    """Describe where the metrics of several folds come from.
+
+    Args:
+        sources: of each fold.
+        protocol: of all of them.
+        folds: the splits of each.
+        stamp: of the checkpoint of a fold.
+        prepared: the corpus.
+    """
+    first = sources[0]
+    if len(sources) == 1:
+        return first
+    return replace(
+        first,
+        protocol=over_folds(first.protocol, [source.protocol for source in sources]),
+        protocol_text=describe_splits(protocol, folds, Split(first.split), stamp, prepared),
+        leaks=list(dict.fromkeys(leak for source in sources for leak in source.leaks)),
+        speaker_independent=all(source.speaker_independent for source in sources),
+        speakers_known=all(source.speakers_known for source in sources),
+        step=None,
+    )
+
+
+def over_folds(first: dict[str, Any], folds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the identity of all folds of a protocol."""
+    return {"name": first["name"], "fold": None, "seed": first["seed"], "folds": folds}
+
+
+def combine_provenances(members: Mapping[str, Provenance], how: str) -> Provenance:
+    """Describe where the metrics of an ensemble come from.
+
+    Args:
+        members: by name, where those of each member come from.
+        how: how the ensemble predicts, in a few words.
+    """
+    first, *others = members.values()
+    if not others:
+        return first
+    texts = {name: source.protocol_text for name, source in members.items()}
+    if len(set(texts.values())) == 1:
+        sentences = [first.protocol_text]
+    else:
+        sentences = [f"{name}: {text}" for name, text in texts.items()]
+    seeds = list(dict.fromkeys(seed for source in members.values() for seed in source.seeds))
+    return replace(
+        first,
+        protocol_text=" ".join([f"Ensemble of {len(members)} members, {how}.", *sentences]),
+        leaks=list(dict.fromkeys(leak for source in members.values() for leak in source.leaks)),
+        speaker_independent=all(source.speaker_independent for source in members.values()),
+        speakers_known=all(source.speakers_known for source in members.values()),
+        model=f"ensemble of {len(members)} ({' + '.join(dict.fromkeys(source.model for source in members.values()))})",
+        seed=seeds if len(seeds) > 1 else next(iter(seeds), None),
+        step=None,
     )
 
 

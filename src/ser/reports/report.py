@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ser.evaluation.calibration import Calibration
+from ser.evaluation.ensembles import MemberRow
 from ser.evaluation.intervals import ConfidenceInterval, bootstrap_intervals
 from ser.evaluation.metrics import PROBABILITY_METRICS, Bin, bin_by_confidence, confusion_matrix, summarize
 from ser.evaluation.predictions import SplitPredictions
@@ -35,6 +37,10 @@ class Report:
     """Over folds and seeds, where several runs are pooled."""
     stress: Sequence[StressRow] = ()
     """The clean clips and each condition, where degraded clips were scored."""
+    members: Sequence[MemberRow] = ()
+    """Each member of an ensemble."""
+    calibration: Calibration | None = None
+    """Of the probabilities, where they were scaled."""
 
 
 def build_report(
@@ -54,7 +60,7 @@ def build_report(
     truth, labels, emotions = predictions.truth, predictions.labels, list(predictions.emotions)
     counts, probabilities = confusion_matrix(truth, labels, emotions), predictions.probabilities
     calibration = {name: metric.compute(truth, probabilities, emotions) for name, metric in PROBABILITY_METRICS.items()}
-    units = [row.speaker if provenance.speaker_independent else row.path for row in predictions.utterances]
+    units = units_of(predictions, provenance)
     return Report(
         predictions=predictions,
         provenance=provenance,
@@ -67,3 +73,8 @@ def build_report(
         variation=variation,
         stress=tabulate(predictions, stressed, units) if stressed else (),
     )
+
+
+def units_of(predictions: SplitPredictions, provenance: Provenance) -> list[str]:
+    """Return what the intervals resample, for each clip: its speaker or, unless speakers are new, its path."""
+    return [row.speaker if provenance.speaker_independent else row.path for row in predictions.utterances]

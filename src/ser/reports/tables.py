@@ -11,7 +11,7 @@ from ser.evaluation import subgroups
 from ser.evaluation.metrics import PROBABILITY_METRICS
 from ser.evaluation.predictions import SplitPredictions
 from ser.files import remove, write_csv, write_json, write_text
-from ser.reports import figures, stress
+from ser.reports import figures, members, stress
 from ser.reports.report import Report
 from ser.runs.finished import ORIGIN
 
@@ -21,6 +21,7 @@ def write(folder: Path, report: Report) -> None:
     write_tables(folder, report)
     write_figures(folder, report)
     stress.write(folder, report)
+    members.write(folder, report)
 
 
 def write_tables(folder: Path, report: Report) -> None:
@@ -43,6 +44,7 @@ def write_tables(folder: Path, report: Report) -> None:
             "intervals": {name: list(interval) for name, interval in report.intervals.items()},
             "resampled": provenance.resampled,
             "spread": asdict(report.variation) if report.variation else None,
+            **({"calibration": asdict(report.calibration)} if report.calibration else {}),
             "classification_report": per_emotion(report, output_dict=True),
         },
     )
@@ -67,7 +69,7 @@ def report_text(report: Report) -> str:
     lines = [per_emotion(report, output_dict=False), *metric_lines(report), ""]
     if report.variation:
         lines += [*report.variation.describe(), ""]
-    lines += stress.text_lines(report.stress)
+    lines += [*members.text_lines(report), *stress.text_lines(report.stress)]
     lines += [provenance.title, provenance.description, provenance.protocol_text, *provenance.leaks, ""]
     return "\n".join(lines)
 
@@ -87,8 +89,24 @@ def metric_lines(report: Report) -> list[str]:
         value = report.metrics[name]
         lines.append(f"{name.replace('_', ' ')} {value:.3f} (95 % interval {low:.3f} to {high:.3f})")
     lines.append(", ".join(f"{name.replace('_', ' ')} {report.metrics[name]:.3f}" for name in PROBABILITY_METRICS))
+    if report.calibration:
+        lines.append(describe_calibration(report))
     lines.append(f"intervals: {report.units} {report.provenance.resampled} resampled")
     return lines
+
+
+def describe_calibration(report: Report) -> str:
+    """Say by which temperatures the probabilities were scaled, where those come from, and what they changed."""
+    assert report.calibration is not None
+    temperatures = ", ".join(f"{one:.2f}" for one in report.calibration.temperatures)
+    changes = (
+        f"{PROBABILITY_METRICS[name].label.lower()} {before:.3f} before, {report.metrics[name]:.3f} after"
+        for name, before in report.calibration.before.items()
+    )
+    return (
+        f"Probabilities are scaled by a temperature of {temperatures}, fitted on {report.calibration.clips} clips of "
+        f"held-out speakers of the validation split (Guo et al. 2017, arXiv 1706.04599): {'; '.join(changes)}."
+    )
 
 
 def write_predictions(path: Path, predictions: SplitPredictions) -> None:

@@ -61,13 +61,27 @@ def load_trained_data(
     Raises:
         UserError: the data are not here, or are others.
     """
+    prepared = open_trained_corpus(stamp, root, data_dir)
+    return protocol_from_stamp(stamp), prepared, split_as_trained(stamp, folder, prepared)
+
+
+def open_trained_corpus(stamp: dict[str, Any], root: str | None, data_dir: str | None) -> PreparedCorpus:
+    """Open the corpus that a checkpoint was trained on."""
+    data_dir = data_dir or default_data_dir(stamp)
+    return open_or_prepare(corpus_from_stamp(stamp), protocol_from_stamp(stamp), root, data_dir)
+
+
+def split_as_trained(stamp: dict[str, Any], folder: Path, prepared: PreparedCorpus) -> Splits:
+    """Return the splits that a checkpoint was trained and tested on.
+
+    Raises:
+        UserError: the data are others.
+    """
     protocol = protocol_from_stamp(stamp)
-    corpus = corpus_from_stamp(stamp)
-    prepared = open_or_prepare(corpus, protocol, root, data_dir or default_data_dir(stamp))
     choose = config.Choose(stamp.get("choose", "best"))
     splits = split_corpus(prepared.utterances, protocol, choose)
     check_splits(stamp, protocol, splits, folder)
-    return protocol, prepared, splits
+    return splits
 
 
 def leave_out_adapted(stamp: dict[str, Any], prepared: PreparedCorpus, rows: Rows[Utterance]) -> Rows[Utterance]:

@@ -1,0 +1,54 @@
+"""Temperature scaling: one number, fitted on held-out speakers, makes probabilities as large as they should be.
+
+Guo et al. 2017, On Calibration of Modern Neural Networks (arXiv 1706.04599), section 4.2.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+
+from ser.evaluation.metrics import cross_entropy
+from ser.evaluation.scoring import Probabilities
+
+LIMITS = (0.05, 20.0)
+"""Of a temperature: without them a split on which every prediction is right would have 0."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The temperatures behind the probabilities of a report, and what they changed."""
+
+    temperatures: Sequence[float]
+    """Of each fold."""
+    clips: int
+    """On which they were fitted, in all folds."""
+    before: Mapping[str, float]
+    """`PROBABILITY_METRICS` of the scored split without them."""
+
+
+def scale_by_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Return `softmax(z / T)` for `p = softmax(z)`, `(clips, emotions)`; the predicted emotions stay.
+
+    >>> scale_by_temperature(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
+    [[0.667, 0.333]]
+    """
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    return np.asarray(special.softmax(logits / temperature, axis=-1))
+
+
+def fit_temperature(truth: Sequence[str], probabilities: Probabilities, emotions: Sequence[str]) -> float:
+    """Return the temperature with the lowest cross-entropy (negative log-likelihood), found over its logarithm.
+
+    Args:
+        truth: the true emotion of each clip.
+        probabilities: `(clips, emotions)`.
+        emotions: in the order of the columns.
+    """
+
+    def loss(logarithm: float) -> float:
+        return cross_entropy(truth, scale_by_temperature(probabilities, float(np.exp(logarithm))), emotions)
+
+    found = optimize.minimize_scalar(loss, bounds=np.log(LIMITS), method="bounded")
+    return float(np.exp(found.x))
