@@ -12,6 +12,9 @@ from conftest import composed
 from helpers.tiny_runs import run
 
 from ser.commands.evaluate import SOMETIMES, WRITTEN, evaluate
+from ser.config import Corpus
+from ser.data.audio import hash_clip
+from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError
 from ser.evaluation.calibration import scale_by_temperature
 from ser.evaluation.metrics import PROBABILITY_METRICS
@@ -205,7 +208,37 @@ def test_what_does_not_fit_together_is_refused(words, message):
         composed("evaluate", "checkpoint=x", *words)
 
 
-@pytest.mark.parametrize("word", ["stress=true", "test_time_copies=2", "calibrate=true"])
+@pytest.mark.parametrize("word", ["stress=true", "test_time_copies=2", "calibrate=true", "speaker_normalization=true"])
 def test_what_needs_a_model_is_refused_for_anybodys_predictions(word):
     with pytest.raises(UserError, match=f"{word}: it needs a model; give checkpoint=RUN"):
         composed("evaluate", "corpus=ravdess", "predictions=p.csv", word)
+
+
+def test_an_ensemble_is_not_scored_on_clips_that_a_member_was_adapted_to(runs, data_dir, tmp_path):
+    prepared = open_prepared(str(data_dir), Corpus("ravdess"))
+    (clip,) = [row for row in prepared.utterances if row.path == predicted(runs / "a" / "fold1").index[3]]
+    (sha256,) = [hash_clip(prepared.audio.samples(place)) for place in prepared.indices([clip])]
+    shutil.copytree(runs / "b" / "fold1" / "checkpoint", tmp_path / "adapted")
+    settings = json.loads((tmp_path / "adapted" / "config.json").read_text())
+    settings["ser"]["adapted"] = {"clips": 1, "labelled": True, "sha256": [sha256]}
+    (tmp_path / "adapted" / "config.json").write_text(json.dumps(settings))
+    report = score(data_dir, tmp_path / "out", runs / "a" / "fold1", tmp_path / "adapted")
+    assert report["clips"] == 31
+    assert clip.path not in predicted(tmp_path / "out").index
+
+
+def test_speaker_normalisation_is_said_first_and_depends_on_the_speakers_other_clips(runs, data_dir, tmp_path):
+    fold = runs / "a" / "fold1"
+    report = score(data_dir, tmp_path / "out", fold, words=("speaker_normalization=true",))
+    assert report["in_words"].startswith("Uses the other clips of the scored speakers, unlabelled:")
+    assert report["model"] == "speaker-normalised tiny"
+    difference = (predicted(tmp_path / "out") - predicted(fold)).abs().to_numpy()
+    assert difference.max() > 1e-4
+    together = score(data_dir, tmp_path / "both", runs / "a", runs / "b", words=("speaker_normalization=true",))
+    assert together["model"] == "speaker-normalised ensemble of 2 (tiny)"
+
+
+@pytest.mark.parametrize("word", ["stress=true", "test_time_copies=1", "corpus=ravdess"])
+def test_speaker_normalisation_is_for_the_clips_of_the_own_protocol(word):
+    with pytest.raises(UserError, match="speaker_normalization=true: it is for the clips of the checkpoint's own"):
+        composed("evaluate", "checkpoint=x", "speaker_normalization=true", word)

@@ -135,6 +135,10 @@ class Evaluate:
     """Scale the probabilities by one temperature (arXiv 1706.04599), the one with the lowest cross-entropy on the
     validation split, whose speakers are neither in the training split nor in the scored one. The predicted emotions
     stay; the report has the calibration before and after."""
+    speaker_normalization: bool = MISSING
+    """Use the other clips of each scored speaker, unlabelled: bring the speaker's embeddings to mean and deviation of
+    the training speakers, `x' = (x - m_s) / d_s * d + m` (arXiv 2104.03502). It is a protocol of its own, which the
+    report says first."""
     batch_size: int = number(least=1)
     """Clips in one forward pass; it does not change predictions."""
     root: str | None = field(default=None, metadata=PATH)
@@ -163,10 +167,16 @@ class Evaluate:
             "stress=true": self.stress,
             f"test_time_copies={self.test_time_copies}": self.test_time_copies > 0,
             "calibrate=true": self.calibrate,
+            "speaker_normalization=true": self.speaker_normalization,
         }
         for key, given in asked.items():
             if given and self.predictions is not None:
                 raise UserError(f"{key}: it needs a model; give checkpoint=RUN, not predictions=FILE")
+        if self.speaker_normalization and (self.stress or self.test_time_copies or self.corpus is not None):
+            raise UserError(
+                "speaker_normalization=true: it is for the clips of the checkpoint's own protocol as they are; leave "
+                "stress, test_time_copies and corpus out"
+            )
         if self.calibrate and self.corpus is not None:
             raise UserError(
                 "calibrate=true: the validation split of the training corpus is needed; leave corpus=... out"

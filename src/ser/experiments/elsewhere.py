@@ -76,7 +76,7 @@ def score_elsewhere(cfg: config.Evaluate) -> Scored:
     }
     return Scored(
         scored,
-        describe_prediction(combine_provenances(sources, HOW[cfg.ensemble]), cfg.test_time_copies),
+        describe_prediction(combine_provenances(sources, HOW[cfg.ensemble]), cfg),
         prepared,
         stressed=predict_stressed(predict, clips, used) if cfg.stress else None,
         members=dict(zip(named, each, strict=True)) if len(named) > 1 else None,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ser import config
 from ser.config import Ensemble
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.evaluation.calibration import Calibration
@@ -10,6 +11,7 @@ from ser.evaluation.ensembles import compare_members
 from ser.evaluation.perturbed import describe_copies
 from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.scoring import Probabilities
+from ser.evaluation.speaker_normalization import TEXT
 from ser.evaluation.variation import Variation
 from ser.reports.provenance import Provenance
 from ser.reports.report import Report, build_report, units_of
@@ -42,6 +44,13 @@ class Scored:
         return replace(report, calibration=self.calibration)
 
 
-def describe_prediction(provenance: Provenance, copies: int) -> Provenance:
-    """Add a sentence where predictions are means over perturbed copies of each clip."""
-    return replace(provenance, protocol_text=" ".join([provenance.protocol_text, *describe_copies(copies)]))
+def describe_prediction(provenance: Provenance, cfg: config.Evaluate) -> Provenance:
+    """Say where a prediction depends on more than its clip: on other clips of the speaker, or on perturbed copies."""
+    copies = describe_copies(cfg.test_time_copies)
+    if not cfg.speaker_normalization:
+        return replace(provenance, protocol_text=" ".join([provenance.protocol_text, *copies]))
+    return replace(
+        provenance,
+        model=f"speaker-normalised {provenance.model}",
+        protocol_text=" ".join([TEXT, provenance.protocol_text, *copies]),
+    )

@@ -17,7 +17,8 @@ from ser.data.protocols import Splits
 from ser.errors import UserError
 from ser.evaluation.ensembles import combine_for_scores
 from ser.evaluation.perturbed import predict_with_copies
-from ser.evaluation.scoring import Probabilities, Scorer
+from ser.evaluation.scoring import PredictClips, Probabilities, Scorer
+from ser.evaluation.speaker_normalization import NormalizingScorer
 from ser.models import checkpoint
 from ser.rows import Rows
 from ser.runs import finished
@@ -37,7 +38,7 @@ class Trained:
 class Together:
     """Loaded checkpoints."""
 
-    scorers: Sequence[Scorer]
+    scorers: Sequence[Scorer | NormalizingScorer]
     prepared: PreparedCorpus
     ensemble: Ensemble
     copies: int
@@ -50,11 +51,15 @@ class Together:
         Raises:
             UserError: one is damaged, or its labels are not those of the corpus.
         """
-        scorers = []
+        scorers: list[Scorer | NormalizingScorer] = []
         for member in members:
             classifier, extractor = checkpoint.load(member.folder, prepared.emotions)
             trim = checkpoint.audio_config(member.stamp).trim
-            scorers.append(Scorer.from_classifier(classifier, extractor, trim, cfg.batch_size))
+            scorer = Scorer.from_classifier(classifier, extractor, trim, cfg.batch_size)
+            training = member.splits.train
+            scorers.append(
+                NormalizingScorer.fit(classifier, scorer, prepared, training) if cfg.speaker_normalization else scorer
+            )
         return cls(scorers, prepared, cfg.ensemble, cfg.test_time_copies)
 
     def predict_each(self, utterances: Sequence[Utterance]) -> list[Probabilities]:
@@ -62,7 +67,7 @@ class Together:
         if not self.copies:
             return [scorer.predict(self.prepared, utterances).probabilities for scorer in self.scorers]
         clips = CorpusClips(self.prepared, utterances)
-        return [predict_with_copies(scorer.predict_clips, clips, self.copies) for scorer in self.scorers]
+        return [predict_with_copies(predict, clips, self.copies) for predict in self.of_clips()]
 
     def predict(self, utterances: Sequence[Utterance]) -> Probabilities:
         """Return the probabilities of recordings of the corpus by all checkpoints together, `(clips, emotions)`."""
@@ -70,8 +75,12 @@ class Together:
 
     def predict_clips(self, clips: Sequence[Int16]) -> Probabilities:
         """Return the same for clips that are not in the corpus, such as degraded ones."""
-        each = [predict_with_copies(scorer.predict_clips, clips, self.copies) for scorer in self.scorers]
+        each = [predict_with_copies(predict, clips, self.copies) for predict in self.of_clips()]
         return combine_for_scores(each, self.ensemble)
+
+    def of_clips(self) -> list[PredictClips]:
+        """Return a function of each checkpoint; one that normalises speakers has none."""
+        return [scorer.predict_clips for scorer in self.scorers if isinstance(scorer, Scorer)]
 
 
 def read_stored(
@@ -82,7 +91,7 @@ def read_stored(
     The runs of folds keep their predictions, from which an ensemble of such runs is scored in seconds.
     """
     folder = member.folder.resolve().parent
-    computes = cfg.stress or cfg.test_time_copies or cfg.calibrate
+    computes = cfg.stress or cfg.test_time_copies or cfg.calibrate or cfg.speaker_normalization
     if computes or cfg.split is not Split.test or not all((folder / name).is_file() for name in (PREDICTIONS, TEST)):
         return None
     if not (folder / REPORT).is_file() or not finished.is_about(finished.read_json(folder, REPORT), member.stamp):

@@ -63,10 +63,8 @@ def score_trained(cfg: config.Evaluate, members: Mapping[str, Member]) -> Scored
     """
     folds = sorted(next(iter(members.values())), key=lambda fold: fold or 0)
     prepared = open_trained_corpus(next(iter(members.values()))[folds[0]].stamp, cfg.root, cfg.data_dir)
-    trained = {
-        name: [load_splits(member[fold], prepared, cfg.split) for fold in folds] for name, member in members.items()
-    }
-    in_folds = [[of_folds[at] for of_folds in trained.values()] for at in range(len(folds))]
+    in_folds = [load_fold([member[fold] for member in members.values()], prepared, cfg.split) for fold in folds]
+    trained = {name: [one[at] for one in in_folds] for at, name in enumerate(members)}
     scored = [score_fold(cfg, prepared, one, may_read=len(folds) > 1) for one in in_folds]
     predictions = SplitPredictions(
         Rows.join(Utterance, [one.utterances for one in scored]),
@@ -85,17 +83,22 @@ def score_trained(cfg: config.Evaluate, members: Mapping[str, Member]) -> Scored
     )
 
 
-def load_splits(found: Stamped, prepared: PreparedCorpus, scored: Split) -> Trained:
-    """Return a checkpoint with its splits; the scored one is without the clips that it was adapted to."""
-    folder, stamp = found
-    splits = split_as_trained(stamp, folder, prepared)
-    if not splits.get(scored):
-        name = stamp["identity"]["name"]
+def load_fold(found: Sequence[Stamped], prepared: PreparedCorpus, scored: Split) -> list[Trained]:
+    """Return the checkpoints of a fold with their splits; clips that one of them was adapted to are not scored.
+
+    Raises:
+        UserError: the data are others, or the protocol lacks the split, or no clip is left.
+    """
+    splits = [split_as_trained(one.stamp, one.folder, prepared) for one in found]
+    rows, name = splits[0].get(scored), found[0].stamp["identity"]["name"]
+    if not rows:
         raise UserError(f"split={scored.value}: protocol '{name}' has no such split; choices: train, test")
-    left: dict[str, Any] = {scored.value: leave_out_adapted(stamp, prepared, splits.get(scored))}
-    if not left[scored.value]:
-        raise UserError(f"checkpoint={folder}: it is adapted to every clip of the {scored.value} split")
-    return Trained(folder, stamp, replace(splits, **left))
+    for one in found:
+        rows = leave_out_adapted(one.stamp, prepared, rows)
+    if not rows:
+        raise UserError(f"checkpoint={found[0].folder}: it is adapted to every clip of the {scored.value} split")
+    left: dict[str, Any] = {scored.value: rows}
+    return [Trained(one.folder, one.stamp, replace(of_one, **left)) for one, of_one in zip(found, splits, strict=True)]
 
 
 def score_fold(
@@ -170,7 +173,7 @@ def describe(cfg: config.Evaluate, trained: Mapping[str, Sequence[Trained]], pre
         ]
         protocol, splits = protocol_from_stamp(folds[0].stamp), [one.splits for one in folds]
         each[name] = pool_provenances(sources, protocol, splits, folds[0].stamp, prepared)
-    return describe_prediction(combine_provenances(each, HOW[cfg.ensemble]), cfg.test_time_copies)
+    return describe_prediction(combine_provenances(each, HOW[cfg.ensemble]), cfg)
 
 
 def vary(trained: Mapping[str, Sequence[Trained]], scored: Sequence[ScoredFold], emotions: Sequence[str]) -> Variation:

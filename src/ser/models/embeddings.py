@@ -60,6 +60,30 @@ def compute_pooled(classifier: Any, batches: Iterable[Batch]) -> npt.NDArray[np.
     return np.concatenate(pooled)
 
 
+@torch.inference_mode()
+def compute_mapped_logits(
+    classifier: Any, batches: Iterable[Batch], scales: npt.NDArray[Any], shifts: npt.NDArray[Any]
+) -> Logits:
+    """Compute the logits `(clips, emotions)` of clips whose frame representations are mapped to `scale * x + shift`.
+
+    Args:
+        classifier: a `ser.models.heads.PooledHead`.
+        batches: of a collator.
+        scales: `(clips, width)`, in the order of the batches.
+        shifts: `(clips, width)`, in the order of the batches.
+    """
+    classifier.eval().to(default_device())
+    logits, start = [], 0
+    for batch in batches:
+        inputs = batch["input_values"] if "input_values" in batch else batch["input_features"]
+        states, counts = classifier.represent(inputs.to(default_device()), batch["attention_mask"].to(default_device()))
+        some = slice(start, start + len(states))
+        scale, shift = (torch.as_tensor(values[some]).to(states)[:, None] for values in (scales, shifts))
+        logits.append(classifier.classify(states * scale + shift, counts).float().cpu().numpy())
+        start += len(states)
+    return np.concatenate(logits)
+
+
 def mean_over_frames(frames: Embedding) -> Embedding:
     """Return the mean `(width,)` over frames `(frames, width)`.
 
