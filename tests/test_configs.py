@@ -10,6 +10,8 @@ from omegaconf.errors import MissingMandatoryValue
 
 from ser.apps import CONFIGS, SCHEMAS, checked
 from ser.config import EvalStrategy
+from ser.data.groups import resolve_protocol
+from ser.data.protocols import split_corpus
 
 FILES = sorted(path for path in Path(CONFIGS).rglob("*.yaml") if not path.stem.startswith("_"))
 OPTIONS = [path.relative_to(CONFIGS).with_suffix("").as_posix() for path in FILES if path.parent != Path(CONFIGS)]
@@ -152,3 +154,13 @@ def test_every_setting_of_a_named_model_is_one_that_its_family_has(name):
     config = CLASSES[name.split("_")[0]]()
     for key in composed("train", f"model={name}").model.encoder_config:
         assert hasattr(config, key), key
+
+
+@pytest.mark.parametrize("protocol", ["emobox", "speaker_kfold", "luna_jimenez_held_out", "paper"])
+def test_the_robust_recipe_trains_on_all_who_are_not_tested_and_lets_no_split_select(protocol, prepared):
+    cfg = composed("train", "experiment=robust", f"protocol={protocol}")
+    resolved = resolve_protocol(prepared.utterances, cfg.protocol)
+    splits = split_corpus(prepared.utterances, resolved, cfg.trainer.choose)
+    assert len(splits.train) + len(splits.test) == len(prepared.utterances)
+    assert (splits.selection_split, splits.evaluated_split) == (None, None)
+    assert cfg.augment.changes_clips
