@@ -5,16 +5,17 @@ from ser.comparison import blocks, tables
 from ser.comparison.degraded import stress_cells
 from ser.errors import UserError
 from ser.evaluation.stress import StressRow
-from ser.files import write_csv
+from ser.files import write_csv, write_json
 
 
-def put_under_stress(run, *recalls):
+def put_under_stress(run, *recalls, words="Words."):
     """The table that `ser evaluate checkpoint=RUN stress=true` writes."""
     rows = [
         StressRow(name, 0.9, recall, 0.1, 0.9, 0.0, 96) for name, recall in zip(("clean", "room"), recalls, strict=True)
     ]
     (run.folder / "evaluation-test").mkdir()
     write_csv(run.folder / "evaluation-test" / "stress.csv", StressRow._fields, rows)
+    write_json(run.folder / "evaluation-test" / "classification_report.json", {"in_words": words})
     return run
 
 
@@ -36,6 +37,13 @@ def test_runs_without_such_a_table_have_none_in_the_comparison(tmp_path):
     (block,) = blocks.group_runs([toy_run(tmp_path / "a"), toy_run(tmp_path / "b", seed=1)])
     assert stress_cells(block) == []
     assert "stress=true" not in tables.markdown([block], published=False)
+
+
+def test_a_run_that_was_evaluated_in_another_way_says_so(tmp_path):
+    run = put_under_stress(toy_run(tmp_path / "a"), 0.9, 0.3, words="Words. Over copies.")
+    (block,) = blocks.group_runs([run])
+    (row,) = stress_cells(block)
+    assert row["run"].endswith(", evaluated in another way (see its report)")
 
 
 def test_a_damaged_table_is_named(tmp_path):

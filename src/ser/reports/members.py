@@ -1,5 +1,6 @@
 """The table of an ensemble's members, each by itself beside the ensemble."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ser.files import printable, remove, write_csv
 from ser.reports.report import Report
 
 FILE = "members.csv"
-HEADER = ("member", "UAR", "95 % interval", "accuracy", "ensemble minus member", "p", "adjusted")
+HEADER = ("member", "UAR", "95 % interval", "accuracy", "difference", "p", "adjusted")
 
 
 def write(folder: Path, report: Report) -> None:
@@ -22,10 +23,10 @@ def write(folder: Path, report: Report) -> None:
 
 
 def format_rows(rows: Sequence[MemberRow]) -> list[list[str]]:
-    """Return the cells below `HEADER`."""
+    """Return the cells below `HEADER`; the folder that all members lie in is left out of their names."""
     return [
         [
-            printable(row.name),
+            printable(name),
             f"{100 * row.unweighted_average_recall:.1f} %",
             f"{100 * row.interval_low:.1f} to {100 * row.interval_high:.1f} %",
             f"{100 * row.accuracy:.1f} %",
@@ -33,8 +34,21 @@ def format_rows(rows: Sequence[MemberRow]) -> list[list[str]]:
             format_p(row.p),
             format_p(row.adjusted),
         ]
-        for row in rows
+        for name, row in zip(shorten_names([row.name for row in rows]), rows, strict=True)
     ]
+
+
+def shorten_names(names: Sequence[str]) -> list[str]:
+    """Return names without the folder that all of them begin with.
+
+    >>> shorten_names(["/data/runs/a/fold1", "/data/runs/b/fold1"]), shorten_names(["runs/a", "/b"])
+    (['a/fold1', 'b/fold1'], ['runs/a', '/b'])
+    """
+    try:
+        shared = os.path.commonpath([os.path.dirname(name) for name in names]) if len(names) > 1 else ""
+    except ValueError:  # absolute and relative paths
+        return list(names)
+    return [os.path.relpath(name, shared) if shared else name for name in names]
 
 
 def format_p(p: float) -> str:
@@ -52,9 +66,9 @@ def note(report: Report) -> str:
         "the permutation test over speakers" if report.provenance.speaker_independent else "McNemar's test over clips"
     )
     return (
-        f"Each member by itself on the same clips. Ensemble minus member: accuracy; p: {test}, paired; adjusted: after "
-        f"Holm's correction for {len(report.members)} members. A member that is chosen by this table was chosen on the "
-        f"{report.provenance.split} split."
+        "Each member by itself on the same clips. Difference: accuracy of the ensemble minus that of the member; p: "
+        f"{test}, paired; adjusted: after Holm's correction for {len(report.members)} members. A member that is chosen "
+        f"by this table was chosen on the {report.provenance.split} split."
     )
 
 

@@ -1,6 +1,7 @@
 """The report on several runs of one command: folds and seeds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean
 from typing import Any
 
@@ -8,7 +9,6 @@ import numpy as np
 
 from ser import config
 from ser.data import manifest
-from ser.data.audit import describe_missing_emotions
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
@@ -16,15 +16,14 @@ from ser.evaluation.metrics import COUNT_METRICS
 from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.variation import measure_variation
 from ser.files import write_csv, write_json
+from ser.models import checkpoint
 from ser.reports import figures, history, report
-from ser.reports.augmentation_text import describe_augmentation
-from ser.reports.protocol_text import describe_labels, describe_protocol, describe_trimming
-from ser.reports.provenance import Provenance, over_folds
+from ser.reports.provenance import Provenance, pool_provenances
 from ser.reports.write import write_report
 from ser.rows import Rows
 from ser.runs.environment import describe_environment
 from ser.runs.finished import Run, read
-from ser.runs.folder import FINISHED, HISTORY, TEST
+from ser.runs.folder import CHECKPOINT, FINISHED, HISTORY, TEST
 from ser.runs.settings import write_config
 from ser.runs.targets import RunTargets
 
@@ -83,32 +82,12 @@ def pool_provenance(
     cfg: config.Train, finished: Sequence[Run], splits_of_runs: Sequence[Splits], prepared: PreparedCorpus
 ) -> Provenance:
     """Where the pooled number comes from; the splits of a fold are the same for every seed."""
-    reports = [run.report for run in finished]
-    folds = {content["protocol"]["fold"]: content["protocol"] for content in reports}
-    splits = dict(zip((content["protocol"]["fold"] for content in reports), splits_of_runs, strict=True))
-    first = reports[0]
-    return Provenance(
-        corpus=first["corpus"],
-        description=first["description"],
-        synthetic=first["synthetic"],
-        protocol=first["protocol"] if len(folds) == 1 else over_folds(first["protocol"], list(folds.values())),
-        split=first["scored_on"],
-        protocol_text=" ".join(
-            [
-                describe_protocol(cfg.protocol, [*splits.values()], config.Split.test),
-                *describe_missing_emotions([*splits.values()], config.Split.test, finished[0].predictions.emotions),
-                *describe_labels(prepared.labels),
-                *describe_trimming(cfg.audio.trim),
-                *describe_augmentation(cfg.augment.portable()),
-            ]
-        ),
-        leaks=list(dict.fromkeys(leak for content in reports for leak in content["leaks"])),
-        speaker_independent=all(content["speakers_are_new"] for content in reports),
-        speakers_known=all(content.get("speakers_known", True) for content in reports),
-        model=first["model"],
-        seed=cfg.seeds[0] if len(cfg.seeds) == 1 else cfg.seeds,
-        step=None,
-    )
+    folds = [run.report["protocol"]["fold"] for run in finished]
+    sources = {fold: Provenance.from_report(run.report) for fold, run in zip(folds, finished, strict=True)}
+    splits = dict(zip(folds, splits_of_runs, strict=True))
+    stamp = checkpoint.stamp_of(finished[0].folder / CHECKPOINT)
+    pooled = pool_provenances([*sources.values()], cfg.protocol, [*splits.values()], stamp, prepared)
+    return replace(pooled, seed=cfg.seeds[0] if len(cfg.seeds) == 1 else cfg.seeds, step=None)
 
 
 def run_row(run: Run) -> dict[str, Any]:
