@@ -1,4 +1,4 @@
-"""Jobs of a sweep that run elsewhere: six folds, one of which is killed, and what a launching process reports."""
+"""Jobs of a sweep that run elsewhere: three folds, one of which is killed, and what a launching process reports."""
 
 import json
 import os
@@ -18,32 +18,44 @@ from ser.commands.train import train
 from ser.errors import Interrupted, UserError
 from ser.launching import Sweep, chosen_launcher, find_gpus, held_gpu, joint_command
 
-QUICK = ("protocol=emobox", "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1")
-FOLDS = "protocol.fold=1,2,3,4,5,6"
+QUICK = (
+    "protocol=custom", "+protocol.test_speakers={1:[1],2:[2],3:[3]}", "model=tiny", "trainer=scratch",
+    "tracking=none", "trainer.max_steps=1",
+)  # fmt: skip
+FOLDS = "protocol.fold=1,2,3"
 WORKER = f"""
-import sys
-if {{"submitit.core._submit", "ray"}} & set(" ".join(sys.orig_argv).replace("/", " ").split()):
+import os, sys
+if {{"joblib", "ray"}} & set(" ".join(sys.orig_argv).replace("/", " ").replace(".", " ").split()):
     sys.executable = {PYTHON!r}
+if command := os.environ.get("SUBMITIT_LOCAL_COMMAND"):
+    os.environ["SUBMITIT_LOCAL_COMMAND"] = command.replace(sys.executable, {PYTHON!r}, 1)
 """
-"""A `sitecustomize.py`: the jobs that a worker starts are forked from a process that has done the imports."""
+"""A `sitecustomize.py`: the jobs that a worker starts are forked from a process that has done the imports.
+
+Workers of submitit are forked as well; those of joblib and Ray cannot be: they are given open files.
+"""
 
 
 @pytest.fixture(scope="module")
 def serial(data_dir, tmp_path_factory):
-    """The folder of six folds that one process has trained."""
+    """The folder of three folds that one process has trained."""
     folder = tmp_path_factory.mktemp("serial") / "run"
     train(composed("train", *QUICK, f"data_dir='{data_dir}'", f"output_dir='{folder}'"))
     return folder
 
 
-def start(folder, *arguments):
+def workers_that_fork(folder):
+    """The environment of a command whose workers run `sitecustomize.py`."""
     (folder / "sitecustomize.py").write_text(WORKER)
-    paths = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+
+
+def start(folder, *arguments):
     command = [sys.executable, "-m", "ser", "train", "--multirun", *QUICK, FOLDS, "output_dir=run", *arguments]
     return subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths},
+        env=workers_that_fork(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -65,7 +77,7 @@ def read_report(folder):
     return report
 
 
-def check_six_folds(serial, folder, *arguments):
+def check_three_folds(serial, folder, *arguments):
     """One fold is killed, the same command trains it, and its last line is the command for the report on all."""
     process = start(folder, *arguments)
     kill_while_it_trains(folder / "run" / "fold3", process)
@@ -74,7 +86,7 @@ def check_six_folds(serial, folder, *arguments):
     failed, last = errors.splitlines()[-2:]
     log = re.fullmatch(r"ser: protocol.fold=3: killed by signal 9; its output: (\S+)", failed)[1]
     assert "protocol.fold=3" in Path(log).read_text().splitlines()[0]
-    assert last == "ser: 1 of 6 jobs failed: protocol.fold=3. The same command runs them again."
+    assert last == "ser: 1 of 3 jobs failed: protocol.fold=3. The same command runs them again."
     process = start(folder, *arguments)
     output, errors = process.communicate()
     assert process.returncode == 0, errors
@@ -84,12 +96,12 @@ def check_six_folds(serial, folder, *arguments):
     assert read_report(folder / "run") == read_report(serial)
 
 
-def test_six_folds_by_submitit_of_which_one_is_killed_have_the_report_of_a_serial_run(serial, data_dir, tmp_path):
+def test_three_folds_by_submitit_of_which_one_is_killed_have_the_report_of_a_serial_run(serial, data_dir, tmp_path):
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
-    check_six_folds(serial, tmp_path, "hydra/launcher=submitit_local", f"data_dir={data_dir}")
+    check_three_folds(serial, tmp_path, "hydra/launcher=submitit_local", f"data_dir={data_dir}")
 
 
-def test_six_folds_on_a_ray_cluster_of_which_one_is_killed_have_the_report_of_a_serial_run(
+def test_three_folds_on_a_ray_cluster_of_which_one_is_killed_have_the_report_of_a_serial_run(
     serial, data_dir, tmp_path, monkeypatch
 ):
     pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the extra ray is not installed")
@@ -101,7 +113,7 @@ def test_six_folds_on_a_ray_cluster_of_which_one_is_killed_have_the_report_of_a_
     cluster.add_node(**node)
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     try:
-        check_six_folds(serial, tmp_path, "hydra/launcher=ray", f"data_dir={data_dir}")
+        check_three_folds(serial, tmp_path, "hydra/launcher=ray", f"data_dir={data_dir}")
     finally:
         cluster.shutdown()
 
@@ -109,7 +121,7 @@ def test_six_folds_on_a_ray_cluster_of_which_one_is_killed_have_the_report_of_a_
 def test_a_job_that_fails_ends_the_command_with_its_name_and_the_others_go_on(finished_run, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the extra joblib is not installed")
     words = ("compare", "--multirun", f"runs={finished_run},missing", "hydra/launcher=joblib", "output_dir=compared")
-    result = ser(*words, cwd=tmp_path, python=sys.executable)
+    result = ser(*words, cwd=tmp_path, env=workers_that_fork(tmp_path), python=sys.executable)
     assert result.returncode == 1
     begin, failed, last = result.stderr.splitlines()
     assert re.fullmatch(r"ser: 2 jobs by joblib; their output: \S+/runs/.multirun/\S+/0.log to 1.log", begin)
