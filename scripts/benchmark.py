@@ -22,7 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark_inputs import SHAPES, clips_of_our_own, divided, flops_per_step, random_checkpoint
+from benchmark_inputs import (
+    MEAN_SECONDS,
+    SHAPES,
+    SMALL_SECONDS,
+    clips_of_our_own,
+    divided,
+    flops_per_step,
+    random_checkpoint,
+)
 from benchmark_report import SIDES, markdown
 
 from ser.acceleration.flops import peak_flops
@@ -39,7 +47,7 @@ def main() -> None:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        root = given.corpus or clips_of_our_own(work / "corpus", given.clips, OWN_RATE[given.device])
+        root = given.corpus or clips_of_our_own(work / "corpus", given.clips, OWN_RATE[given.device], length(given))
         checkpoint = random_checkpoint(work / "checkpoint", given.model)
         lists = divided(root, work, min(given.clips, given.of_clips))
         results: dict[str, list[dict[str, float]]] = {side: [] for side in given.sides}
@@ -62,6 +70,11 @@ def main() -> None:
             given.json.write_text(json.dumps(report, indent=2))
         if given.whole and time.monotonic() - begun < given.seconds:
             show(whole_run(root, checkpoint, work, given), given)
+
+
+def length(given: argparse.Namespace) -> float:
+    """Seconds of the clips that are made here."""
+    return SMALL_SECONDS if given.model == "tiny" else MEAN_SECONDS
 
 
 def show(text: str, given: argparse.Namespace) -> None:
@@ -213,7 +226,7 @@ def machine() -> dict[str, Any]:
     """What it ran on, and how many operations a second its matrix product does: the limit."""
     known = describe_environment("benchmark")
     kind = "cuda" if torch.cuda.is_available() else "cpu"
-    size = 8192 if kind == "cuda" else 2048
+    size = 8192 if kind == "cuda" else 1024
     square = torch.randn(size, size, device=kind, dtype=torch.bfloat16)
     times = []
     for _ in range(6):  # the first one warms up

@@ -37,9 +37,20 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
 """The model whose settings are used, and the shape of its random weights."""
 
 
-def clips_of_our_own(root: Path, number: int, rate: int = 48_000) -> Path:
-    """Noise under RAVDESS's names and of its lengths: what it sounds like does not change the time."""
-    generator = np.random.default_rng(0)
+MEAN_SECONDS, SMALL_SECONDS = 3.7, 1.0
+"""Of a clip of RAVDESS, and of one in a trial of a script."""
+
+
+def clips_of_our_own(root: Path, number: int, rate: int = 48_000, seconds: float = MEAN_SECONDS) -> Path:
+    """Noise under RAVDESS's names and of its lengths: what it sounds like does not change the time.
+
+    Args:
+        root: the folder, which is made.
+        number: of the clips.
+        rate: in hertz.
+        seconds: of a clip, on average; less in trials of a script.
+    """
+    generator, scale = np.random.default_rng(0), seconds / MEAN_SECONDS
     names = [
         f"03-01-{emotion}-{intensity}-{statement}-{repetition}-{actor:02d}"
         for actor in range(1, 25)
@@ -50,9 +61,9 @@ def clips_of_our_own(root: Path, number: int, rate: int = 48_000) -> Path:
     ]
     root.mkdir()
     for name in generator.permutation(names)[:number]:
-        seconds = float(np.clip(generator.normal(3.7, 0.34), 2.9, 5.3))
-        noise = 0.02 * generator.standard_normal(int(rate * seconds))
-        noise[rate:-rate] *= 10  # a quiet second at both ends, as RAVDESS has
+        length = float(np.clip(generator.normal(MEAN_SECONDS, 0.34), 2.9, 5.3)) * scale
+        noise = 0.02 * generator.standard_normal(int(rate * length))
+        noise[int(rate * scale) : -int(rate * scale)] *= 10  # a quiet second at both ends, as RAVDESS has
         soundfile.write(root / f"{name}.wav", noise, rate, subtype="PCM_16")
     return root
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from benchmark_inputs import clips_of_our_own
+from benchmark_inputs import SMALL_SECONDS, clips_of_our_own
 from options import Options, given
 
 FEW = ("trainer.max_steps=4", "trainer.eval_strategy=steps", "trainer.eval_steps=2", "trainer.save_steps=2")
@@ -21,7 +21,7 @@ def main() -> None:
     if options.small:
         document.write("Clips of noise, `model=tiny` with one layer, 4 steps (`--small`): no figure is about speech.")
         words = ["model=tiny", "model.encoder_config.num_hidden_layers=1", "trainer=scratch", *FEW]
-        root = ["--root", str(clips_of_our_own(Path("noise"), 96, 16_000))]
+        root = ["--root", str(clips_of_our_own(Path("noise"), 96, 16_000, SMALL_SECONDS))]
     elif options.corpus is None or options.encoder is None:
         document.write("Not run: no corpus and encoder were given (`--pack`, or `--corpus` and `--encoder`).")
         return

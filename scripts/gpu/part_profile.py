@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from benchmark_inputs import SHAPES, clips_of_our_own, random_checkpoint
+from benchmark_inputs import MEAN_SECONDS, SHAPES, SMALL_SECONDS, clips_of_our_own, random_checkpoint
 from options import Options, given
 from steps import WARMUP, Steps, steps
 from torch.profiler import ProfilerActivity, profile
@@ -137,7 +137,8 @@ def cells(found: Steps, first: Steps, device: str) -> list[str]:
 
 def prepared(options: Options) -> list[str]:
     """Clips, weights and cached features: the words of the command line that name them."""
-    root = clips_of_our_own(options.work / "corpus", 96 if options.small else 480, 16_000)
+    number, seconds = (96, SMALL_SECONDS) if options.small else (480, MEAN_SECONDS)
+    root = clips_of_our_own(options.work / "corpus", number, 16_000, seconds)
     data = options.work / "data"
     command = [sys.executable, "-m", "ser", "prepare-data", "--root", str(root), f"data_dir='{data}'"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

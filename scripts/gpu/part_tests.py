@@ -1,6 +1,6 @@
 """Part a: the tests of tests/gpu on the device, a row of the table as each ends.
 
-With `--small` those on 16 bits alone: the tests of the project run all of them on the CPU.
+With `--small` those on one encoder in 16 bits alone: the tests of the project run all of them on the CPU.
 """
 
 import sys
@@ -41,7 +41,9 @@ def reason(report: pytest.TestReport) -> str:
 
 def main() -> None:
     options = given()
-    which = ["-m", "gpu"] if options.device == "cuda" else ["-k", "cpu and 16_bits" if options.small else "cpu"]
+    which = (
+        ["-m", "gpu"] if options.device == "cuda" else ["-k", "cpu and 16_bits and wavlm" if options.small else "cpu"]
+    )
     document = options.document.table("claim", "result", "time", "measured")
     rows = Rows(document)
     base = ["--basetemp", str(options.work / "pytest"), "-p", "no:cacheprovider", "-q"]
