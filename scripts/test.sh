@@ -11,10 +11,11 @@ codespell
 types=$(mktemp)
 trap 'rm -f "$types"' EXIT
 mypy >"$types" 2>&1 &  # beside the tests; its result is printed after them
-# One process for each core: the networks are too small for several cores. A file is shared out at the end at most.
+# The networks are too small for several cores each. One process more than cores: some tests wait.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+processes=$(python -c "import os; print(min(os.cpu_count() + 1, 4))")
 tests=0
-python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal "$@" || tests=$?
+python -m pytest --numprocesses "$processes" --dist worksteal "$@" || tests=$?
 wait $! || tests=1
 cat "$types"
 exit $tests

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from helpers import fork_server
+from helpers import blank_figures, fork_server
 from helpers.compositions import composed
 from helpers.shared_folders import made_once
 
@@ -24,11 +24,6 @@ from ser import config, ending
 from ser.config import Corpus
 from ser.corpora.ravdess import EMOTION_CODES
 
-BLANK = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c6360"
-    "00000002000148afa4710000000049454e44ae426082"
-)
-"""A PNG of one pixel."""
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -37,6 +32,8 @@ def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script that starts the tests with `&` has it ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.set_threshold(*fork_server.RARE_COLLECTIONS)
+    fork_server.skip_fsync()
+    os.environ["TORCH_FAKE_TENSOR_DISPATCH_CACHE"] = "0"  # a model of one layer repeats nothing: 15 % of an export
     if hasattr(config, "workerinput"):
         sys.executable = config.workerinput["executable"]
     else:
@@ -52,13 +49,25 @@ def pytest_configure_node(node):
     node.workerinput["executable"] = sys.executable
 
 
-LONG = ("test_wheel", "test_two_hosts", "test_gpu", "test_parity", "test_real_corpus", "test_colab")
+LONG = (
+    "test_parity", "test_wheel", "test_follow", "test_gpu", "test_two_hosts", "test_launching", "test_colab",
+    "test_faults", "test_real_corpus",
+)  # fmt: skip
 """The files with the longest tests: started first, for the last one would be waited for with nothing else to do."""
 
 
-def pytest_collection_modifyitems(items):
-    """Put the files of LONG first, in their order."""
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+def pytest_collection_modifyitems(config, items):
+    """Let each process of pytest-xdist begin with its share of LONG: `--dist worksteal` gives it a part of the list."""
+    others = [item for item in items if item.path.stem not in LONG]
+    long = {name: [item for item in items if item.path.stem == name] for name in LONG}
+    processes, ordered = int(getattr(config, "workerinput", {}).get("workercount", 1)), []
+    for process in range(processes):
+        number = (len(items) - len(ordered)) // (processes - process)
+        share = [item for name in LONG[process::processes] for item in long[name]]
+        rest = max(0, number - len(share))
+        ordered += share + others[:rest]
+        del others[:rest]
+    items[:] = ordered + others
 
 
 def pytest_collection_finish():
@@ -176,8 +185,8 @@ def restored(root, *arguments):
 
 @pytest.fixture(scope="session")
 def ravdess(tmp_path_factory):
-    """Four actors of the real corpus, among them a stereo file and the identical pair."""
-    return restored(tmp_path_factory.mktemp("ravdess"), "--actors", "1", "7", "11", "20")
+    """Two actors of the real corpus, among them stereo files and the identical pair."""
+    return restored(tmp_path_factory.mktemp("ravdess"), "--actors", "7", "20")
 
 
 @pytest.fixture(scope="session")
@@ -228,13 +237,14 @@ def exported_run(data_dir, tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def blank_figures(request):
-    """Write blank figures where runs are tested and not what they look like: drawing takes longer than training here.
+def figures_are_blank(request):
+    """Write blank figures where runs are tested and not what they look like.
 
-    tests/reports draws them, and so does every command that a test starts as a process.
+    tests/reports draws them, and so do the commands of test_colab, test_wheel and test_real_corpus.
     """
     rooms = ("acceleration", "commands", "experiments", "gpu", "runs", "training")
-    if request.path.parent.name in rooms or request.path.stem == "test_pooled":
+    files = ("test_pooled", "test_launching", "test_gpu", "test_benchmark", "test_reproduce_paper")
+    if request.path.parent.name in rooms or request.path.stem in files:
         with drawing_nothing():
             yield
     else:
@@ -243,15 +253,8 @@ def blank_figures(request):
 
 @contextmanager
 def drawing_nothing():
-    """Write blank figures."""
-    from ser.files import replacing
-    from ser.reports import figures
-
-    def save(figure, path):
-        for suffix, content in ((".png", BLANK), (".pdf", b"%PDF-1.4\n")):
-            with replacing(path.with_name(path.name + suffix)) as temporary:
-                temporary.write_bytes(content)
-
+    """Write blank figures, here and in the commands that are started."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "save", save)
+        patch.setenv(blank_figures.VARIABLE, "1")
+        blank_figures.draw_nothing(patch.setattr)
         yield
