@@ -113,10 +113,9 @@ def test_the_split_is_printed_and_reported(side, clips, finished, data_dir, caps
     assert report["protocol"]["name"] == "emobox"
 
 
-def test_a_side_that_the_protocol_lacks_is_refused(data_dir, tmp_path):
-    run(data_dir, tmp_path / "run")
+def test_a_side_that_the_protocol_lacks_is_refused(finished_run, data_dir):
     with pytest.raises(UserError, match="has no such split; choices: train, test"):
-        score(tmp_path / "run", data_dir, "split=validation")
+        score(finished_run, data_dir, "split=validation")
 
 
 def test_data_that_changed_since_training_are_refused(finished, data_dir, tmp_path):
@@ -155,7 +154,7 @@ def test_a_checkpoint_of_trimmed_clips_is_scored_on_trimmed_clips(quiet_data_dir
     folders = {}
     for trim in ("true", "false"):
         folders[trim] = tmp_path / trim
-        run(quiet_data_dir, folders[trim], f"audio.trim={trim}")
+        run(quiet_data_dir, folders[trim], f"audio.trim={trim}", "trainer.max_steps=1")
         score(folders[trim], quiet_data_dir, f"output_dir='{tmp_path / 'scored'}'", "batch_size=16")
         for name in ("predictions.csv", "classification_report.txt"):
             assert (tmp_path / "scored" / name).read_text() == (folders[trim] / name).read_text()

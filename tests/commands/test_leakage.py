@@ -80,7 +80,7 @@ def test_under_every_speaker_independent_protocol_noise_scores_chance(name, leak
 
 
 def test_a_trained_network_does_the_same_and_its_report_states_why(leaking, tmp_path):
-    learn = ("trainer.max_steps=120", "trainer.eval_steps=60", "trainer.save_steps=60", "trainer.logging_steps=60")
+    learn = ("trainer.max_steps=60", "trainer.eval_steps=60", "trainer.save_steps=60", "trainer.logging_steps=60")
     run(leaking, tmp_path / "paper", *learn)
     run(leaking, tmp_path / "emobox", *learn, "protocol=emobox", "protocol.fold=1")
     paper, emobox = (

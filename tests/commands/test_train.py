@@ -103,8 +103,7 @@ def interrupted_after(step, monkeypatch):
     monkeypatch.setattr(checkpoint_folders, "complete", completed)
 
 
-@pytest.mark.parametrize("moved", [False, True])
-@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize(("step", "moved"), [(1, False), (2, False), (3, False), (2, True)])
 def test_an_interrupted_run_goes_on_where_it_was_and_ends_the_same(
     step, moved, finished, data_dir, tmp_path, monkeypatch
 ):

@@ -1,19 +1,19 @@
 """torchaudio as the oracle: what we resample with soxr, and that the two wheels of PyTorch fit each other."""
 
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 import torchaudio
+from helpers.commands import FRESH_PYTHON
 
 from ser.data import audio
 
 
 def test_torch_torchaudio_and_transformers_import_together():
     command = "import torchaudio, torch, transformers; transformers.AutoFeatureExtractor"
-    assert subprocess.run([sys.executable, "-c", command], capture_output=True).returncode == 0
+    assert subprocess.run([FRESH_PYTHON, "-c", command], capture_output=True).returncode == 0
 
 
 def tones(rate, seconds=1.0):

@@ -42,34 +42,37 @@ def of_history(folder):
     return [float(row[name]) for row in rows for name in ("train_loss", "eval_loss") if row[name]]
 
 
-def test_clips_on_the_gpu_give_the_losses_of_mapped_ones(device, data_copy, tmp_path, monkeypatch):
-    mapped = losses(data_copy, tmp_path / "mapped", *NO_DROPOUT)
+@pytest.fixture(scope="module")
+def without_dropout(data_copy, tmp_path_factory):
+    """The losses of a run that is not sped up."""
+    return losses(data_copy, tmp_path_factory.mktemp("plain") / "run", *NO_DROPOUT)
+
+
+def test_clips_on_the_gpu_give_the_losses_of_mapped_ones(device, without_dropout, data_copy, tmp_path, monkeypatch):
     if device.type == "cpu":  # where `ser` would leave them in the memory map
         monkeypatch.setattr(gpu_dataset, "reason_not_on_gpu", lambda *_: "")
         monkeypatch.setattr(gpu_dataset, "fits", lambda *_: True)
     moved = losses(data_copy, tmp_path / "moved", *NO_DROPOUT, "trainer.dataset_on_gpu=true")
     assert "memory map" not in (tmp_path / "moved" / "run.log").read_text()
-    assert moved == pytest.approx(mapped, rel=NEAR[device.type])
+    assert moved == pytest.approx(without_dropout, rel=NEAR[device.type])
 
 
-def test_the_cached_cnn_gives_the_losses_of_the_one_that_is_run(device, data_copy, tmp_path):
-    run_again = losses(data_copy, tmp_path / "plain", *NO_DROPOUT)
+def test_the_cached_cnn_gives_the_losses_of_the_one_that_is_run(device, without_dropout, data_copy, tmp_path):
     cached = losses(data_copy, tmp_path / "cached", *NO_DROPOUT, "trainer.cache_features=true")
     assert "output of the frozen CNN" in (tmp_path / "cached" / "run.log").read_text()
-    assert cached == pytest.approx(run_again, rel=NEAR[device.type])
+    assert cached == pytest.approx(without_dropout, rel=NEAR[device.type])
 
 
 @pytest.mark.skipif(
     Version(transformers.__version__) < Version(compilation.ONE_GRAPH_SINCE),
     reason=f"needs transformers {compilation.ONE_GRAPH_SINCE}",
 )
-def test_compiled_layers_give_the_losses_of_the_plain_ones(device, data_copy, tmp_path, monkeypatch):
-    plain = losses(data_copy, tmp_path / "plain", *NO_DROPOUT)
+def test_compiled_layers_give_the_losses_of_the_plain_ones(device, without_dropout, data_copy, tmp_path, monkeypatch):
     if device.type == "cpu":  # the same graphs, without minutes of a C++ compiler
         whole = compilation.compile_encoder
         monkeypatch.setattr(compilation, "compile_encoder", lambda *some, backend: whole(*some, backend="aot_eager"))
     compiled = losses(data_copy, tmp_path / "compiled", *NO_DROPOUT, "trainer.compile=true")
-    assert compiled == pytest.approx(plain, rel=NEAR[device.type])
+    assert compiled == pytest.approx(without_dropout, rel=NEAR[device.type])
 
 
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(device, data_copy, tmp_path, monkeypatch):

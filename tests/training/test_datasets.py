@@ -24,13 +24,20 @@ def losses(data_copy, folder, *overrides):
     return [float(row[name]) for row in rows for name in ("train_loss", "eval_loss") if row[name]]
 
 
-def test_a_run_that_reads_the_cnns_output_from_a_file_is_the_run_that_computes_it(data_copy, tmp_path):
-    plain = losses(data_copy, tmp_path / "plain")
-    assert losses(data_copy, tmp_path / "cached", "trainer.cache_features=true") == pytest.approx(plain, rel=1e-4)
+@pytest.fixture(scope="module")
+def plain(data_copy, tmp_path_factory):
+    """The folder of a run with nothing but QUICK, and its losses."""
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    return folder, losses(data_copy, folder)
+
+
+def test_a_run_that_reads_the_cnns_output_from_a_file_is_the_run_that_computes_it(plain, data_copy, tmp_path):
+    folder, expected = plain
+    assert losses(data_copy, tmp_path / "cached", "trainer.cache_features=true") == pytest.approx(expected, rel=1e-4)
     assert "output of the frozen CNN" in (tmp_path / "cached" / "run.log").read_text()
     answers = [
-        [row["prediction"] for row in csv.DictReader((tmp_path / name / "predictions.csv").open())]
-        for name in ("plain", "cached")
+        [row["prediction"] for row in csv.DictReader((run / "predictions.csv").open())]
+        for run in (folder, tmp_path / "cached")
     ]
     assert answers[0] == answers[1]
 
@@ -113,7 +120,5 @@ def test_the_cache_reaches_as_far_up_as_the_encoder_is_frozen(options, expected,
     assert part_of(caplog, *QUIET, *options) == (expected, [])
 
 
-def test_batches_of_like_length_are_another_order_of_the_same_clips(data_copy, tmp_path):
-    assert losses(data_copy, tmp_path / "bucketed", "trainer.bucket_by_length=true") != losses(
-        data_copy, tmp_path / "plain"
-    )
+def test_batches_of_like_length_are_another_order_of_the_same_clips(plain, data_copy, tmp_path):
+    assert losses(data_copy, tmp_path / "bucketed", "trainer.bucket_by_length=true") != plain[1]
