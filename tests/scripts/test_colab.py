@@ -9,7 +9,7 @@ from helpers.commands import LAUNCHERS, PYTHON
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "scripts" / "colab.ipynb"
-QUICK = "trainer.max_steps=4 trainer.eval_strategy=steps trainer.eval_steps=2 trainer.save_steps=2"
+QUICK = "trainer.max_steps=2 trainer.eval_strategy=steps trainer.eval_steps=2 trainer.save_steps=2"
 
 
 def tags(cell):

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from helpers.commands import PYTHON
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -21,9 +22,7 @@ def ground(monkeypatch):
 def test_a_run_that_is_killed_loses_nothing_and_ends_in_no_traceback(tmp_path):
     out = tmp_path / "faults.md"
     words = ["--only", "kills", "--count", "1", "--seed", "3", "--out", out]
-    result = subprocess.run(
-        [sys.executable, SCRIPTS / "faults.py", *words], capture_output=True, text=True, cwd=tmp_path
-    )
+    result = subprocess.run([PYTHON, SCRIPTS / "faults.py", *words], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     table = out.read_text()
     assert "Violations: none" in table
