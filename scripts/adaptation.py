@@ -19,7 +19,7 @@ from tabulate import tabulate
 from ser import console
 from ser.evaluation.intervals import bootstrap_intervals
 from ser.inference.adaptation import pool, read_head
-from ser.inference.predictor import Member
+from ser.inference.checkpoint_member import CheckpointMember
 from ser.models import checkpoint
 from ser.models.adaptation import (
     LABELLED_STRENGTH,
@@ -82,7 +82,7 @@ def read_speakers(run: Path, data_dir: str | None) -> tuple[list[Speaker], Seque
     """Embed the clips of the tested speakers of a run."""
     folder = find_checkpoint(str(run))
     _, prepared, splits = load_trained_data(checkpoint.stamp_of(folder), folder, None, data_dir)
-    member = Member.from_checkpoint(str(run))
+    member = CheckpointMember.from_checkpoint(str(run))
     head, found = read_head(member), []
     for name in splits.test.distinct("speaker"):
         rows = splits.test.where(splits.test.matches("speaker", [name]))

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from ser.config import Ensemble
 from ser.data.audio import Int16
+from ser.inference.member import Member
 from ser.inference.predictions import Prediction as Prediction
-from ser.inference.predictor import Member, Predictor
+from ser.inference.predictor import Predictor
 from ser.inference.waveforms import Clip, decode
 from ser.inference.windows import chunks
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from ser.errors import UserError
 
 TRAINING = (
@@ -36,11 +34,15 @@ def explaining_out_of_memory(advice: str) -> Iterator[None]:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether an error of PyTorch means that the device is out of memory."""
+    import torch  # not at the top: an exported model is predicted without it
+
     return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in SIGNS)
 
 
 def device_in_words() -> str:
     """Return the name of the device and, for a GPU, its total, used and free memory."""
+    import torch
+
     if not torch.cuda.is_available():
         return "the CPU"
     free, total = torch.cuda.mem_get_info()

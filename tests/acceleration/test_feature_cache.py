@@ -14,7 +14,8 @@ from ser.acceleration import feature_cache, frozen_layers
 from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
 from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.config import Corpus
-from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, scoring_batches
+from ser.data.batches import MINIMUM, scoring_batches
+from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.data.preparation import prepare
 from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError

@@ -24,7 +24,8 @@ from ser.acceleration.gpu_dataset import (
     reason_not_on_gpu,
 )
 from ser.corpora.ravdess import EMOTIONS
-from ser.data.dataset import MINIMUM, ExtractorCollator, WaveformCollator, WaveformDataset
+from ser.data.batches import MINIMUM
+from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset
 from ser.models import checkpoint, freezing
 from ser.training.arguments import build_arguments
 from ser.training.trainer import EmotionTrainer, validation_metrics

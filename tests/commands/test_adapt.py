@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from ser.commands.adapt import adapt
 from ser.commands.evaluate import evaluate
 from ser.errors import UserError
-from ser.inference.predictor import Member
+from ser.inference.checkpoint_member import CheckpointMember
 from ser.models.adaptation import TEMPERATURE
 
 EMOTIONS = ("angry", "calm", "sad")
@@ -62,7 +62,7 @@ def test_labelled_clips_train_the_last_layer_alone(run, voice, tmp_path, capsys)
     clips, labels = clips_of(voice)
 
     def accuracy(place):
-        member = Member.from_checkpoint(str(place))
+        member = CheckpointMember.from_checkpoint(str(place))
         return np.mean(
             [member.labels[row.argmax()] == label for row, label in zip(member.predict(clips, 8), labels, strict=True)]
         )
@@ -80,8 +80,8 @@ def test_without_labels_predictions_get_as_frequent_as_expected(run, voice, tmp_
         tensors[1]["classifier.weight"], tensors[0]["classifier.weight"] / TEMPERATURE, rtol=1e-5
     )
     clips, _ = clips_of(voice)
-    shares = [Member.from_checkpoint(str(place)).predict(clips, 8).mean(axis=0) for place in (run, folder)]
-    labels = Member.from_checkpoint(str(folder)).labels
+    shares = [CheckpointMember.from_checkpoint(str(place)).predict(clips, 8).mean(axis=0) for place in (run, folder)]
+    labels = CheckpointMember.from_checkpoint(str(folder)).labels
     expected = np.array([{"angry": 0.7, "sad": 0.3}.get(label, 0.0) for label in labels])
     distances = [np.abs(share - expected).sum() for share in shares]
     assert distances[1] < 0.2 * distances[0]

@@ -142,11 +142,12 @@ def test_a_run_whose_best_checkpoint_was_lost_is_never_finished_with_other_weigh
 
 def test_a_checkpoint_on_the_way_is_one_that_can_be_used_and_states_its_step(finished, data_dir, tmp_path):
     from ser.commands.evaluate import evaluate
-    from ser.inference.predictor import Member, describe
+    from ser.inference.checkpoint_member import CheckpointMember
+    from ser.inference.predictor import describe
 
     last = sorted(finished.glob("checkpoint-*"))[-1]
     step = last.name.removeprefix("checkpoint-")
-    assert f"as it was at step {step} of training" in describe(Member.from_checkpoint(str(last)))
+    assert f"as it was at step {step} of training" in describe(CheckpointMember.from_checkpoint(str(last)))
     evaluate(composed("evaluate", f"checkpoint='{last}'", f"data_dir='{data_dir}'", f"output_dir='{tmp_path / 'out'}'"))
     report = json.loads((tmp_path / "out" / "classification_report.json").read_text())
     assert report["step"] == int(step)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import Wav2Vec2FeatureExtractor
 
-from ser.data.dataset import MINIMUM, WaveformCollator, WaveformDataset, scoring_batches
+from ser.data.batches import MINIMUM, scoring_batches
+from ser.data.dataset import WaveformCollator, WaveformDataset
 
 
 def examples(prepared, count=4):

@@ -21,7 +21,8 @@ from ser.config import Pooling
 from ser.corpora.ravdess import EMOTIONS
 from ser.data import audio
 from ser.data import silence as trim
-from ser.data.dataset import MINIMUM, collator_for
+from ser.data.batches import MINIMUM
+from ser.data.dataset import collator_for
 from ser.errors import UserError
 from ser.export import onnx, parity
 from ser.models import checkpoint

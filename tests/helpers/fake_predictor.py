@@ -1,5 +1,7 @@
 """A predictor whose predictions depend on the clip and on its batch, without a network."""
 
+from pathlib import Path
+
 import numpy as np
 import soundfile
 
@@ -12,6 +14,7 @@ LABELS = ["up", "down"]
 
 class Member:
     name = "fake"
+    folder = Path("fake")
 
 
 class FakePredictor:
@@ -30,7 +33,7 @@ class FakePredictor:
 def install(monkeypatch, checkpoint="weights"):
     """Let `ser predict` use the predictor, in place of a checkpoint with this fingerprint."""
     monkeypatch.setattr(command, "open_predictor", lambda cfg: FakePredictor(cfg.embeddings is not None))
-    monkeypatch.setattr(journal, "fingerprint", lambda name: checkpoint)
+    monkeypatch.setattr(journal, "fingerprint", lambda folder: checkpoint)
 
 
 def write_clips(folder, count):

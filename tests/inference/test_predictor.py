@@ -9,7 +9,8 @@ from ser.config import Ensemble
 from ser.data.silence import speech_span
 from ser.errors import UserError
 from ser.evaluation.perturbed import perturb
-from ser.inference.predictor import MAX_BATCH_SAMPLES, Predictor, split_batches
+from ser.inference.member import MAX_BATCH_SAMPLES, split_batches
+from ser.inference.predictor import Predictor
 
 
 def predictor(*folders, ensemble=Ensemble.mean, batch_size=4, copies=0):
@@ -64,7 +65,7 @@ def test_a_vote_counts_heads_and_the_mean_decides_between_equal_ones(tmp_path, m
     given = iter(
         [[[0.4, 0.6, 0.0], [0.5, 0.4, 0.1]], [[0.4, 0.6, 0.0], [0.0, 0.9, 0.1]], [[1.0, 0.0, 0.0], [0.1, 0.3, 0.6]]]
     )
-    monkeypatch.setattr("ser.inference.predictor.Member.predict", lambda *_: np.array(next(given)))
+    monkeypatch.setattr("ser.inference.checkpoint_member.CheckpointMember.predict", lambda *_: np.array(next(given)))
     voted = voters.predict(clips(0.5, 0.5))
     assert [one.emotion for one in voted] == ["b", "b"], "two of three; and of three single votes the mean decides"
     assert [[member.emotion for member in one.members] for one in voted] == [["b", "b", "a"], ["a", "b", "c"]]

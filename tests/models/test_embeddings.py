@@ -8,7 +8,8 @@ from helpers.toys import clips, saved
 from ser.config import Ensemble
 from ser.corpora.ravdess import EMOTIONS
 from ser.data.dataset import collator_for
-from ser.inference.predictor import Member, Predictor
+from ser.inference.checkpoint_member import CheckpointMember
+from ser.inference.predictor import Predictor
 from ser.models import checkpoint
 from ser.models.outputs import Outputs
 
@@ -23,7 +24,8 @@ def member(request, tmp_path_factory):
     torch.manual_seed(1)
     classifier, extractor = checkpoint.build(model_config(folder, weighted_layer_sum=True, **settings), EMOTIONS)
     torch.nn.init.normal_(classifier.layer_weights)
-    return Member(folder.name, classifier, collator_for(extractor), False, Outputs(list(EMOTIONS), "softmax"), {})
+    outputs = Outputs(list(EMOTIONS), "softmax")
+    return CheckpointMember(folder.name, folder, False, outputs, {}, classifier, collator_for(extractor))
 
 
 def test_an_embedding_does_not_depend_on_the_batch_and_the_head_gives_the_same_prediction_of_it(member):

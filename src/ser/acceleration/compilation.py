@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from transformers import __version__ as installed
 
 from ser.data.audio import SAMPLE_RATE
-from ser.data.dataset import MINIMUM, Numbers
+from ser.data.batches import MINIMUM, Numbers
 from ser.errors import UserError
 from ser.models.architectures import depends_on_padding, find_architecture
 

@@ -34,7 +34,8 @@ from ser.acceleration.frozen_cnn import FrozenCnn, is_frozen
 from ser.acceleration.frozen_part import FrozenPart
 from ser.console import progress
 from ser.data.audio import SAMPLE_RATE
-from ser.data.dataset import MINIMUM, Numbers, WaveformCollator, WaveformDataset, collator_for
+from ser.data.batches import MINIMUM, Numbers
+from ser.data.dataset import WaveformCollator, WaveformDataset, collator_for
 from ser.errors import UserError
 from ser.files import replacing, write_json
 from ser.locks import locked

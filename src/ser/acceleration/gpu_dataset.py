@@ -16,7 +16,8 @@ from torch.utils.data import Dataset
 from transformers import TrainingArguments
 
 from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset, FeatureCache
-from ser.data.dataset import MINIMUM, ExtractorCollator, Numbers, WaveformCollator, WaveformDataset
+from ser.data.batches import MINIMUM, Numbers
+from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset
 
 log = logging.getLogger("ser")
 

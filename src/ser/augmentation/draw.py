@@ -18,7 +18,7 @@ from ser.augmentation.noise import NoiseFolder, coloured_noise
 from ser.augmentation.rooms import ResponseFolder, simulate_response
 from ser.config import Augment
 from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
-from ser.data.dataset import Numbers
+from ser.data.batches import Numbers
 from ser.data.silence import speech_span
 
 BROWNEST = 2.0

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from ser import config, console
 from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul
-from ser.data.dataset import collator_for
 from ser.errors import UserError
 from ser.inference import adaptation
-from ser.inference.predictor import Member
+from ser.inference.checkpoint_member import CheckpointMember
 from ser.locks import locked
 from ser.models import checkpoint
-from ser.models.checkpoint import ADAPTED, Checkpoint
 from ser.models.hub import find_or_download_checkpoint, is_hub_name
+from ser.models.stamp import ADAPTED, STAMP
 from ser.out_of_memory import explaining_out_of_memory
 from ser.runs.trained_data import folder_beside
 
@@ -34,7 +33,7 @@ def adapt(cfg: config.Adapt) -> None:
             raise UserError(
                 f"checkpoint={cfg.checkpoint}: it is adapted to a voice; give the one that it was made from"
             )
-        member = to_member(cfg, opened)
+        member = CheckpointMember.from_opened(cfg.checkpoint, folder, opened)
         voice = adaptation.read_voice(cfg, opened.labels)
         with explaining_out_of_memory(f"lower batch_size={cfg.batch_size}"):
             found = adaptation.adapt(member, voice, cfg)
@@ -42,12 +41,6 @@ def adapt(cfg: config.Adapt) -> None:
         checkpoint.save(opened.classifier, opened.extractor, target, {**opened.stamp, ADAPTED: found.stamp})
     log.info("%s", adaptation.describe(voice, found, opened.labels))
     print(target)
-
-
-def to_member(cfg: config.Adapt, opened: Checkpoint) -> Member:
-    """Return an opened checkpoint as one that embeds clips."""
-    trim = checkpoint.audio_config(opened.stamp).trim
-    return Member(cfg.checkpoint, opened.classifier, collator_for(opened.extractor), trim, opened.outputs, opened.stamp)
 
 
 def output_folder(cfg: config.Adapt, folder: Path) -> Path:
@@ -66,7 +59,7 @@ def is_adapted(folder: Path) -> bool:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return ADAPTED in settings.get(checkpoint.STAMP, {})
+    return ADAPTED in settings.get(STAMP, {})
 
 
 def check_free(target: Path, overwrite: bool) -> None:

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import torch
-
 from ser import config, console
-from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
 from ser.config import Engine
 from ser.data.audio import TOO_SHORT, UnreadableAudio
 from ser.data.engines import MapInOrder, open_engine
+from ser.data.parallel import count_threads
 from ser.data.streams import WavFormat
 from ser.errors import UserError
 from ser.inference.blocks import ADVICE, Block, predict_sliding, predict_whole, window_and_hop
@@ -24,7 +22,7 @@ from ser.inference.journal import Journal, settings_of
 from ser.inference.output import Output, json_line, open_output
 from ser.inference.output_format import OutputFormat
 from ser.inference.predictions import WindowPrediction
-from ser.inference.predictor import Predictor
+from ser.inference.predictor import Predictor, prepare_pytorch
 from ser.inference.recordings import Recordings, resolve
 from ser.inference.summary import MAX_ROWS, Summary
 from ser.inference.target import Target, reserve_embeddings, reserve_output
@@ -53,9 +51,7 @@ def predict(cfg: config.Predict) -> None:
         UserError: something is in the way of what is written; or, at the end, a recording has no prediction.
     """
     console.start_logging()
-    console.quiet_transformers()
-    limit_onednn_cache()
-    enable_onednn_fp32_matmul()
+    prepare_pytorch(cfg.checkpoint)
     if cfg.audio == "-":
         predict_live(cfg)
         return
@@ -79,7 +75,7 @@ def predict_files(cfg: config.Predict, targets: Targets, recordings: Recordings)
         try:
             with (
                 explaining_out_of_memory(ADVICE.format(cfg.batch_size)),
-                open_engine(cfg.engine, per_task=1, threads=torch.get_num_threads()) as map_in_order,
+                open_engine(cfg.engine, per_task=1, threads=count_threads()) as map_in_order,
                 open_writers(targets, output_format, journal) as (output, write_embedding),
                 closing(predict_blocks(cfg, predictor, recordings, done, timelines, map_in_order)) as blocks,
             ):

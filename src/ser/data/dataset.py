@@ -9,19 +9,13 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
-from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
+from ser.data.audio import SAMPLE_RATE, Int16
+from ser.data.batches import MINIMUM, Numbers
 from ser.data.silence import speech_span
 
 if TYPE_CHECKING:  # who answers recordings needs no corpus, nor what opens one
     from ser.data.manifest import Utterance
     from ser.data.prepared_corpus import PreparedCorpus
-
-MINIMUM = int(SHORTEST * SAMPLE_RATE) * 3
-"""Samples to which a batch is padded at least: one frame of the encoder with the longest receptive field (Moonshine's,
-895 samples) and more than one of any other."""
-
-
-Numbers = npt.NDArray[np.int64]
 
 
 Samples = Int16 | npt.NDArray[np.float32]
@@ -136,30 +130,6 @@ def collator_for(extractor: Any) -> WaveformCollator | ExtractorCollator:
     if extractor.model_input_names[0] == "input_features":
         return ExtractorCollator(extractor)
     return WaveformCollator(extractor.do_normalize)
-
-
-def scoring_batches(lengths: Sequence[int] | Numbers, batch_size: int, equal_lengths: bool) -> list[list[int]]:
-    """Batches of indices for scoring, from the shortest clips to the longest.
-
-    Args:
-        lengths: samples of each clip, `(clips,)`.
-        batch_size: clips of a batch, at most.
-        equal_lengths: put only clips of one length together, so that nothing is padded; for an encoder whose
-            predictions depend on padding. (RAVDESS was cut at video frames:
-            its 1440 clips have 77 lengths.)
-    """
-    samples = np.asarray(lengths)
-    order = np.argsort(samples, kind="stable")
-    changes: Any = np.flatnonzero(np.diff(samples[order])) + 1 if equal_lengths else []
-    groups = [group.tolist() for group in np.split(order, changes)]
-    return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
-
-
-def restore_order(values: npt.NDArray[Any], batches: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
-    """Return the rows of batches, one after the other, in the order of the clips."""
-    ordered = np.empty_like(values)
-    ordered[[index for batch in batches for index in batch]] = values
-    return ordered
 
 
 def iterate_batches(

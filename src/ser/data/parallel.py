@@ -1,6 +1,7 @@
 """One thread a core for what lets go of the interpreter's lock."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -22,6 +23,18 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], at_onc
             yield from pool.map(function, block)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the block
+
+
+def count_threads() -> int:
+    """Return the threads of PyTorch where it is loaded, else the cores of this process."""
+    torch = sys.modules.get("torch")
+    return cores() if torch is None else int(torch.get_num_threads())
+
+
+def use_threads(count: int) -> None:
+    """Set the threads of PyTorch where it is loaded."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(count)
 
 
 def cores() -> int:

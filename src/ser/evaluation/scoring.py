@@ -10,7 +10,8 @@ import numpy.typing as npt
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser.data.audio import Int16
-from ser.data.dataset import Example, WaveformDataset, collator_for, iterate_batches, restore_order, scoring_batches
+from ser.data.batches import restore_order, scoring_batches
+from ser.data.dataset import Example, WaveformDataset, collator_for, iterate_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.silence import speech_span

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ser.data.dataset import WaveformDataset, iterate_batches, restore_order, scoring_batches
+from ser.data.batches import restore_order, scoring_batches
+from ser.data.dataset import WaveformDataset, iterate_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.errors import UserError

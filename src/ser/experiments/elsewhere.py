@@ -25,8 +25,8 @@ from ser.evaluation.scoring import Probabilities
 from ser.evaluation.stress import predict_stressed
 from ser.experiments.scored import HOW, Scored, describe_prediction
 from ser.inference.predictor import Predictor
-from ser.models.checkpoint import ADAPTED
 from ser.models.hub import find_checkpoint, is_hub_name
+from ser.models.stamp import ADAPTED
 from ser.reports.protocol_text import count_speakers, counted, describe_adaptation, describe_labels
 from ser.reports.provenance import Provenance, combine_provenances
 from ser.rows import Rows

@@ -12,8 +12,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ser.errors import UserError
-from ser.models import forward
 from ser.models.architectures import find_architecture
+from ser.models.arrays import Logits
 from ser.models.forward import Batch
 
 OPSET = 18
@@ -126,7 +126,7 @@ class Session:
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._inputs = [entry.name for entry in self._session.get_inputs()]
 
-    def logits(self, batches: Iterable[Batch]) -> forward.Logits:
+    def logits(self, batches: Iterable[Batch]) -> Logits:
         """Return the logits of batches, one after the other."""
         outputs = [
             self._session.run(None, {name: batch[name].numpy() for name in self._inputs})[0] for batch in batches

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ser.data.audio import SAMPLE_RATE
-from ser.data.dataset import MINIMUM
+from ser.data.batches import MINIMUM
+from ser.data.model_inputs import __file__ as INPUTS
 from ser.data.silence import __file__ as TRIM
 from ser.export.onnx import input_name
 from ser.files import write_json
@@ -44,5 +45,6 @@ def write_package(folder: Path, model: Checkpoint, trim: bool, file: str) -> Non
     write_json(folder / FILE, describe_model(model, trim, file))
     shutil.copyfile(EXAMPLE, folder / EXAMPLE.name)
     shutil.copyfile(TRIM, folder / "trim.py")
+    shutil.copyfile(INPUTS, folder / "model_inputs.py")
     if find_architecture(model.classifier.config).takes_features:
         np.save(folder / "mel_filters.npy", model.extractor.mel_filters)

@@ -14,8 +14,9 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.dataset import collator_for
 from ser.errors import UserError
+from ser.models.arrays import Logits
 from ser.models.checkpoint import Checkpoint
-from ser.models.forward import Batch, Logits, LogitsFunction
+from ser.models.forward import Batch, LogitsFunction
 from ser.models.outputs import Outputs
 
 SECONDS = (0.5, 1.3, 3.7)

@@ -12,10 +12,10 @@ import torch
 
 from ser import config
 from ser.data.audio import Int16, hash_clip
-from ser.data.dataset import restore_order
+from ser.data.batches import restore_order
 from ser.errors import UserError
 from ser.inference.blocks import decode
-from ser.inference.predictor import Member
+from ser.inference.checkpoint_member import CheckpointMember
 from ser.inference.recordings import Recordings, resolve
 from ser.models.adaptation import (
     LABELLED_STRENGTH,
@@ -92,7 +92,7 @@ def name_labels(cfg: config.Adapt, recordings: Recordings, emotions: Sequence[st
     return folders if set(folders) <= set(emotions) else None
 
 
-def adapt(member: Member, voice: Voice, cfg: config.Adapt) -> Adaptation:
+def adapt(member: CheckpointMember, voice: Voice, cfg: config.Adapt) -> Adaptation:
     """Fit the last layer of a checkpoint to a voice, from its logits divided by `TEMPERATURE`; the encoder stays.
 
     Raises:
@@ -118,14 +118,14 @@ def adapt(member: Member, voice: Voice, cfg: config.Adapt) -> Adaptation:
     return Adaptation(adapted, stamp, estimate_gain(head, pooled, voice.labels))
 
 
-def read_head(member: Member) -> LinearHead:
+def read_head(member: CheckpointMember) -> LinearHead:
     """Return the last layer of a checkpoint, with its logits divided by `TEMPERATURE`."""
     classifier: Any = member.classifier
     layer = classifier.classifier
     return LinearHead(to_array(layer.weight), to_array(layer.bias)).softened(TEMPERATURE)
 
 
-def pool(member: Member, clips: Sequence[Int16], batch_size: int) -> npt.NDArray[np.float64]:
+def pool(member: CheckpointMember, clips: Sequence[Int16], batch_size: int) -> npt.NDArray[np.float64]:
     """Return the input of the last layer for clips, in their order, `(clips, width)`."""
     order, batches = member.make_batches(clips, batch_size)
     return restore_order(compute_pooled(member.classifier, batches), order)

@@ -6,20 +6,18 @@ from functools import lru_cache, partial
 from itertools import chain, repeat
 from pathlib import Path
 
-import torch
-
 from ser import config, console
-from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
 from ser.config import Ensemble
 from ser.data.engines import MapInOrder
+from ser.data.parallel import count_threads, use_threads
 from ser.inference import blocks
 from ser.inference.blocks import ADVICE, Block, decode, log_problems, predict_clips, predict_file, report_windows
+from ser.inference.member import locate
 from ser.inference.predictions import WindowPrediction
-from ser.inference.predictor import Predictor
+from ser.inference.predictor import Predictor, prepare_pytorch
 from ser.inference.recordings import Recording, Recordings
 from ser.inference.timeline_folder import TimelineFolder
 from ser.inference.windows import chunks
-from ser.models.hub import find_or_download_checkpoint
 from ser.out_of_memory import explaining_out_of_memory
 
 
@@ -29,9 +27,7 @@ def predict_on_workers(
     """Yield the blocks of `predict_whole` or `predict_sliding`, with a progress bar."""
     size = blocks.AT_ONCE if cfg.window is None else 1
     tasks = chunks(map(make_absolute, recordings[done:]), size)
-    predicted = chain.from_iterable(
-        map_in_order(partial(predict_task, send_config(cfg), torch.get_num_threads()), tasks)
-    )
+    predicted = chain.from_iterable(map_in_order(partial(predict_task, send_config(cfg), count_threads()), tasks))
     with console.progress(predicted, "Predicting", len(recordings), done, "recordings") as shown:
         for number, some in enumerate(chunks(shown, size)):
             own = recordings[done + number * size :][: len(some)]
@@ -50,7 +46,7 @@ def make_absolute(recording: Recording) -> Recording:
 
 def send_config(cfg: config.Predict) -> config.Predict:
     """Return the config with checkpoints that another process finds."""
-    folders = [find_or_download_checkpoint(given).absolute() for given in cfg.checkpoint]
+    folders = [locate(given).absolute() for given in cfg.checkpoint]
     return replace(cfg, checkpoint=[str(folder) for folder in folders])
 
 
@@ -62,9 +58,9 @@ def predict_task(cfg: config.Predict, threads: int, recordings: Sequence[Recordi
         threads: Those of PyTorch in the local engine; with another number the last digits are others.
         recordings: The recordings, with absolute paths.
     """
-    torch.set_num_threads(threads)
     embeds, copies = cfg.embeddings is not None, cfg.test_time_copies
     predictor = open_predictor(tuple(cfg.checkpoint), cfg.ensemble, cfg.batch_size, embeds, copies)
+    use_threads(threads)
     with explaining_out_of_memory(ADVICE.format(cfg.batch_size)):
         if cfg.window is not None:
             return [list(predict_file(cfg, predictor, recording)) for recording in recordings]
@@ -77,6 +73,5 @@ def open_predictor(
     checkpoints: tuple[str, ...], ensemble: Ensemble, batch_size: int, embeds: bool, copies: int
 ) -> Predictor:
     """Open checkpoints once in a worker, which predicts many blocks."""
-    limit_onednn_cache()
-    enable_onednn_fp32_matmul()
+    prepare_pytorch(checkpoints)
     return Predictor.from_checkpoints(checkpoints, ensemble, batch_size, embeds, copies)

@@ -21,7 +21,7 @@ from ser.errors import UserError
 from ser.files import remove_leftovers, write_json
 from ser.inference.output_format import OutputFormat
 from ser.inference.predictor import Predictor
-from ser.models.hub import PICKLED, SAFE, TEXTS, find_or_download_checkpoint
+from ser.models.file_names import EXPORT, PICKLED, SAFE, TEXTS
 
 SAVE_EVERY = 10.0
 """Seconds between two versions of a journal: the work that a kill costs at most, beside the current block."""
@@ -155,7 +155,7 @@ def show(value: Any) -> str:
 def settings_of(cfg: config.Predict, predictor: Predictor) -> dict[str, Any]:
     """Return the settings that change predictions or their order; `batch_size` changes neither."""
     return {
-        "checkpoints": [fingerprint(member.name) for member in predictor.members],
+        "checkpoints": [fingerprint(member.folder) for member in predictor.members],
         "columns": OutputFormat.from_predictor(predictor).header(),
         "ensemble": cfg.ensemble.name,
         "test_time_copies": cfg.test_time_copies or None,  # a journal of an earlier release has no such entry
@@ -168,8 +168,7 @@ def settings_of(cfg: config.Predict, predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def fingerprint(checkpoint: str) -> dict[str, str]:
-    """Return the checksums of the files of a checkpoint that change its predictions."""
-    folder = find_or_download_checkpoint(checkpoint)
-    paths = {path for pattern in (*TEXTS, *SAFE, *PICKLED) for path in folder.glob(pattern)}
+def fingerprint(folder: Path) -> dict[str, str]:
+    """Return the checksums of the files of a checkpoint or of an exported model that change its predictions."""
+    paths = {path for pattern in (*TEXTS, *SAFE, *PICKLED, *EXPORT) for path in folder.glob(pattern)}
     return {path.name: checksum(path) for path in sorted(paths)}

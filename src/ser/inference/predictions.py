@@ -4,12 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from ser.models.embeddings import Embedding
-
-Probabilities = npt.NDArray[np.float64]
-"""`(emotions,)` for one clip, or `(clips, emotions)`."""
+from ser.models.arrays import Embedding, Probabilities
 
 
 @dataclass(frozen=True)

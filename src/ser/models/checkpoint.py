@@ -26,22 +26,9 @@ from ser.files import replacing, sync
 from ser.models.architectures import HEAD, Architecture, find_architecture, normalizes_over_time
 from ser.models.hub import check_folder, load_pretrained
 from ser.models.outputs import Outputs, read_outputs
+from ser.models.stamp import STAMP
 
 log = logging.getLogger("ser")
-
-STAMP = "ser"
-"""Key of config.json with the stamp: the data and the run that a checkpoint was trained by."""
-
-ADAPTED = "adapted"
-"""Key of the stamp of a checkpoint of `ser adapt`: the clips that it was adapted to."""
-
-TEACHERS = "teachers"
-"""Key of the stamp with the names of the runs whose predictions were a second target."""
-
-INTERMEDIATE = "on_the_way"
-"""Key of the stamp of a `checkpoint-N`: the weights of a step that no split has chosen."""
-AUGMENT = "augment"
-"""Key of the stamp of a checkpoint whose training clips were augmented: the settings in effect."""
 
 
 def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:

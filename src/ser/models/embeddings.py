@@ -7,10 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ser.models.forward import Batch, Logits, default_device
-
-Embedding = npt.NDArray[np.float32]
-"""`(width,)` of a clip, or `(frames, width)` of its frames."""
+from ser.models.arrays import Embedding, Logits
+from ser.models.forward import Batch, default_device
 
 
 @torch.inference_mode()

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
+from ser.models.arrays import Logits
+
 Batch = dict[str, torch.Tensor]
 """The output of a collator."""
-Logits = npt.NDArray[np.float32]
-"""`(clips, emotions)`."""
 LogitsFunction = Callable[[Iterable[Batch]], Logits]
 """Computes the logits of batches, one after the other."""
 

@@ -20,14 +20,9 @@ from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of
 from safetensors import SafetensorError
 
 from ser.errors import UserError
+from ser.models.file_names import CONFIG, PICKLED, SAFE, TEXTS, WEIGHTS
 
 log = logging.getLogger("ser")
-
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-TEXTS = (CONFIG, "preprocessor_config.json", "processor_config.json")
-SAFE = (WEIGHTS, "model.safetensors.index.json", "model-*.safetensors")
-PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
-"""Fetched only where there are no safetensors, and read as tensors or not at all: `weights_only`."""
 
 SILENCE = 60.0
 """Seconds without a response after which the hub counts as gone; its client sets no limit for some requests."""

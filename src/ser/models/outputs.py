@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
-from transformers import PretrainedConfig
 
 from ser.errors import UserError
-from ser.models.forward import Logits
+from ser.models.arrays import Logits
+
+if TYPE_CHECKING:  # what reads the outputs of an exported model needs no transformers
+    from transformers import PretrainedConfig
 
 MULTI_LABEL, REGRESSION = "multi_label_classification", "regression"
 
@@ -48,7 +50,7 @@ class Outputs:
         return ACTIVATIONS[self.activation](logits)
 
 
-def read_outputs(settings: PretrainedConfig, source: str, stamp: dict[str, Any]) -> Outputs:
+def read_outputs(settings: "PretrainedConfig", source: str, stamp: dict[str, Any]) -> Outputs:
     """Read what the logits of a checkpoint mean from its config.
 
     Args:

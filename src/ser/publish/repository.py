@@ -8,7 +8,9 @@ from typing import Any
 from ser.errors import UserError
 from ser.files import replacing
 from ser.models import checkpoint
-from ser.models.hub import CONFIG, looks_like_hub_name, weight_files
+from ser.models.file_names import CONFIG
+from ser.models.hub import looks_like_hub_name, weight_files
+from ser.models.stamp import STAMP
 from ser.publish.card import render_card
 from ser.publish.redact import last_part, redact_paths
 from ser.runs import finished
@@ -37,7 +39,7 @@ def read_finished_run(folder: Path) -> Run:
 def collect_files(run: Run, folder: Path, repo: str) -> RepoFiles:
     """Return the files that are pushed, without local paths; splits, logs and predictions are not among them."""
     settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    stamp = settings[checkpoint.STAMP]
+    stamp = settings[STAMP]
     text = render_card(run, stamp, repo, carries_code="auto_map" in settings)
     if stamp["pretrained"] is not None and not looks_like_hub_name(stamp["pretrained"]):
         stamp["pretrained"] = last_part(stamp["pretrained"])

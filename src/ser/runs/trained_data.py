@@ -15,8 +15,8 @@ from ser.data.preparation import open_or_prepare
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits, identify_splits, split_corpus
 from ser.errors import UserError
-from ser.models.checkpoint import ADAPTED, AUGMENT, TEACHERS
 from ser.models.hub import portable_source
+from ser.models.stamp import ADAPTED, AUGMENT, TEACHERS
 from ser.rows import Rows
 from ser.runs.settings import to_plain
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from ser.corpora import recorded_facts
 from ser.evaluation.intervals import ConfidenceInterval
-from ser.inference.predictor import Member, describe
-from ser.models.hub import find_or_download_checkpoint
+from ser.inference.member import Member
+from ser.inference.predictor import describe
 from ser.reports.html_text import percent, reach
 from ser.reports.provenance import Provenance
 from ser.runs.finished import is_about, read_json
@@ -58,7 +58,7 @@ def warnings(source: Provenance) -> list[str]:
 
 def report_of(member: Member) -> dict[str, Any] | None:
     """Return the report of the run that wrote this checkpoint; None where it is not beside the checkpoint."""
-    run = find_or_download_checkpoint(member.name).resolve().parent
+    run = member.folder.resolve().parent
     if not (run / REPORT).is_file():
         return None
     report = read_json(run, REPORT)

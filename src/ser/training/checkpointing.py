@@ -15,8 +15,8 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from ser import config, processes
 from ser.config import Choose
 from ser.files import sync, write_json
-from ser.models.checkpoint import STAMP
 from ser.models.freezing import trained_state
+from ser.models.stamp import STAMP
 from ser.training import best, checkpoint_folders
 from ser.training.async_writer import AsyncWriter, snapshot
 

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 from ser import config
 from ser.acceleration.spec_augment import uses_spec_augment
 from ser.models import checkpoint, freezing
+from ser.models.stamp import INTERMEDIATE, STAMP
 
 log = logging.getLogger("ser")
 
@@ -31,7 +32,7 @@ class Model:
 
     def stamp(self, stamp: dict[str, Any]) -> None:
         """Write the description of the run into the config of all checkpoints; saving fills in the step."""
-        setattr(self.classifier.config, checkpoint.STAMP, {**stamp, checkpoint.INTERMEDIATE: True})
+        setattr(self.classifier.config, STAMP, {**stamp, INTERMEDIATE: True})
 
 
 def build_model(cfg: config.Train, emotions: Sequence[str]) -> Model:

@@ -14,7 +14,8 @@ from ser import config, processes
 from ser.acceleration.spec_augment import accept_masks
 from ser.augmentation.draw import Augmenter
 from ser.config import ClassWeights
-from ser.data.dataset import Numbers, WaveformDataset, scoring_batches
+from ser.data.batches import Numbers, scoring_batches
+from ser.data.dataset import WaveformDataset
 from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
 from ser.models.architectures import HEAD, depends_on_padding
 from ser.models.outputs import softmax

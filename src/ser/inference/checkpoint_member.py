@@ -1,0 +1,73 @@
+"""Prediction of clips with a fine-tuned checkpoint, in PyTorch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from ser.data.audio import Int16
+from ser.data.batches import restore_order
+from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for
+from ser.inference.member import Member, split_batches
+from ser.models import checkpoint
+from ser.models.architectures import depends_on_padding
+from ser.models.arrays import Embedding, Probabilities
+from ser.models.checkpoint import Checkpoint
+from ser.models.embeddings import compute_logits_and_embeddings
+from ser.models.forward import Batch, compute_logits
+from ser.models.hub import find_or_download_checkpoint
+
+
+@dataclass(frozen=True)
+class CheckpointMember(Member):
+    """A fine-tuned checkpoint, computed with PyTorch."""
+
+    classifier: PreTrainedModel
+    collator: WaveformCollator | ExtractorCollator
+
+    @classmethod
+    def from_checkpoint(cls, given: str) -> "CheckpointMember":
+        """Open a run folder, a checkpoint folder or a repository of the hub."""
+        folder = find_or_download_checkpoint(given)
+        return cls.from_opened(given, folder, checkpoint.open_checkpoint(folder))
+
+    @classmethod
+    def from_opened(cls, name: str, folder: Path, opened: Checkpoint) -> "CheckpointMember":
+        """Take an opened checkpoint."""
+        trim = checkpoint.audio_config(opened.stamp).trim
+        collator = collator_for(opened.extractor)
+        return cls(name, folder, trim, opened.outputs, opened.stamp, opened.classifier, collator)
+
+    def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
+        """Return probabilities `(clips, emotions)` with the emotions in the order of `labels`.
+
+        Raises:
+            UserError: The logits are not finite.
+        """
+        order, batches = self.make_batches(clips, batch_size)
+        return restore_order(self.to_probabilities(compute_logits(self.classifier, batches)), order)
+
+    def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Probabilities, list[Embedding]]:
+        """Return the probabilities of `predict` and the embedding of each clip, from one forward pass.
+
+        Args:
+            clips: 16 kHz clips, each `(samples,)`.
+            batch_size: Largest number of clips in a batch.
+            frames: Whether to return embeddings `(frames, width)` rather than their means `(width,)`.
+
+        Raises:
+            UserError: The logits are not finite.
+        """
+        order, batches = self.make_batches(clips, batch_size)
+        computed, embeddings = compute_logits_and_embeddings(self.classifier, batches, frames)
+        by_clip = dict(zip((index for batch in order for index in batch), embeddings, strict=True))
+        return restore_order(self.to_probabilities(computed), order), [by_clip[index] for index in range(len(clips))]
+
+    def make_batches(self, clips: Sequence[Int16], batch_size: int) -> tuple[list[list[int]], Iterator[Batch]]:
+        """Return the clip indices of each batch, and the batches; without padding where it would change predictions."""
+        spoken = self.cut_silence(clips)
+        lengths = [len(clip) for clip in spoken]
+        order = list(split_batches(lengths, batch_size, depends_on_padding(self.classifier.config)))
+        examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # the collator uses only the samples
+        return order, (self.collator([examples[index] for index in batch]) for batch in order)
