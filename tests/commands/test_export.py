@@ -35,7 +35,7 @@ def exported(exported_run):
 
 def test_every_form_of_the_model_is_scored_on_the_test_list_of_the_checkpoint(finished, exported):
     folder, out = exported
-    written = {"model.onnx", "model.int8.onnx", "ser.json", "export.json", "predict.py", "trim.py"}
+    written = {"model.onnx", "model.int8.onnx", "ser.json", "export.json", "predict.py", "trim.py", "model_inputs.py"}
     assert {path.name for path in folder.iterdir()} == written
     measured = json.loads((folder / "export.json").read_text())
     reported = json.loads((finished / "classification_report.json").read_text())

@@ -194,11 +194,12 @@ def test_the_example_of_a_multi_label_head_gives_the_sigmoid_of_each_logit(expor
 def test_the_example_computes_the_same_input_as_transformers(name, exported, monkeypatch):
     model, folder = exported(name)
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.delitem(sys.modules, "trim", raising=False)
+    for name_of_file in ("trim", "model_inputs"):
+        monkeypatch.delitem(sys.modules, name_of_file, raising=False)
     example = runpy.run_path(str(folder / "predict.py"))
     for seconds in (0.02, 0.513, 1.7):
         clip = spoken(seconds)
-        inputs, mask = example["PREPARE"][example["ABOUT"]["prepare"]](clip)
+        inputs, mask = example["PREPARE"][example["ABOUT"]["prepare"]](clip, example["GIVEN"])
         batch = collator_for(model.extractor)([{"samples": clip, "label": 0}])
         wanted = batch[example["ABOUT"]["input"]].numpy()
         assert inputs.dtype == wanted.dtype

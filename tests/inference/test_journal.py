@@ -7,10 +7,10 @@ def test_the_fingerprint_of_a_checkpoint_changes_with_its_weights_and_settings(t
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     (tmp_path / "README.md").write_text("a card")
-    first = journal.fingerprint(str(tmp_path))
+    first = journal.fingerprint(tmp_path)
     (tmp_path / "README.md").write_text("another card")
-    assert journal.fingerprint(str(tmp_path)) == first
+    assert journal.fingerprint(tmp_path) == first
     (tmp_path / "model.safetensors").write_bytes(b"others")
-    second = journal.fingerprint(str(tmp_path))
+    second = journal.fingerprint(tmp_path)
     (tmp_path / "config.json").write_text('{"trim": true}')
-    assert len({json.dumps(one) for one in (first, second, journal.fingerprint(str(tmp_path)))}) == 3
+    assert len({json.dumps(one) for one in (first, second, journal.fingerprint(tmp_path))}) == 3

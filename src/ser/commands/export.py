@@ -44,6 +44,7 @@ WRITTEN = (
     QUANTIZED,
     MEASUREMENTS,
     package.FILE,
+    "model_inputs.py",
     package.EXAMPLE.name,
     "trim.py",
     "mel_filters.npy",

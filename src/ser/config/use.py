@@ -26,7 +26,8 @@ class Predict:
     """Values of `ser predict`."""
 
     checkpoint: Any = field(default=MISSING, metadata=PATHS)
-    """A run folder, a checkpoint folder or a repository of the hub; a list of them is an ensemble."""
+    """A run folder, a checkpoint folder, the folder of `ser export` (or one of its ONNX files; PyTorch is then not
+    loaded) or a repository of the hub; a list of them is an ensemble."""
     audio: str = field(default=MISSING, metadata=PATH)
     """A file, a folder, a pattern, a CSV with a column `path`, or `-`: WAV or raw 16-bit PCM from standard input."""
     root: str | None = field(default=None, metadata=PATH)

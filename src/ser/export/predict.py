@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 Array = npt.NDArray[Any]
 
 ABOUT = json.loads((HERE / "ser.json").read_text(encoding="utf-8"))
+FILTERS = np.load(HERE / "mel_filters.npy") if (HERE / "mel_filters.npy").is_file() else None
+GIVEN = Preprocessing(ABOUT["shortest"], ABOUT["do_normalize"], FILTERS)
 
 
 def read_samples(path: str) -> Array:
@@ -49,10 +51,8 @@ ACTIVATIONS = {"softmax": softmax, "sigmoid": sigmoid}
 
 def main() -> None:
     session = onnxruntime.InferenceSession(HERE / ABOUT["model"], providers=["CPUExecutionProvider"])
-    filters = np.load(HERE / "mel_filters.npy") if (HERE / "mel_filters.npy").is_file() else None
-    given = Preprocessing(ABOUT["shortest"], ABOUT["do_normalize"], filters)
     for path in sys.argv[1:]:
-        inputs, mask = PREPARE[ABOUT["prepare"]](read_samples(path), given)
+        inputs, mask = PREPARE[ABOUT["prepare"]](read_samples(path), GIVEN)
         logits = session.run(["logits"], {ABOUT["input"]: inputs, "attention_mask": mask})[0][0]
         probabilities = ACTIVATIONS[ABOUT["activation"]](logits)
         print(path)
