@@ -26,7 +26,7 @@ def member(folder, stamp=STAMP, **differences):
     content = {**source.to_report(), "clips": 96, **numbers, "intervals": intervals, **differences}
     (folder / "checkpoint").mkdir()
     (folder / "classification_report.json").write_text(json.dumps(content))
-    return SimpleNamespace(name=str(folder), stamp=stamp, labels=EMOTIONS)
+    return SimpleNamespace(name=str(folder), folder=folder / "checkpoint", stamp=stamp, labels=EMOTIONS)
 
 
 def test_the_score_stands_with_its_interval_its_protocol_and_what_guessing_gives(tmp_path):
@@ -69,7 +69,9 @@ def test_a_checkpoint_without_its_run_has_its_protocol_and_no_score(tmp_path):
     moved = tmp_path / "moved"
     moved.mkdir()
     shutil.move(tmp_path / "checkpoint", moved)
-    found = summarise(SimpleNamespace(name=str(moved / "checkpoint"), stamp=summary_of_member.stamp, labels=EMOTIONS))
+    found = summarise(
+        SimpleNamespace(name="moved", folder=moved / "checkpoint", stamp=summary_of_member.stamp, labels=EMOTIONS)
+    )
     assert found.title.endswith("tiny, trained on ravdess under protocol 'emobox'")
     assert found.score is None
 

@@ -1,6 +1,6 @@
 """Measure `ser adapt` on the tested speakers of runs: adapted to some of a speaker's clips, scored on the others.
 
-python scripts/adaptation.py runs/ravdess-emobox-moonshine_tiny-seed0/fold*       several runs are pooled
+python scripts/voices.py runs/ravdess-emobox-moonshine_tiny-seed0/fold*       several runs are pooled
 
 Each tested speaker is adapted to by itself: to 1 and 3 clips of each emotion with their labels, and to as many clips
 without. Which clips is drawn anew in each repetition. Every row is scored on the speaker's other clips.

@@ -1,4 +1,4 @@
-"""scripts/adaptation.py: what `ser adapt` gains on the other clips of a speaker."""
+"""scripts/voices.py: what `ser adapt` gains on the other clips of a speaker."""
 
 import importlib.util
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 
 from ser.models.adaptation import LinearHead
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "adaptation.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "voices.py"
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("adaptation_script", SCRIPT)
+    spec = importlib.util.spec_from_file_location("voices_script", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
