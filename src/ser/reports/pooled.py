@@ -87,7 +87,8 @@ def pool_provenance(
     splits = dict(zip(folds, splits_of_runs, strict=True))
     stamp = checkpoint.stamp_of(finished[0].folder / CHECKPOINT)
     pooled = pool_provenances([*sources.values()], cfg.protocol, [*splits.values()], stamp, prepared)
-    return replace(pooled, seed=cfg.seeds[0] if len(cfg.seeds) == 1 else cfg.seeds, step=None)
+    seeds = list(dict.fromkeys(run.report["seed"] for run in finished))
+    return replace(pooled, seed=seeds[0] if len(seeds) == 1 else seeds, step=None)
 
 
 def run_row(run: Run) -> dict[str, Any]:
