@@ -2,8 +2,9 @@
 
 python scripts/voices.py runs/ravdess-emobox-moonshine_tiny-seed0/fold*       several runs are pooled
 
-Each tested speaker is adapted to by itself: to 1 and 3 clips of each emotion with their labels, and to as many clips
-without. Which clips is drawn anew in each repetition. Every row is scored on the speaker's other clips.
+A checkpoint is adapted to one tested speaker at a time: to 1 and 3 clips of each emotion with their labels, and to the
+same clips without labels. The clips are drawn anew in each repetition. Each row is scored on the speaker's
+other clips.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import numpy as np
 from tabulate import tabulate
 
 from ser import console
-from ser.evaluation.intervals import bootstrap_intervals
+from ser.evaluation.intervals import measure_recall
 from ser.inference.adaptation import pool, read_head
 from ser.inference.checkpoint_member import CheckpointMember
 from ser.models import checkpoint
@@ -30,8 +31,6 @@ from ser.models.adaptation import (
 )
 from ser.models.hub import find_checkpoint
 from ser.runs.trained_data import load_trained_data
-
-UAR = "unweighted_average_recall"
 
 
 @dataclass(frozen=True)
@@ -126,11 +125,9 @@ def describe(row: Row, emotions: int) -> list[str]:
     """Return the UAR before and after with 95 % intervals over speakers, and how many speakers gain and lose."""
     cells = []
     for predictions in (row.before, row.after):
-        interval = bootstrap_intervals(row.truth, predictions, list(range(emotions)), row.speakers)[UAR]
-        recalls = [
-            np.mean(np.equal(predictions, row.truth)[np.equal(row.truth, emotion)]) for emotion in set(row.truth)
-        ]
-        cells.append(f"{100 * np.mean(recalls):.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]")
+        recall = measure_recall(row.truth, predictions, range(emotions), row.speakers)
+        share, low, high = (100 * value for value in recall[1:])
+        cells.append(f"{share:.1f} % [{low:.1f}, {high:.1f}]")
     truth, before, after, names = map(np.array, (row.truth, row.before, row.after, row.speakers))
     gains = [np.sum((after == truth)[names == name]) - np.sum((before == truth)[names == name]) for name in set(names)]
     return [*cells, f"{sum(gain > 0 for gain in gains)}, {sum(gain < 0 for gain in gains)}"]

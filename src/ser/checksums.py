@@ -1,9 +1,12 @@
-"""Checksums of the files of a folder: a damaged file is reported and never used."""
+"""Checksums of the files of a folder, so that a damaged file is reported and never used, and of samples."""
 
+import hashlib
 import json
 from fnmatch import fnmatch
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from ser.files import write_json
@@ -17,6 +20,11 @@ def write(folder: Path, pattern: str = "*") -> None:
     """Write the checksums of the files of a folder whose names match the pattern."""
     names = sorted(path.name for path in folder.glob(pattern) if path.is_file() and path.name != FILE)
     write_json(folder / FILE, {name: checksum(folder / name) for name in names})
+
+
+def hash_samples(samples: npt.NDArray[np.int16]) -> str:
+    """Return the sha256 of the samples of a clip, whatever the byte order of the machine."""
+    return hashlib.sha256(np.ascontiguousarray(samples, dtype="<i2").data).hexdigest()
 
 
 def checksum(path: Path) -> str:

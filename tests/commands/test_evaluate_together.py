@@ -11,9 +11,9 @@ import pytest
 from conftest import composed
 from helpers.tiny_runs import run
 
+from ser.checksums import hash_samples
 from ser.commands.evaluate import SOMETIMES, WRITTEN, evaluate
 from ser.config import Corpus
-from ser.data.audio import hash_clip
 from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError
 from ser.evaluation.calibration import scale_by_temperature
@@ -217,7 +217,7 @@ def test_what_needs_a_model_is_refused_for_anybodys_predictions(word):
 def test_an_ensemble_is_not_scored_on_clips_that_a_member_was_adapted_to(runs, data_dir, tmp_path):
     prepared = open_prepared(str(data_dir), Corpus("ravdess"))
     (clip,) = [row for row in prepared.utterances if row.path == predicted(runs / "a" / "fold1").index[3]]
-    (sha256,) = [hash_clip(prepared.audio.samples(place)) for place in prepared.indices([clip])]
+    (sha256,) = [hash_samples(prepared.audio.samples(place)) for place in prepared.indices([clip])]
     shutil.copytree(runs / "b" / "fold1" / "checkpoint", tmp_path / "adapted")
     settings = json.loads((tmp_path / "adapted" / "config.json").read_text())
     settings["ser"]["adapted"] = {"clips": 1, "labelled": True, "sha256": [sha256]}

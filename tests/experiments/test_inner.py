@@ -85,7 +85,6 @@ def test_a_tested_clip_is_in_no_inner_fold(data_dir, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(inner, "evaluate_epochs", lambda cfg, folder, prepared, splits, fold: seen.append(splits) or [])
     monkeypatch.setattr(inner, "find_best_epoch", lambda rows, metric: (1, 0.5))
-    monkeypatch.setattr(inner, "last_epoch", lambda table: 2)
     folder = run(data_dir, tmp_path / "run", "trainer.choose=inner")
     tested = {row["speaker"] for row in rows_of(folder / "test.csv")}
     held_out = [set(splits.validation.distinct("speaker")) for splits in seen]

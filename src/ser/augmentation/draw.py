@@ -19,6 +19,7 @@ from ser.augmentation.rooms import ResponseFolder, simulate_response
 from ser.config import Augment
 from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
 from ser.data.batches import Numbers
+from ser.data.dataset import to_float
 from ser.data.silence import speech_span
 
 BROWNEST = 2.0
@@ -102,7 +103,7 @@ class Augmenter:
         starts, stops, factors = (column[clip] for column in self.sections(epoch))
         generator = seeded_generator((self.seed, epoch, clip))
         with single_threaded():
-            waveform = torch.from_numpy(samples[starts:stops].astype(np.float32) / 32768)
+            waveform = torch.from_numpy(to_float(samples[starts:stops]))
             waveform = self.change_voice(waveform, float(factors), generator)
             waveform = self.add_surroundings(waveform, generator)
             waveform = self.transmit(waveform, generator)

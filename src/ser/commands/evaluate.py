@@ -12,7 +12,8 @@ from ser.experiments.elsewhere import name_of, score_elsewhere
 from ser.experiments.scored import Scored
 from ser.experiments.trained import score_trained
 from ser.locks import locked
-from ser.models.hub import find_checkpoint, local_path
+from ser.models.file_names import local_path
+from ser.models.hub import find_checkpoint
 from ser.out_of_memory import explaining_out_of_memory
 from ser.reports import members, stress
 from ser.reports.write import write_report

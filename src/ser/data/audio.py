@@ -4,7 +4,6 @@ soxr HQ takes 1.3 times less time than `torchaudio.functional.resample` with its
 through at -11 dB as an alias (soxr: -87 dB); the figures are in scripts/README.md.
 """
 
-import hashlib
 import io
 import os
 import stat
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from ser.checksums import hash_samples
 from ser.data.containers import TRUNCATED as TRUNCATED
 from ser.data.containers import UnreadableAudio as UnreadableAudio
 from ser.data.containers import View
@@ -100,7 +100,7 @@ def load(path: Path, span: Span = WHOLE) -> Clip:
         duration=len(native) / sample_rate,
         sample_rate=sample_rate,
         channels=channels,
-        sha256=hashlib.sha256(np.ascontiguousarray(native, dtype="<i2").data).hexdigest(),
+        sha256=hash_samples(native),
         peak=peak,
         clipped=is_clipped(native),
     )
@@ -287,11 +287,6 @@ def round_to_int16(samples: npt.NDArray[np.float32]) -> Int16:
     """Float samples on the scale of int16 as int16; what goes beyond is clipped."""
     np.rint(samples, out=samples)
     return np.clip(samples, -32768, 32767, out=samples).astype(np.int16)
-
-
-def hash_clip(samples: Int16) -> str:
-    """Return the sha256 of the samples of a 16 kHz clip."""
-    return hashlib.sha256(samples.tobytes()).hexdigest()
 
 
 def longest_run(flags: npt.NDArray[np.bool_]) -> int:

@@ -51,3 +51,8 @@ def speech_span(samples: npt.NDArray[np.int16]) -> tuple[int, int]:
         return whole
     start, stop = int(steady[0]) * FRAME, int(steady[-1] + STEADY) * FRAME
     return max(0, start - MARGIN), min(len(samples), stop + MARGIN)
+
+
+def cut_silence(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Return the speech of a clip, `samples[start:stop]` of `speech_span`."""
+    return samples[slice(*speech_span(samples))]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize, special
 
 from ser.evaluation.metrics import cross_entropy
-from ser.evaluation.scoring import Probabilities
+from ser.models.arrays import Probabilities
 
 LIMITS = (0.05, 20.0)
 """Of a temperature: without them a split on which every prediction is right would have 0."""

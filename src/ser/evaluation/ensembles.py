@@ -7,13 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.config import Ensemble
-from ser.evaluation.intervals import bootstrap_intervals
-from ser.evaluation.metrics import confusion_matrix, summarize
+from ser.evaluation.intervals import measure_recall
 from ser.evaluation.predictions import SplitPredictions
-from ser.evaluation.scoring import Probabilities
 from ser.evaluation.significance import adjust_holm, mcnemar_test, permutation_test
+from ser.models.arrays import Probabilities
 
-UAR = "unweighted_average_recall"
 TIE = 1e-6
 """Weight of the mean beside votes, so that it breaks ties and changes nothing else."""
 
@@ -79,11 +77,9 @@ def compare_members(
     for name, probabilities in each.items():
         labels = [emotions[index] for index in probabilities.argmax(axis=-1)]
         own = [label == known for label, known in zip(labels, truth, strict=True)]
-        metrics = summarize(confusion_matrix(truth, labels, emotions))
-        low, high = bootstrap_intervals(truth, labels, emotions, units)[UAR]
         p = permutation_test(right, own, units) if independent else mcnemar_test(right, own)
         difference = float(np.mean(right) - np.mean(own))
-        rows.append((name, metrics["accuracy"], metrics[UAR], low, high, difference, p))
+        rows.append((name, *measure_recall(truth, labels, emotions, units), difference, p))
     return [
         MemberRow(*row, adjusted) for row, adjusted in zip(rows, adjust_holm([row[-1] for row in rows]), strict=True)
     ]

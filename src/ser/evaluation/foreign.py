@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 
 from ser.corpora.labels import LabelMap
 from ser.data.folds_csv import path_in_corpus
 from ser.data.manifest import Utterance
 from ser.errors import UserError
 from ser.evaluation.predictions import SplitPredictions
+from ser.models.arrays import Probabilities
 from ser.tables import read_table, shorten
-
-Probabilities = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

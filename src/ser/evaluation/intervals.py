@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from ser.evaluation.metrics import COUNT_METRICS, Array
+from ser.evaluation.metrics import COUNT_METRICS, Array, confusion_matrix, summarize
 
 RESAMPLES = 2000
+UAR = "unweighted_average_recall"
 LEVEL = 0.95
 SAME = 1e-9
 """Smaller differences between resamples are rounding."""
@@ -56,6 +57,23 @@ def bootstrap_intervals(
         share = t_interval(estimate, values, len(counts), int(total.sum()))
         found[name] = ConfidenceInterval(share.low * highest, share.high * highest)
     return found
+
+
+class Recall(NamedTuple):
+    """The unweighted average recall of predictions with its 95 % interval, and their accuracy."""
+
+    accuracy: float
+    unweighted_average_recall: float
+    low: float
+    high: float
+
+
+def measure_recall(
+    truth: Sequence[Any], prediction: Sequence[Any], labels: Sequence[Any], units: Sequence[Hashable]
+) -> Recall:
+    """Compute the unweighted average recall and its interval; see `bootstrap_intervals`."""
+    metrics = summarize(confusion_matrix(truth, prediction, labels))
+    return Recall(metrics["accuracy"], metrics[UAR], *bootstrap_intervals(truth, prediction, labels, units)[UAR])
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,8 @@ from ser.augmentation.effects import add_noise, change_speed, scale_level
 from ser.augmentation.noise import coloured_noise
 from ser.data.audio import Int16
 from ser.evaluation.samples import to_int16, to_waveform
-from ser.evaluation.scoring import PredictClips, Probabilities
+from ser.evaluation.scoring import PredictClips
+from ser.models.arrays import Probabilities
 
 SPEEDS = tuple(number / 50 for number in range(45, 56))
 """0.9 to 1.1."""
@@ -22,7 +23,7 @@ AT_ONCE = 256
 """Clips whose copies are in memory at a time."""
 
 
-def describe_copies(copies: int) -> list[str]:
+def describe_perturbed_copies(copies: int) -> list[str]:
     """Return a sentence where predictions are means over copies."""
     return [
         f"Each prediction is the mean of the probabilities of the clip and of {copies} perturbed "

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from ser.data.audio import Int16
+from ser.data.dataset import to_float
 
 Waveform = torch.Tensor
 """float32 `(samples,)` at 16 kHz, full scale 1.0."""
@@ -11,7 +12,7 @@ Waveform = torch.Tensor
 
 def to_waveform(samples: Int16) -> Waveform:
     """Return the waveform of a clip."""
-    return torch.from_numpy(samples.astype(np.float32) / 32768)
+    return torch.from_numpy(to_float(samples))
 
 
 def to_int16(waveform: Waveform) -> Int16:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser.data.audio import Int16
@@ -14,14 +12,13 @@ from ser.data.batches import restore_order, scoring_batches
 from ser.data.dataset import Example, WaveformDataset, collator_for, iterate_batches
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import PreparedCorpus
-from ser.data.silence import speech_span
+from ser.data.silence import cut_silence
 from ser.evaluation.predictions import SplitPredictions
 from ser.models.architectures import depends_on_padding
+from ser.models.arrays import Probabilities
 from ser.models.forward import LogitsFunction, compute_logits
 from ser.models.outputs import softmax
 
-Probabilities = npt.NDArray[np.float64]
-"""`(clips, emotions)`."""
 PredictClips = Callable[[Sequence[Int16]], Probabilities]
 """Predicts 16 kHz clips, each `(samples,)`; a prediction does not depend on the other clips."""
 
@@ -54,7 +51,7 @@ class Scorer:
 
     def predict_clips(self, clips: Sequence[Int16]) -> Probabilities:
         """Predict the probabilities of clips that are not in the cache, such as degraded ones."""
-        spoken = [clip[slice(*speech_span(clip))] for clip in clips] if self.trim else clips
+        spoken = list(map(cut_silence, clips)) if self.trim else clips
         examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # the logits need no label
         batches = scoring_batches([len(clip) for clip in spoken], self.batch_size, self.equal_lengths)
         collated = (self.collator([examples[index] for index in batch]) for batch in batches)

@@ -20,12 +20,12 @@ from ser.augmentation.noise import coloured_noise
 from ser.augmentation.rooms import simulate_response
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.manifest import Utterance
-from ser.evaluation.intervals import bootstrap_intervals
-from ser.evaluation.metrics import confusion_matrix, summarize
+from ser.evaluation.intervals import measure_recall
 from ser.evaluation.mp3 import BIT_RATE, through_mp3
 from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.samples import Waveform, to_int16, to_waveform
-from ser.evaluation.scoring import PredictClips, Probabilities
+from ser.evaluation.scoring import PredictClips
+from ser.models.arrays import Probabilities
 
 CLEAN = "clean"
 SEED = 20261127
@@ -36,7 +36,6 @@ REVERBERATION_TIME, DIRECT_TO_REVERBERANT = 0.6, 0.0
 """Seconds, decibels."""
 QUIETER = -30.0
 """Decibels."""
-UAR = "unweighted_average_recall"
 AT_ONCE = 256
 """Clips whose degraded samples are in memory at a time."""
 
@@ -48,7 +47,7 @@ class Condition:
     text: str
     """What is done, with its formula."""
     degrade: Callable[[Waveform, int], Waveform]
-    """Takes the waveform and the seed of its clip, and returns as many samples."""
+    """Takes the waveform and the seed of its clip, and returns a waveform of the same length."""
 
 
 def noisy(waveform: Waveform, seed: int, snr: float) -> Waveform:
@@ -168,8 +167,7 @@ def tabulate(clean: SplitPredictions, stressed: Mapping[str, Probabilities], uni
     rows: list[StressRow] = []
     for name, probabilities in {CLEAN: clean.probabilities, **stressed}.items():
         labels = [emotions[index] for index in probabilities.argmax(axis=-1)]
-        metrics = summarize(confusion_matrix(truth, labels, emotions))
-        low, high = bootstrap_intervals(truth, labels, emotions, units)[UAR]
-        change = metrics[UAR] - rows[0].unweighted_average_recall if rows else 0.0
-        rows.append(StressRow(name, metrics["accuracy"], metrics[UAR], low, high, change, len(truth)))
+        recall = measure_recall(truth, labels, emotions, units)
+        change = recall.unweighted_average_recall - rows[0].unweighted_average_recall if rows else 0.0
+        rows.append(StressRow(name, *recall, change, len(truth)))
     return rows

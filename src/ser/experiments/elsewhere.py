@@ -21,10 +21,10 @@ from ser.evaluation import foreign
 from ser.evaluation.ensembles import combine_for_scores
 from ser.evaluation.foreign import Alignment
 from ser.evaluation.predictions import SplitPredictions
-from ser.evaluation.scoring import Probabilities
 from ser.evaluation.stress import predict_stressed
 from ser.experiments.scored import HOW, Scored, describe_prediction
 from ser.inference.predictor import Predictor
+from ser.models.arrays import Probabilities
 from ser.models.hub import find_checkpoint, is_hub_name
 from ser.models.stamp import ADAPTED
 from ser.reports.protocol_text import count_speakers, counted, describe_adaptation, describe_labels

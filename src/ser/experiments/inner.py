@@ -59,7 +59,8 @@ def choose_epochs(cfg: config.Train, folder: Path, prepared: PreparedCorpus, spl
     remove(folder / INNER)
     name = cfg.trainer.metric_for_best_model
     epoch, score = find_best_epoch(read(table), name)
-    log.info("epoch %d of %g has the best %s of the inner folds (mean %.3f)", epoch, last_epoch(table), name, score)
+    epochs = cfg.trainer.num_train_epochs
+    log.info("epoch %d of %g has the best %s of the inner folds (mean %.3f)", epoch, epochs, name, score)
     return epoch
 
 
@@ -89,10 +90,6 @@ def find_best_epoch(rows: list[Row], metric: str) -> tuple[int, float]:
     means = {at: mean(row[f"eval_{metric}"] for row in rows if round(row["epoch"]) == at) for at in epochs}
     best = (max if greater_is_better(metric) else min)(epochs, key=means.__getitem__)
     return best, means[best]
-
-
-def last_epoch(table: Path) -> float:
-    return max(row["epoch"] for row in read(table))
 
 
 def write(table: Path, rows: list[Row]) -> None:

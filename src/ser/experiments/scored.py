@@ -8,11 +8,11 @@ from ser.config import Ensemble
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.evaluation.calibration import Calibration
 from ser.evaluation.ensembles import compare_members
-from ser.evaluation.perturbed import describe_copies
+from ser.evaluation.perturbed import describe_perturbed_copies
 from ser.evaluation.predictions import SplitPredictions
-from ser.evaluation.scoring import Probabilities
 from ser.evaluation.speaker_normalization import TEXT
 from ser.evaluation.variation import Variation
+from ser.models.arrays import Probabilities
 from ser.reports.provenance import Provenance
 from ser.reports.report import Report, build_report, units_of
 
@@ -46,7 +46,7 @@ class Scored:
 
 def describe_prediction(provenance: Provenance, cfg: config.Evaluate) -> Provenance:
     """Say where a prediction depends on more than its clip: on other clips of the speaker, or on perturbed copies."""
-    copies = describe_copies(cfg.test_time_copies)
+    copies = describe_perturbed_copies(cfg.test_time_copies)
     if not cfg.speaker_normalization:
         return replace(provenance, protocol_text=" ".join([provenance.protocol_text, *copies]))
     return replace(

@@ -17,9 +17,10 @@ from ser.data.protocols import Splits
 from ser.errors import UserError
 from ser.evaluation.ensembles import combine_for_scores
 from ser.evaluation.perturbed import predict_with_copies
-from ser.evaluation.scoring import PredictClips, Probabilities, Scorer
+from ser.evaluation.scoring import PredictClips, Scorer
 from ser.evaluation.speaker_normalization import NormalizingScorer
 from ser.models import checkpoint
+from ser.models.arrays import Probabilities
 from ser.rows import Rows
 from ser.runs import finished
 from ser.runs.folder import PREDICTIONS, REPORT, TEST

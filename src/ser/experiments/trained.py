@@ -17,11 +17,11 @@ from ser.evaluation.calibration import Calibration, fit_temperature, scale_by_te
 from ser.evaluation.ensembles import combine_for_scores
 from ser.evaluation.metrics import PROBABILITY_METRICS, confusion_matrix, summarize
 from ser.evaluation.predictions import SplitPredictions
-from ser.evaluation.scoring import Probabilities
 from ser.evaluation.stress import predict_stressed
 from ser.evaluation.variation import Variation, measure_variation
 from ser.experiments.scored import HOW, Scored, describe_prediction
 from ser.experiments.together import Together, Trained, check_held_out, read_stored
+from ser.models.arrays import Probabilities
 from ser.reports.provenance import Provenance, build_provenance, combine_provenances, pool_provenances
 from ser.rows import Rows
 from ser.runs.members import Member, Stamped

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from model_inputs import PREPARE, Preprocessing  # type: ignore[import-not-found]  # beside this file
-from trim import speech_span  # type: ignore[import-not-found]  # ser.data.silence, beside this file
+from trim import cut_silence  # type: ignore[import-not-found]  # ser.data.silence, beside this file
 
 HERE = Path(__file__).parent
 Array = npt.NDArray[Any]
@@ -34,7 +34,7 @@ def read_samples(path: str) -> Array:
     if found != (ABOUT["sample_rate"], 1, 16) or not data:
         sys.exit(f"{path}: {found} hertz, channels and bits, {len(data)} bytes; the model takes (16000, 1, 16)")
     samples = np.frombuffer(data, dtype="<i2")
-    return samples[slice(*speech_span(samples))] if ABOUT["trim"] else samples
+    return cut_silence(samples) if ABOUT["trim"] else samples
 
 
 def softmax(logits: Array) -> Array:

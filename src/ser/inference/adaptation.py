@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from ser import config
-from ser.data.audio import Int16, hash_clip
+from ser.checksums import hash_samples
+from ser.data.audio import Int16
 from ser.data.batches import restore_order
 from ser.errors import UserError
 from ser.inference.blocks import decode
@@ -26,7 +27,7 @@ from ser.models.adaptation import (
     match_prior,
 )
 from ser.models.embeddings import compute_pooled
-from ser.tables import read_column
+from ser.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,8 @@ def name_labels(cfg: config.Adapt, recordings: Recordings, emotions: Sequence[st
     """Return the emotion of each recording in words, as the table or the folders give it."""
     place = Path(cfg.audio)
     if place.is_file() and place.suffix.lower() == ".csv":
-        header = place.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0]
-        if "emotion" not in header.lower():
-            return None
-        return [name.strip().lower() for name in read_column(place, "emotion", f"audio={place}")]
+        rows = read_table(place, ["path"], f"audio={place}")
+        return [name.strip().lower() for name in rows["emotion"]] if "emotion" in rows else None
     folders = [recording.path.parent.name.lower() for recording in recordings]
     return folders if set(folders) <= set(emotions) else None
 
@@ -109,7 +108,7 @@ def adapt(member: CheckpointMember, voice: Voice, cfg: config.Adapt) -> Adaptati
     stamp = {
         "clips": len(voice.clips),
         "labelled": voice.labels is not None,
-        "sha256": sorted(map(hash_clip, voice.clips)),
+        "sha256": sorted(map(hash_samples, voice.clips)),
     }
     if voice.labels is None:
         adapted = match_prior(head, pooled, read_prior(cfg, member.labels), UNLABELLED_STRENGTH)

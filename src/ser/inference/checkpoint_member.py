@@ -40,25 +40,12 @@ class CheckpointMember(Member):
         return cls(name, folder, trim, opened.outputs, opened.stamp, opened.classifier, collator)
 
     def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
-        """Return probabilities `(clips, emotions)` with the emotions in the order of `labels`.
-
-        Raises:
-            UserError: The logits are not finite.
-        """
+        """Predict clips; see `Member.predict`."""
         order, batches = self.make_batches(clips, batch_size)
         return restore_order(self.to_probabilities(compute_logits(self.classifier, batches)), order)
 
     def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Probabilities, list[Embedding]]:
-        """Return the probabilities of `predict` and the embedding of each clip, from one forward pass.
-
-        Args:
-            clips: 16 kHz clips, each `(samples,)`.
-            batch_size: Largest number of clips in a batch.
-            frames: Whether to return embeddings `(frames, width)` rather than their means `(width,)`.
-
-        Raises:
-            UserError: The logits are not finite.
-        """
+        """Predict and embed clips; see `Member.embed`."""
         order, batches = self.make_batches(clips, batch_size)
         computed, embeddings = compute_logits_and_embeddings(self.classifier, batches, frames)
         by_clip = dict(zip((index for batch in order for index in batch), embeddings, strict=True))

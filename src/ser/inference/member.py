@@ -10,9 +10,10 @@ import numpy as np
 
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.batches import scoring_batches
-from ser.data.silence import speech_span
+from ser.data.silence import cut_silence
 from ser.errors import UserError
 from ser.models.arrays import Embedding, Logits, Probabilities
+from ser.models.file_names import local_path
 from ser.models.outputs import Outputs
 
 MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
@@ -62,7 +63,7 @@ class Member(ABC):
 
     def cut_silence(self, clips: Sequence[Int16]) -> list[Int16]:
         """Return the clips as the model was trained on them."""
-        return [clip[slice(*speech_span(clip))] for clip in clips] if self.trim else list(clips)
+        return list(map(cut_silence, clips)) if self.trim else list(clips)
 
     def to_probabilities(self, computed: Logits) -> Probabilities:
         """Convert logits to probabilities, both `(clips, emotions)`.
@@ -81,7 +82,7 @@ def locate(given: str) -> Path:
     Raises:
         UserError: There is none.
     """
-    path = Path(given).expanduser()
+    path = local_path(given)
     if is_exported(path):
         return path
     from ser.models.hub import find_or_download_checkpoint  # a second of imports that an exported model does not need

@@ -51,11 +51,7 @@ class OnnxMember(Member):
         return cls(given, folder, about["trim"], outputs, stamp, session, about, preprocessing)
 
     def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
-        """Return probabilities `(clips, emotions)` with the emotions in the order of `labels`.
-
-        Raises:
-            UserError: The logits are not finite.
-        """
+        """Predict clips; see `Member.predict`."""
         spoken = self.cut_silence(clips)
         # Features of padding are not those of silence, so only waveforms are padded to one length.
         equal = self.about["batches"] == ONE_LENGTH or self.about["prepare"] != "waveform"

@@ -16,6 +16,7 @@ from ser.errors import UserError
 from ser.inference.member import Member, is_exported, locate, open_member
 from ser.inference.predictions import Prediction
 from ser.models.arrays import Probabilities
+from ser.models.file_names import local_path
 from ser.models.stamp import INTERMEDIATE
 
 log = logging.getLogger("ser")
@@ -115,7 +116,7 @@ class Predictor:
 
 def prepare_pytorch(checkpoints: Sequence[str]) -> None:
     """Set up PyTorch for prediction where one of the models needs it. Call before the first forward pass."""
-    if all(is_exported(Path(given).expanduser()) for given in checkpoints):
+    if all(is_exported(local_path(given)) for given in checkpoints):
         return
     from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
 

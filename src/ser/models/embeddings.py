@@ -1,6 +1,6 @@
 """Embeddings: what the head pools, the frame representations of the encoder, as float32 arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ def compute_logits_and_embeddings(
 
     The representations are those before the projector: of the last layer, or the learned weighted sum of all layers
     where the head has one. They do not depend on padding as long as the batches suit the encoder: see
-    `ser.inference.predictor.Member.make_batches`.
+    `ser.inference.checkpoint_member.CheckpointMember.make_batches`.
 
     Args:
         classifier: a `ser.models.heads.PooledHead`.
@@ -30,11 +30,8 @@ def compute_logits_and_embeddings(
         Logits `(clips, emotions)`, and an embedding of each clip, in the order of the batches: `(width,)`, or with
         `frames` `(frames, width)` of the clip's own length.
     """
-    classifier.eval().to(default_device())
     logits, embeddings = [], []
-    for batch in batches:
-        inputs = batch["input_values"] if "input_values" in batch else batch["input_features"]
-        states, counts = classifier.represent(inputs.to(default_device()), batch["attention_mask"].to(default_device()))
+    for states, counts in represent(classifier, batches):
         logits.append(classifier.classify(states, counts).float().cpu().numpy())
         for clip, count in zip(states.float().cpu().numpy(), counts.tolist(), strict=True):
             embeddings.append(clip[:count].copy() if frames else mean_over_frames(clip[:count]))
@@ -49,13 +46,10 @@ def compute_pooled(classifier: Any, batches: Iterable[Batch]) -> npt.NDArray[np.
         classifier: a `ser.models.heads.PooledHead`.
         batches: of a collator.
     """
-    classifier.eval().to(default_device())
-    pooled = []
-    for batch in batches:
-        inputs = batch["input_values"] if "input_values" in batch else batch["input_features"]
-        states, counts = classifier.represent(inputs.to(default_device()), batch["attention_mask"].to(default_device()))
-        pooled.append(classifier.pool(classifier.projector(states), counts).double().cpu().numpy())
-    return np.concatenate(pooled)
+    pooled = (
+        classifier.pool(classifier.projector(states), counts) for states, counts in represent(classifier, batches)
+    )
+    return np.concatenate([vectors.double().cpu().numpy() for vectors in pooled])
 
 
 @torch.inference_mode()
@@ -70,16 +64,22 @@ def compute_mapped_logits(
         scales: `(clips, width)`, in the order of the batches.
         shifts: `(clips, width)`, in the order of the batches.
     """
-    classifier.eval().to(default_device())
     logits, start = [], 0
-    for batch in batches:
-        inputs = batch["input_values"] if "input_values" in batch else batch["input_features"]
-        states, counts = classifier.represent(inputs.to(default_device()), batch["attention_mask"].to(default_device()))
+    for states, counts in represent(classifier, batches):
         some = slice(start, start + len(states))
         scale, shift = (torch.as_tensor(values[some]).to(states)[:, None] for values in (scales, shifts))
         logits.append(classifier.classify(states * scale + shift, counts).float().cpu().numpy())
         start += len(states)
     return np.concatenate(logits)
+
+
+def represent(classifier: Any, batches: Iterable[Batch]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield the frame representations `(batch, time, width)` of batches, and the frames of each clip `(batch,)`."""
+    device = default_device()
+    classifier.eval().to(device)
+    for batch in batches:
+        inputs = batch["input_values"] if "input_values" in batch else batch["input_features"]
+        yield classifier.represent(inputs.to(device), batch["attention_mask"].to(device))
 
 
 def mean_over_frames(frames: Embedding) -> Embedding:

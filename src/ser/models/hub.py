@@ -7,7 +7,6 @@ half a minute, and has a third party convert a repository without safetensors, i
 
 import json
 import logging
-import os
 import pickle
 from difflib import get_close_matches
 from functools import cache
@@ -20,7 +19,7 @@ from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of
 from safetensors import SafetensorError
 
 from ser.errors import UserError
-from ser.models.file_names import CONFIG, PICKLED, SAFE, TEXTS, WEIGHTS
+from ser.models.file_names import CONFIG, PICKLED, SAFE, TEXTS, WEIGHTS, local_path
 
 log = logging.getLogger("ser")
 
@@ -83,11 +82,6 @@ def find_or_download_checkpoint(given: str) -> Path:
         UserError: there is no such folder, it holds several runs, or the hub does not give it.
     """
     return download(given, whole=True, key="checkpoint") if is_hub_name(given) else find_checkpoint(given)
-
-
-def local_path(given: str) -> Path:
-    """Return a path that was typed; `~` stands for a home folder where there is one."""
-    return Path(os.path.expanduser(given))  # that of pathlib raises where the user is not known
 
 
 def missing_folder_message(key: str, given: str) -> str:

@@ -1,7 +1,6 @@
 """The report on several runs of one command: folds and seeds."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import mean
 from typing import Any
 
@@ -82,13 +81,10 @@ def pool_provenance(
     cfg: config.Train, finished: Sequence[Run], splits_of_runs: Sequence[Splits], prepared: PreparedCorpus
 ) -> Provenance:
     """Where the pooled number comes from; the splits of a fold are the same for every seed."""
-    folds = [run.report["protocol"]["fold"] for run in finished]
-    sources = {fold: Provenance.from_report(run.report) for fold, run in zip(folds, finished, strict=True)}
-    splits = dict(zip(folds, splits_of_runs, strict=True))
+    sources = [Provenance.from_report(run.report) for run in finished]
+    splits = {source.protocol["fold"]: of_run for source, of_run in zip(sources, splits_of_runs, strict=True)}
     stamp = checkpoint.stamp_of(finished[0].folder / CHECKPOINT)
-    pooled = pool_provenances([*sources.values()], cfg.protocol, [*splits.values()], stamp, prepared)
-    seeds = list(dict.fromkeys(run.report["seed"] for run in finished))
-    return replace(pooled, seed=seeds[0] if len(seeds) == 1 else seeds, step=None)
+    return pool_provenances(sources, cfg.protocol, [*splits.values()], stamp, prepared)
 
 
 def run_row(run: Run) -> dict[str, Any]:

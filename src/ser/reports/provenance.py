@@ -128,25 +128,33 @@ def pool_provenances(
     stamp: dict[str, Any],
     prepared: PreparedCorpus,
 ) -> Provenance:
-    """Describe where the metrics of several folds come from.
+    """Describe where the metrics of several folds and seeds come from.
 
     Args:
-        sources: of each fold.
+        sources: of each run.
         protocol: of all of them.
-        folds: the splits of each.
+        folds: the splits of each fold.
         stamp: of the checkpoint of a fold.
         prepared: the corpus.
     """
     first = sources[0]
     if len(sources) == 1:
         return first
+    identities = {source.protocol["fold"]: source.protocol for source in sources}
+    text = describe_splits(protocol, folds, Split(first.split), stamp, prepared)
+    identity = first.protocol if len(identities) == 1 else over_folds(first.protocol, [*identities.values()])
+    return replace(merge(sources), protocol=identity, protocol_text=text)
+
+
+def merge(sources: Sequence[Provenance]) -> Provenance:
+    """Return the first of several provenances, with the leaks, speakers and seeds of all of them."""
+    seeds = list(dict.fromkeys(seed for source in sources for seed in source.seeds))
     return replace(
-        first,
-        protocol=over_folds(first.protocol, [source.protocol for source in sources]),
-        protocol_text=describe_splits(protocol, folds, Split(first.split), stamp, prepared),
+        sources[0],
         leaks=list(dict.fromkeys(leak for source in sources for leak in source.leaks)),
         speaker_independent=all(source.speaker_independent for source in sources),
         speakers_known=all(source.speakers_known for source in sources),
+        seed=seeds if len(seeds) > 1 else next(iter(seeds), None),
         step=None,
     )
 
@@ -171,16 +179,11 @@ def combine_provenances(members: Mapping[str, Provenance], how: str) -> Provenan
         sentences = [first.protocol_text]
     else:
         sentences = [f"{name}: {text}" for name, text in texts.items()]
-    seeds = list(dict.fromkeys(seed for source in members.values() for seed in source.seeds))
+    models = " + ".join(dict.fromkeys(source.model for source in members.values()))
     return replace(
-        first,
+        merge([*members.values()]),
         protocol_text=" ".join([f"Ensemble of {len(members)} members, {how}.", *sentences]),
-        leaks=list(dict.fromkeys(leak for source in members.values() for leak in source.leaks)),
-        speaker_independent=all(source.speaker_independent for source in members.values()),
-        speakers_known=all(source.speakers_known for source in members.values()),
-        model=f"ensemble of {len(members)} ({' + '.join(dict.fromkeys(source.model for source in members.values()))})",
-        seed=seeds if len(seeds) > 1 else next(iter(seeds), None),
-        step=None,
+        model=f"ensemble of {len(members)} ({models})",
     )
 
 

@@ -8,10 +8,10 @@ from ser.evaluation.ensembles import MemberRow
 from ser.evaluation.intervals import ConfidenceInterval, bootstrap_intervals
 from ser.evaluation.metrics import PROBABILITY_METRICS, Bin, bin_by_confidence, confusion_matrix, summarize
 from ser.evaluation.predictions import SplitPredictions
-from ser.evaluation.scoring import Probabilities
 from ser.evaluation.stress import StressRow, tabulate
 from ser.evaluation.subgroups import Subgroup, evaluate_subgroups
 from ser.evaluation.variation import Variation
+from ser.models.arrays import Probabilities
 from ser.reports.provenance import Provenance
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from ser.errors import UserError
 from ser.models import checkpoint
-from ser.models.hub import find_checkpoint, local_path
+from ser.models.file_names import local_path
+from ser.models.hub import find_checkpoint
 from ser.runs.folder import CHECKPOINT, RunFolder
 
 
@@ -22,7 +23,7 @@ Member = Mapping[int | None, Stamped]
 
 
 def find_members(given: Sequence[str], split: str) -> dict[str, Member]:
-    """Find the checkpoints of runs, each of which may have several folds and seeds.
+    """Find the checkpoints of runs; a run may have several folds and seeds.
 
     Args:
         given: run folders or checkpoint folders. Each seed of a run is a member of its own.

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ser import config
+from ser.checksums import hash_samples
 from ser.config.protocol import LISTS
 from ser.corpora.facts import Facts
-from ser.data.audio import hash_clip
 from ser.data.manifest import Utterance
 from ser.data.preparation import open_or_prepare
 from ser.data.prepared_corpus import PreparedCorpus
@@ -90,7 +90,7 @@ def leave_out_adapted(stamp: dict[str, Any], prepared: PreparedCorpus, rows: Row
         return rows
     known = set(stamp[ADAPTED]["sha256"])
     clips = map(prepared.audio.samples, prepared.indices(rows).tolist())
-    return rows.where(np.array([hash_clip(clip) not in known for clip in clips], dtype=bool))
+    return rows.where(np.array([hash_samples(clip) not in known for clip in clips], dtype=bool))
 
 
 def default_data_dir(stamp: dict[str, Any]) -> str:

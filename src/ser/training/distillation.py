@@ -16,7 +16,8 @@ from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits, split_sha256
 from ser.errors import UserError
 from ser.models import checkpoint
-from ser.models.hub import find_checkpoint, local_path
+from ser.models.file_names import local_path
+from ser.models.hub import find_checkpoint
 
 log = logging.getLogger("ser")
 
