@@ -1,6 +1,8 @@
 """Folders that take long to make, made once for all processes of pytest-xdist; no test changes what is in them."""
 
 import os
+import shutil
+from contextlib import ExitStack
 
 from filelock import FileLock
 
@@ -12,6 +14,9 @@ def made_once(tmp_path_factory, name, make):
     with FileLock(f"{folder}.lock"):
         if not folder.with_suffix(".made").exists():
             folder.mkdir()
-            make(folder)
+            with ExitStack() as undo:
+                undo.callback(shutil.rmtree, folder)  # where it skips or fails: the next test tries again
+                make(folder)
+                undo.pop_all()
             folder.with_suffix(".made").touch()
     return folder
