@@ -24,11 +24,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from ser import config, ending, help, launching, processes
 from ser.command_line import hydra_words
+from ser.config.choices import CONFIGS
 from ser.config.paths import expand_home, given_paths
 from ser.errors import UserError, blame_given_path
-
-PACKAGED = Path(__file__).parent / "configs"  # in a wheel
-CONFIGS = str(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "configs")  # in a checkout
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 ELSEWHERE = "the launcher of the sweep is set in a file; name it on the command line, as hydra/launcher=NAME"

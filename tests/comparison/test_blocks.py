@@ -123,6 +123,19 @@ def test_runs_of_one_model_and_seed_are_distinguished_by_what_differs(tmp_path):
     assert pair["better"] != pair["worse"]
 
 
+def test_augmentation_is_named_by_its_choice_where_every_run_has_one(tmp_path):
+    light = {"speed_probability": 1.0, "speed_factors": [0.9, 0.95, 1.0, 1.05, 1.1], "gain_decibels": 6.0}
+    light |= {"noise_probability": 0.3, "noise_folder": None, "noise_snr": [10.0, 30.0], "trim_silence": 1.0}
+    plain, augmented = toy_run(tmp_path / "a"), toy_run(tmp_path / "b")
+    augmented = replace(augmented, settings={**augmented.settings, "augment": light})
+    assert set(comparison.name_runs([plain, augmented]).values()) == {
+        "tiny (seed 0, augment=none)",
+        "tiny (seed 0, augment=light)",
+    }
+    quiet = replace(augmented, settings={**augmented.settings, "augment": {"gain_decibels": 3.0}})
+    assert comparison.name_runs([plain, quiet])[quiet.folder] == "tiny (seed 0, augment.gain_decibels=3.0)"
+
+
 def test_runs_whose_corpora_lie_elsewhere_are_compared_clip_by_clip(tmp_path):
     here, there = toy_run(tmp_path / "a", hits=0.9), toy_run(tmp_path / "b", hits=0.5)
     (before,) = comparison.group_runs([here, there])[0].pairs

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 
 from ser.comparison.selection import choose_best, validation_recall
+from ser.config.choices import find_augmentation
 from ser.evaluation.significance import adjust_holm, mcnemar_test, permutation_test
 from ser.runs.finished import Run
 from ser.runs.settings import decisive_settings
@@ -106,7 +108,7 @@ def name_runs(runs: Sequence[Run]) -> dict[Path, str]:
         alike[f"{run.report['model']} (seed {str(run.report['seed']).strip('[]')}"].append(run)
     named = {}
     for name, group in alike.items():
-        settings = [decisive_settings(run.settings) for run in group]
+        settings = name_augmentations([decisive_settings(run.settings) for run in group])
         keys = sorted({key for one in settings for key in one})
         differing = [key for key in keys if len({json.dumps(one.get(key)) for one in settings}) > 1]
         for run, one in zip(group, settings, strict=True):
@@ -115,6 +117,21 @@ def name_runs(runs: Sequence[Run]) -> dict[Path, str]:
                 differences.append(str(run.folder))
             named[run.folder] = ", ".join([name, *differences]) + ")"
     return named
+
+
+def name_augmentations(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Replace the settings `augment.*` of runs by `augment=light` and the like, if each run has such a choice."""
+    prefix = "augment."
+    chosen = [
+        find_augmentation({key.removeprefix(prefix): value for key, value in one.items() if key.startswith(prefix)})
+        for one in runs
+    ]
+    if None in chosen:
+        return runs
+    return [
+        {"augment": name, **{key: value for key, value in one.items() if not key.startswith(prefix)}}
+        for name, one in zip(chosen, runs, strict=True)
+    ]
 
 
 def find_repeated(runs: Sequence[Run]) -> list[Repeated]:
