@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from ser.apps import CONFIGS, SCHEMAS, checked
-from ser.config import EvalStrategy
+from ser.config import Choose, EvalStrategy
 from ser.data.groups import resolve_protocol
 from ser.data.protocols import split_corpus
 
@@ -163,4 +163,11 @@ def test_the_robust_recipe_trains_on_all_who_are_not_tested_and_lets_no_split_se
     splits = split_corpus(prepared.utterances, resolved, cfg.trainer.choose)
     assert len(splits.train) + len(splits.test) == len(prepared.utterances)
     assert (splits.selection_split, splits.evaluated_split) == (None, None)
+    assert cfg.augment.changes_clips
+
+
+@pytest.mark.parametrize("trainer", ["fast", "paper"])
+def test_the_robust_recipe_fits_a_large_encoder_with_the_trainers_for_it(trainer):
+    cfg = composed("train", "experiment=robust", "model=hubert_large", f"trainer={trainer}")
+    assert (cfg.trainer.choose, cfg.trainer.cache_features) == (Choose.last, False)
     assert cfg.augment.changes_clips
