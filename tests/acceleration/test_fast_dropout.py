@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from ser.acceleration import accelerated
-from ser.acceleration.fast_dropout import FastDropoutMode, dropout, use_fast_dropout
+from ser.acceleration.fast_dropout import dropout
+from ser.acceleration.faster_functions import FasterFunctionsMode, use_faster_functions
 from ser.commands.train import train
 
 CPU = torch.device("cpu")
@@ -64,7 +65,7 @@ def test_nothing_is_drawn_where_nothing_is_left_to_chance(p, training):
 def test_every_dropout_of_a_model_is_drawn_so_inside_of_the_context_alone():
     module, called = nn.Dropout(0.5), []
 
-    class Watched(FastDropoutMode):
+    class Watched(FasterFunctionsMode):
         def __torch_function__(self, function, types, args=(), kwargs=None):
             called.append(function)
             return super().__torch_function__(function, types, args, kwargs)
@@ -78,9 +79,9 @@ def test_every_dropout_of_a_model_is_drawn_so_inside_of_the_context_alone():
     ours = dropout(torch.ones(1000), 0.5)
     assert torch.equal(drawn(Watched()), ours)
     assert functional.dropout in called
-    assert torch.equal(drawn(use_fast_dropout(True, CPU)), ours)
-    assert not torch.equal(drawn(use_fast_dropout(False, CPU)), ours)
-    assert not torch.equal(drawn(use_fast_dropout(True, torch.device("cuda"))), ours)
+    assert torch.equal(drawn(use_faster_functions(True, CPU)), ours)
+    assert not torch.equal(drawn(use_faster_functions(False, CPU)), ours)
+    assert not torch.equal(drawn(use_faster_functions(True, torch.device("cuda"))), ours)
 
 
 def test_views_and_transposed_tensors_are_dropped_out_as_well():
@@ -106,6 +107,6 @@ def test_a_run_in_bf16_on_a_cpu_draws_its_dropout_so(data_dir, tmp_path, monkeyp
     still = [f"model.encoder_config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")]
     first, again = (losses(data_dir, tmp_path / name, bf16) for name in ("first", "again"))
     without = losses(data_dir, tmp_path / "without", bf16, *still)
-    monkeypatch.setattr(accelerated, "use_fast_dropout", lambda *_: nullcontext())
+    monkeypatch.setattr(accelerated, "use_faster_functions", lambda *_: nullcontext())
     assert first == again != losses(data_dir, tmp_path / "plain", bf16)
     assert without == losses(data_dir, tmp_path / "plain without", bf16, *still)

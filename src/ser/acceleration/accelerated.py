@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from ser.acceleration import compilation
 from ser.acceleration.attention import use_attention
-from ser.acceleration.fast_dropout import use_fast_dropout
+from ser.acceleration.faster_functions import use_faster_functions
 from ser.acceleration.gpu_dataset import Inputs, move_to_gpu
 from ser.acceleration.sharding import shard_layers
 from ser.config import Trainer
@@ -22,8 +22,9 @@ def accelerated(
 ) -> Iterator[Inputs]:
     """Accelerate training inside the context; afterwards the classifier computes as it did before.
 
-    Covers `trainer.dataset_on_gpu` and `compile`, and for bf16 on a CPU the faster attention and dropout. Create the
-    trainer inside the context: the classifier is on the device that trains, and `arguments` suit the inputs.
+    Covers `trainer.dataset_on_gpu` and `compile`, and for bf16 on a CPU the faster attention, dropout and
+    positional convolution. Create the trainer inside the context: the classifier is on the device that trains, and
+    `arguments` suit the inputs.
 
     Args:
         classifier: the model that is trained.
@@ -48,6 +49,6 @@ def accelerated(
         if options.compile:
             batch_size = arguments.per_device_train_batch_size
             stack.enter_context(compilation.compile_encoder(classifier, batch_size, backend="inductor"))
-        # A compiled graph draws its dropouts inside.
-        stack.enter_context(use_fast_dropout(arguments.bf16 and not options.compile, classifier.device))
+        # A compiled graph has its functions inside.
+        stack.enter_context(use_faster_functions(arguments.bf16 and not options.compile, classifier.device))
         yield inputs

@@ -5,34 +5,14 @@ EPYC cores that is 18 % of the time and more. Masks from 16 bits of SFC64 each t
 masks differ from PyTorch's; the drop rate is the same, rounded to 1/65536.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 
 LEVELS = 2**16
 AS_INTEGERS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
-"""Types of one width: a value and a mask of all its bits, which zeroes it or leaves it alone."""
-
-
-def use_fast_dropout(wanted: bool, device: torch.device) -> AbstractContextManager[Any]:
-    """Draw the masks of every dropout inside the context by the fast generator; on a GPU nothing changes."""
-    return FastDropoutMode() if wanted and device.type == "cpu" else nullcontext()
-
-
-class FastDropoutMode(TorchFunctionMode):
-    """Takes the place of `torch.nn.functional.dropout` for tensors on a CPU, whoever calls it."""
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Compute dropouts; leave everything else to PyTorch."""
-        if function is torch.nn.functional.dropout:
-            return dropout(*args, **(kwargs or {}))
-        return function(*args, **(kwargs or {}))
+"""Types of one width: zeroing a value is the same for its bits as an integer."""
 
 
 def dropout(values: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
@@ -49,24 +29,27 @@ class FastDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, level: int) -> torch.Tensor:
         """Zero each element with a probability of `level` / 65536."""
-        kept = draw_mask(values.shape, level, AS_INTEGERS[values.dtype])
-        ctx.save_for_backward(kept)
-        ctx.scale = LEVELS / (LEVELS - level)
-        return apply_mask(values, kept, ctx.scale)
+        drawn = draw(values.shape, AS_INTEGERS[values.dtype])
+        ctx.save_for_backward(drawn)
+        ctx.level = level
+        return apply_mask(values, drawn, level)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (kept,) = ctx.saved_tensors
-        return apply_mask(gradient, kept, ctx.scale), None
+        (drawn,) = ctx.saved_tensors
+        return apply_mask(gradient, drawn, ctx.level), None
 
 
-def apply_mask(values: torch.Tensor, kept: torch.Tensor, scale: float) -> torch.Tensor:
-    return (values.contiguous().view(kept.dtype) & kept).view(values.dtype).mul_(scale)
+def apply_mask(values: torch.Tensor, drawn: torch.Tensor, level: int) -> torch.Tensor:
+    """Zero the values whose number is among the lowest `level` of 65536, and scale the others."""
+    # The derivative of a threshold copies where another tensor is above it: no mask is made, one pass over each.
+    bits = torch.ops.aten.threshold_backward(values.contiguous().view(drawn.dtype), drawn, level - LEVELS // 2 - 1)
+    kept: torch.Tensor = bits.view(values.dtype).mul_(LEVELS / (LEVELS - level))
+    return kept
 
 
-def draw_mask(shape: torch.Size, level: int, dtype: torch.dtype) -> torch.Tensor:
-    """Draw a mask: all bits set where an element stays, none where it is dropped."""
+def draw(shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
+    """Draw whole numbers from -32768 to 32767, all equally likely."""
     seed = int(torch.randint(2**62, ()))
     raw = np.random.SFC64(seed).random_raw((shape.numel() + 3) // 4)  # 64 bits, four elements, at a time
-    drawn = torch.from_numpy(raw.view(np.int16)[: shape.numel()])
-    return (drawn >= level - LEVELS // 2).to(dtype).neg_().view(shape)
+    return torch.from_numpy(raw.view(np.int16)[: shape.numel()]).to(dtype).view(shape)
