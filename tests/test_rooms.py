@@ -37,6 +37,7 @@ LEAVES = (
     "errors",
     "extras",
     "files",
+    "garbage",
     "locks",
     "out_of_memory",
     "processes",

@@ -27,6 +27,7 @@ from ser.command_line import hydra_words
 from ser.config.choices import CONFIGS
 from ser.config.paths import expand_home, given_paths
 from ser.errors import UserError, blame_given_path
+from ser.garbage import keep_imported
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 ELSEWHERE = "the launcher of the sweep is set in a file; name it on the command line, as hydra/launcher=NAME"
@@ -157,7 +158,9 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
                 raise UserError(ELSEWHERE)
             checked_cfg = checked(cfg, SCHEMAS[stage])
             paths = given_paths(checked_cfg)
-            return getattr(import_module(f"ser.commands.{stage}"), stage)(checked_cfg)
+            with keep_imported():
+                command = getattr(import_module(f"ser.commands.{stage}"), stage)
+            return command(checked_cfg)
         except Exception as raised:  # Hydra would print a line of its own for it
             ending.raise_lost_interruption(raised)
             error, name = blame_given_path(raised, paths), swept(hydra_cfg.overrides.task)

@@ -7,6 +7,7 @@ import os
 import sys
 
 from ser import ending
+from ser.garbage import keep_imported
 
 COMMANDS = {
     "prepare-data": "List, check and cache the recordings of a corpus: ser prepare-data --root RAVDESS",
@@ -50,7 +51,8 @@ def run(command: str, words: list[str]) -> None:
     # Read when PyTorch loads OpenMP. By default its threads spin while they wait for one another: beside another
     # process on one of two cores, 60 steps of a small network then take 50 s in place of 1 s.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from ser import apps
+    with keep_imported():
+        from ser import apps
 
     if HELP & set(words):
         print(apps.help_text(command, COMMANDS[command], [word for word in words if word not in HELP]))

@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from ser.errors import UserError
+from ser.garbage import keep_imported
 
 log = logging.getLogger("ser")
 
@@ -57,7 +58,8 @@ def start_logging() -> logging.Logger:
 
 def quiet_transformers() -> None:
     """Turn off the progress bars and log messages of transformers and huggingface_hub; `ser` logs what matters."""
-    import transformers
+    with keep_imported():
+        import transformers
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -15,7 +15,7 @@ from ser.comparison.cross_corpus import fill, heat_map
 from ser.config import Split
 from ser.errors import UserError
 from ser.reports.figures import save
-from ser.runs import finished
+from ser.runs import finished, reading
 
 STEPS = ("trainer.max_steps=2", "trainer.eval_steps=2", "trainer.save_steps=2", "protocol.folds=2")
 
@@ -119,7 +119,7 @@ def elsewhere(base, output, corpus, **options):
     known = {"checkpoint": None, "data_dir": str(base / corpus), "output_dir": str(output), **options}
     chosen = replace(composed("train").corpus, name=corpus, reader="folders")
     evaluate(replace(cfg, **known, corpus=chosen))
-    return finished.read_json(output, "classification_report.json")
+    return reading.read_json(output, "classification_report.json")
 
 
 def test_a_checkpoint_is_scored_on_another_corpus_with_the_emotions_that_both_have(base, tmp_path):

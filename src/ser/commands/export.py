@@ -29,7 +29,8 @@ from ser.models.architectures import depends_on_padding
 from ser.models.checkpoint import Checkpoint, audio_config
 from ser.models.forward import LogitsFunction
 from ser.models.hub import find_or_download_checkpoint, is_hub_name, weight_files
-from ser.reports.provenance import Provenance, build_provenance
+from ser.reports.provenance import Provenance
+from ser.reports.sources import build_provenance
 from ser.runs.environment import describe_environment
 from ser.runs.trained_data import default_data_dir, folder_beside, load_trained_data
 

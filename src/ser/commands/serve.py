@@ -5,10 +5,10 @@ import socket
 from pathlib import Path
 
 from ser import config, console
-from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
 from ser.errors import Interrupted
 from ser.extras import check_installed
-from ser.inference.predictor import Predictor
+from ser.garbage import keep_imported
+from ser.inference.predictor import Predictor, prepare_pytorch
 from ser.serving.binding import address_of, bound, private_folder
 
 log = logging.getLogger("ser")
@@ -23,9 +23,7 @@ def serve(cfg: config.Serve) -> None:
     """
     check_installed("serve", "gradio")
     console.start_logging()
-    console.quiet_transformers()
-    limit_onednn_cache()
-    enable_onednn_fp32_matmul()
+    prepare_pytorch(cfg.checkpoint)
     try:
         with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
             predictor = Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
@@ -37,17 +35,17 @@ def serve(cfg: config.Serve) -> None:
 
 def answer(cfg: config.Serve, predictor: Predictor, listening: socket.socket, folder: Path) -> None:
     """Put the page and the API together, and run them."""
-    # Only now: they import Gradio.
-    from ser.serving.api import PredictEndpoint
-    from ser.serving.hosts import Hosts, is_local
-    from ser.serving.memory import MemoryBudget
-    from ser.serving.middleware import SecurityMiddleware
-    from ser.serving.model_summary import summarise
-    from ser.serving.page import Page
-    from ser.serving.queue import RequestQueue
-    from ser.serving.server import application, run
-    from ser.serving.service import PredictionService
-    from ser.serving.uploads import Uploads
+    with keep_imported():  # only now: they import Gradio
+        from ser.serving.api import PredictEndpoint
+        from ser.serving.hosts import Hosts, is_local
+        from ser.serving.memory import MemoryBudget
+        from ser.serving.middleware import SecurityMiddleware
+        from ser.serving.model_summary import summarise
+        from ser.serving.page import Page
+        from ser.serving.queue import RequestQueue
+        from ser.serving.server import application, run
+        from ser.serving.service import PredictionService
+        from ser.serving.uploads import Uploads
 
     queue = RequestQueue(cfg.queue)
     service = PredictionService(predictor, cfg.max_seconds, cfg.max_minutes, queue.stopping)

@@ -16,6 +16,7 @@ from ser.evaluation.metrics import confusion_matrix, summarize
 from ser.evaluation.predictions import SplitPredictions
 from ser.files import write_csv, write_text
 from ser.reports import figures, html_report
+from ser.reports.rendering import template_environment
 from ser.runs.finished import Run
 
 BEGINNING = "Trained on the corpus of the row"
@@ -109,7 +110,7 @@ def write(folder: Path, cells: Sequence[Cell], across: Run, description: str, wi
     described = "; ".join(
         f"{cell.trained_on} to {cell.tested_on} {percent(cell.unweighted_average_recall)}" for cell in cells
     )
-    page = html_report.template_environment().get_template("comparison.html")
+    page = template_environment().get_template("comparison.html")
     picture = html_report.picture(folder / "cross_corpus.png", f"Unweighted average recall. {described}.")
     title = "One corpus against another"
     write_text(folder / "cross_corpus.html", page.render(title=title, blocks=[block], note=NOTE, picture=picture))

@@ -5,8 +5,9 @@ import pandas as pd
 from ser.comparison.blocks import Block
 from ser.config import Split
 from ser.reports.stress import FILE
-from ser.runs.finished import Run, explain_damage, read_json
+from ser.runs.finished import Run
 from ser.runs.folder import REPORT
+from ser.runs.reading import explain_damage, read_json
 from ser.runs.trained_data import evaluation_name
 
 UNDER_STRESS = (

@@ -6,8 +6,9 @@ from pathlib import Path
 from statistics import mean
 
 from ser.config import Split
-from ser.runs.finished import Run, read_json
+from ser.runs.finished import Run
 from ser.runs.folder import HISTORY, REPORT, RunFolder
+from ser.runs.reading import read_json
 
 COLUMN = "eval_unweighted_average_recall"
 

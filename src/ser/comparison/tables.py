@@ -14,6 +14,7 @@ from ser.data.published import TEST_LISTS
 from ser.errors import UserError
 from ser.files import write_csv, write_text
 from ser.reports import figures, html_report
+from ser.reports.rendering import template_environment
 from ser.runs.finished import Run
 
 BEGINNING = b"Each block is one protocol."
@@ -85,7 +86,7 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
     ]
     picture = html_report.picture(image, f"Unweighted average recall with its 95 % interval. {described}.")
     return str(
-        html_report.template_environment()
+        template_environment()
         .get_template("comparison.html")
         .render(title="Comparison of runs", blocks=parts, note=NEVER_ACROSS, picture=picture)
     )

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from ser.evaluation.metrics import COUNT_METRICS, Array, confusion_matrix, summarize
 
@@ -107,6 +106,8 @@ def t_interval(estimate: float, resampled: npt.NDArray[np.float64], units: int, 
     if np.ptp(resampled) < SAME:
         # Units that happen to score the same do not make the estimate exact: the error of independent clips is left.
         units, error = clips, 1 / np.sqrt(clips * variance)
+    from scipy import stats  # a third of a second of imports
+
     reach = float(stats.t.ppf(1 - tail, units - 1)) * error
     centre = np.log(estimate / (1 - estimate))
     low, high = 1 / (1 + np.exp(-(centre + np.array([-reach, reach]))))

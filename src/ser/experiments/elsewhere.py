@@ -28,7 +28,8 @@ from ser.models.arrays import Probabilities
 from ser.models.hub import find_checkpoint, is_hub_name
 from ser.models.stamp import ADAPTED
 from ser.reports.protocol_text import count_speakers, counted, describe_adaptation, describe_labels
-from ser.reports.provenance import Provenance, combine_provenances
+from ser.reports.provenance import Provenance
+from ser.reports.sources import combine_provenances
 from ser.rows import Rows
 from ser.runs.trained_data import leave_out_adapted
 

@@ -22,7 +22,7 @@ from ser.evaluation.speaker_normalization import NormalizingScorer
 from ser.models import checkpoint
 from ser.models.arrays import Probabilities
 from ser.rows import Rows
-from ser.runs import finished
+from ser.runs import finished, reading
 from ser.runs.folder import PREDICTIONS, REPORT, TEST
 
 
@@ -95,9 +95,9 @@ def read_stored(
     computes = cfg.stress or cfg.test_time_copies or cfg.calibrate or cfg.speaker_normalization
     if computes or cfg.split is not Split.test or not all((folder / name).is_file() for name in (PREDICTIONS, TEST)):
         return None
-    if not (folder / REPORT).is_file() or not finished.is_about(finished.read_json(folder, REPORT), member.stamp):
+    if not (folder / REPORT).is_file() or not reading.is_about(reading.read_json(folder, REPORT), member.stamp):
         return None
-    with finished.explain_damage(folder / PREDICTIONS):
+    with reading.explain_damage(folder / PREDICTIONS):
         stored = finished.read_predictions(folder)
         if list(stored.emotions) != list(emotions):
             raise ValueError("it has other labels")

@@ -27,10 +27,10 @@ from ser.out_of_memory import EVALUATION, TRAINING, explaining_out_of_memory
 from ser.publish.push import check_before_training, push_finished
 from ser.reports import history, pooled
 from ser.reports.protocol_text import describe_protocol
-from ser.reports.provenance import build_provenance
 from ser.reports.report import build_report
+from ser.reports.sources import build_provenance
 from ser.reports.write import write_history, write_report
-from ser.runs import finished
+from ser.runs import reading
 from ser.runs.environment import describe_environment
 from ser.runs.folder import CHECKPOINT, FINISHED, REPORT
 from ser.runs.plan import expand_runs
@@ -89,7 +89,7 @@ def lead(cfg: config.Train) -> float:
     console.print_report(targets.done)
     if cfg.hub.push:
         push_finished(cfg.hub, targets.done)
-    return float(finished.read_json(targets.done, REPORT)["unweighted_average_recall"])
+    return float(reading.read_json(targets.done, REPORT)["unweighted_average_recall"])
 
 
 def load_data(

@@ -22,7 +22,8 @@ from ser.evaluation.variation import Variation, measure_variation
 from ser.experiments.scored import HOW, Scored, describe_prediction
 from ser.experiments.together import Together, Trained, check_held_out, read_stored
 from ser.models.arrays import Probabilities
-from ser.reports.provenance import Provenance, build_provenance, combine_provenances, pool_provenances
+from ser.reports.provenance import Provenance
+from ser.reports.sources import build_provenance, combine_provenances, pool_provenances
 from ser.rows import Rows
 from ser.runs.members import Member, Stamped
 from ser.runs.trained_data import leave_out_adapted, open_trained_corpus, protocol_from_stamp, split_as_trained

@@ -12,6 +12,7 @@ from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.batches import scoring_batches
 from ser.data.silence import cut_silence
 from ser.errors import UserError
+from ser.garbage import keep_imported
 from ser.models.arrays import Embedding, Logits, Probabilities
 from ser.models.file_names import local_path
 from ser.models.outputs import Outputs
@@ -85,7 +86,8 @@ def locate(given: str) -> Path:
     path = local_path(given)
     if is_exported(path):
         return path
-    from ser.models.hub import find_or_download_checkpoint  # a second of imports that an exported model does not need
+    with keep_imported():  # a second that an exported model does not need
+        from ser.models.hub import find_or_download_checkpoint
 
     return find_or_download_checkpoint(given)
 
@@ -99,10 +101,12 @@ def open_member(given: str) -> Member:
     """Open a run folder, a checkpoint folder, an exported model or a repository of the hub."""
     folder = locate(given)
     if is_exported(folder):
-        from ser.inference.onnx_member import OnnxMember
+        with keep_imported():
+            from ser.inference.onnx_member import OnnxMember
 
         return OnnxMember.from_export(given, folder)
-    from ser.inference.checkpoint_member import CheckpointMember
+    with keep_imported():
+        from ser.inference.checkpoint_member import CheckpointMember
 
     return CheckpointMember.from_checkpoint(given)
 

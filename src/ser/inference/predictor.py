@@ -13,6 +13,7 @@ from ser import console
 from ser.config import Ensemble
 from ser.data.audio import Int16
 from ser.errors import UserError
+from ser.garbage import keep_imported
 from ser.inference.member import Member, is_exported, locate, open_member
 from ser.inference.predictions import Prediction
 from ser.models.arrays import Probabilities
@@ -118,7 +119,8 @@ def prepare_pytorch(checkpoints: Sequence[str]) -> None:
     """Set up PyTorch for prediction where one of the models needs it. Call before the first forward pass."""
     if all(is_exported(local_path(given)) for given in checkpoints):
         return
-    from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
+    with keep_imported():
+        from ser.acceleration.cpu_backend import enable_onednn_fp32_matmul, limit_onednn_cache
 
     console.quiet_transformers()
     limit_onednn_cache()

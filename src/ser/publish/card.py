@@ -19,7 +19,7 @@ from ser.models.checkpoint import audio_config
 from ser.models.hub import looks_like_hub_name
 from ser.publish.redact import last_part, redact_command
 from ser.reports import html_report, html_text
-from ser.reports.html_text import percent, reach
+from ser.reports.formats import percent, reach
 from ser.reports.provenance import Provenance
 from ser.reports.report import Report, build_report
 from ser.runs.finished import Run

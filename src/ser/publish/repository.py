@@ -13,7 +13,7 @@ from ser.models.hub import looks_like_hub_name, weight_files
 from ser.models.stamp import STAMP
 from ser.publish.card import render_card
 from ser.publish.redact import last_part, redact_paths
-from ser.runs import finished
+from ser.runs import finished, reading
 from ser.runs.finished import Run
 from ser.runs.folder import REPORT
 
@@ -31,7 +31,7 @@ def read_finished_run(folder: Path) -> Run:
     if folder.resolve().name != "checkpoint":
         raise UserError(f"checkpoint={folder}: no finished run, so no number stands behind it; give a run folder")
     run, stamp = finished.read(folder.resolve().parent), checkpoint.stamp_of(folder)
-    if not finished.is_about(run.report, stamp):
+    if not reading.is_about(run.report, stamp):
         raise UserError(f"checkpoint={folder}: the report beside it is about another checkpoint")
     return run
 

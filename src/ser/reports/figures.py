@@ -20,6 +20,7 @@ from ser.evaluation.metrics import Bin
 from ser.evaluation.stress import StressRow
 from ser.evaluation.subgroups import Subgroup
 from ser.files import replacing
+from ser.reports.formats import rate
 from ser.reports.history import Row
 
 # Blue and vermilion of Okabe & Ito, distinguishable with any colour vision.
@@ -66,17 +67,6 @@ def cell(axes: Axes, x: float, y: float, count: int, share: float) -> None:
     colour = "white" if share > DARK else "black"
     axes.text(x, y - 0.14, str(count), ha="center", va="center", color=colour, fontsize=12)
     axes.text(x, y + 0.24, rate(share), ha="center", va="center", color=colour, fontsize=8)
-
-
-def rate(share: float) -> str:
-    """Format a share in whole percent; only an exact 0 or 1 is shown as 0 % or 100 %.
-
-    >>> rate(0.82), rate(0.001), rate(0.999), rate(1.0)
-    ('82 %', '<1 %', '>99 %', '100 %')
-    """
-    if 0 < share < 0.01:
-        return "<1 %"
-    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
 
 
 def training_figure(

@@ -3,26 +3,22 @@
 `templates/report.html` is the layout and `templates/report.css` the style; here the numbers become tables.
 """
 
-import base64
-import io
 import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import soundfile
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from ser.data.audio import SAMPLE_RATE, Int16
 from ser.evaluation.confident_errors import ConfidentError
 from ser.evaluation.metrics import COUNT_METRICS, PROBABILITY_METRICS, Bin
 from ser.evaluation.subgroups import Subgroup
 from ser.evaluation.variation import Variation
 from ser.files import write_text
 from ser.reports import html_text, members, stress
-from ser.reports.html_text import duration, percent, reach
+from ser.reports.formats import duration, percent, reach
+from ser.reports.rendering import data_uri, template_environment
 from ser.reports.report import Report
 from ser.reports.tables import describe_calibration, report_text
 
@@ -59,19 +55,6 @@ def write(folder: Path, report: Report, used: dict[str, Any], errors: Sequence[C
     content = {**texts(report), **tables(report), **pictures(folder, report)}
     page = template_environment().get_template("report.html").render(content, used=used, errors=errors)
     write_text(folder / "report.html", page)
-
-
-def template_environment() -> Environment:
-    """Set up Jinja for the templates of reports."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,  # names of files, speakers and models may contain markup
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters.update(percent=percent, reach=reach, duration=duration, flac=flac)
-    return templates
 
 
 def texts(report: Report) -> dict[str, Any]:
@@ -133,17 +116,6 @@ def picture(path: Path, description: str) -> Picture:
     with Image.open(path) as image:
         width, height = image.size  # without it the text below would jump while the page is laid out
     return Picture(data_uri("image/png", content), width, height, description)
-
-
-def flac(samples: Int16) -> str:
-    """Encode 16 kHz samples for `<audio>`: lossless, in about half the bytes of WAV."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return data_uri("audio/flac", buffer.getvalue())
-
-
-def data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def variation_table(variation: Variation) -> Table | None:

@@ -1,46 +1,14 @@
-"""The sentences and the number formats of the page, with a text alternative for each figure."""
+"""The sentences of the page, with a text alternative for each figure."""
 
 from collections.abc import Sequence
 from statistics import mean
 
-from ser.evaluation.intervals import RESAMPLES, ConfidenceInterval
+from ser.evaluation.intervals import RESAMPLES
 from ser.evaluation.metrics import Bin
 from ser.evaluation.subgroups import Subgroup
+from ser.reports.formats import percent
 from ser.reports.provenance import Provenance
 from ser.reports.report import Report
-
-
-def percent(share: float) -> str:
-    r"""Format a share with one decimal and a non-breaking space.
-
-    >>> percent(0.7194)
-    '71.9\xa0%'
-    """
-    return f"{100 * share:.1f}\u00a0%"
-
-
-def reach(interval: ConfidenceInterval) -> str:
-    r"""Format an interval.
-
-    >>> reach(ConfidenceInterval(0.662, 0.771))
-    '66.2 to 77.1\xa0%'
-    """
-    return f"{100 * interval.low:.1f} to {percent(interval.high)}"
-
-
-def duration(seconds: float) -> str:
-    """Format seconds for a person.
-
-    >>> duration(7.31), duration(994), duration(4000)
-    ('7.3 s', '16 min 34 s', '1 h 7 min')
-    """
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min"
 
 
 def describe_shared(provenance: Provenance) -> str:

@@ -17,7 +17,8 @@ from ser.evaluation.variation import measure_variation
 from ser.files import write_csv, write_json
 from ser.models import checkpoint
 from ser.reports import figures, history, report
-from ser.reports.provenance import Provenance, pool_provenances
+from ser.reports.provenance import Provenance
+from ser.reports.sources import pool_provenances
 from ser.reports.write import write_report
 from ser.rows import Rows
 from ser.runs.environment import describe_environment

@@ -1,8 +1,5 @@
 """Finished runs, read back from their folders."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +10,9 @@ import yaml
 
 from ser.config.old_keys import current_settings
 from ser.data import manifest
-from ser.errors import UserError
 from ser.evaluation.predictions import SplitPredictions
 from ser.runs.folder import CONFIG, FINISHED, PREDICTIONS, REPORT, TEST
+from ser.runs.reading import explain_damage, read_json
 
 ORIGIN = ("seed", "fold")
 """Columns of the pooled predictions.csv: which run gave an answer."""
@@ -51,25 +48,6 @@ def read(folder: Path) -> Run:
     return Run(folder, report, used, settings, scored)
 
 
-@contextmanager
-def explain_damage(path: Path) -> Iterator[None]:
-    """Name a file that is gone, or whose content cannot be what `ser` wrote.
-
-    Raises:
-        UserError: it is, or it cannot.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: the file is missing; run the command that wrote it again") from error
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{path}: the file is damaged ({type(error).__name__}); run the command that wrote it again"
-        ) from error
-
-
 def read_predictions(folder: Path) -> SplitPredictions:
     """Read predictions.csv; in a file that an older version pooled, the rows do not name their run."""
     utterances = manifest.read(folder / TEST)
@@ -92,17 +70,3 @@ def read_predictions(folder: Path) -> SplitPredictions:
     shares = rows[emotions].to_numpy(dtype=np.float64)
     predicted = utterances.take(np.array([places[path] for path in rows["path"]], dtype=np.intp))
     return SplitPredictions(predicted, emotions, shares, origins)
-
-
-def is_about(report: dict[str, Any], stamp: dict[str, Any]) -> bool:
-    """Whether a report beside a checkpoint describes it: same splits, same step."""
-    return (report["protocol"], report["step"]) == (stamp["identity"], stamp["step"])
-
-
-def read_json(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    if not path.is_file():
-        raise UserError(f"{folder}: no {name} here: it is not the folder of a finished run")
-    with explain_damage(path):
-        content = dict(json.loads(path.read_text(encoding="utf-8")))
-    return content

@@ -7,10 +7,10 @@ from ser.corpora import recorded_facts
 from ser.evaluation.intervals import ConfidenceInterval
 from ser.inference.member import Member
 from ser.inference.predictor import describe
-from ser.reports.html_text import percent, reach
+from ser.reports.formats import percent, reach
 from ser.reports.provenance import Provenance
-from ser.runs.finished import is_about, read_json
 from ser.runs.folder import REPORT
+from ser.runs.reading import is_about, read_json
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import gradio as gr
 from jinja2 import FileSystemLoader
 
 from ser.data.audio import UnreadableAudio
-from ser.reports.figures import rate
-from ser.reports.html_report import template_environment
+from ser.reports.formats import rate
+from ser.reports.rendering import template_environment
 from ser.serving.model_summary import ModelSummary
 from ser.serving.panel import analyse
 from ser.serving.queue import RequestQueue

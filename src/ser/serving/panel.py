@@ -9,8 +9,7 @@ from operator import itemgetter
 
 from ser.data.audio import Content
 from ser.inference.predictions import WindowPrediction, average
-from ser.inference.timeline import timeline_figure
-from ser.reports.html_text import duration
+from ser.reports.formats import duration
 from ser.serving.service import PredictionService
 
 CLIPPED = "it is clipped"
@@ -76,6 +75,9 @@ def common_warning(windows: Sequence[WindowPrediction]) -> str:
 
 def draw_timeline(windows: Sequence[WindowPrediction], labels: Sequence[str]) -> str:
     """Return the timeline as a data URI, without writing a file."""
+    # Imported here because it takes a second, and the server answers other requests before.
+    from ser.inference.timeline import timeline_figure
+
     content = io.BytesIO()
     timeline_figure(windows, labels, "").savefig(content, format="png", dpi=130)
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"

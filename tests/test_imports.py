@@ -1,0 +1,63 @@
+"""What a command imports: each package costs up to a second of every start."""
+
+import subprocess
+import sys
+
+import pytest
+import soundfile
+from conftest import tone
+
+REPORTS = {"matplotlib", "sklearn"}
+"""Of reports and protocols."""
+TRAINING = {"datasets", "peft", "tensorboard", "wandb"}
+PYTORCH = {"torch", "transformers", "scipy"}
+TABLES = {"pandas", "pyarrow"}
+
+
+def imported_by(words, before=""):
+    """Return the packages that a command has imported at its end."""
+    code = (
+        f"import sys\n{before}\nsys.argv = {['ser', *words]!r}\n"
+        "from ser.cli import main\n"
+        "main()\n"
+        "print('imported', *{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "clip.wav"
+    soundfile.write(path, tone(0.5), 16000)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "unneeded"),
+    [("fold1", REPORTS | TRAINING | TABLES | {"onnxruntime"}), ("fold1/onnx", REPORTS | TRAINING | TABLES | PYTORCH)],
+)
+def test_predict_imports_nothing_of_reports_and_training(checkpoint, unneeded, exported_run, clip):
+    packages = imported_by(["predict", f"checkpoint={exported_run / checkpoint}", f"audio={clip}"])
+    assert "soundfile" in packages
+    assert not packages & unneeded
+
+
+SERVE_NOTHING = "from ser.serving import server; server.run = lambda application, listening: None"
+"""Ends a server before it listens."""
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "unneeded"), [("fold1", REPORTS | TRAINING), ("fold1/onnx", REPORTS | TRAINING | PYTORCH)]
+)
+def test_serve_imports_nothing_of_reports_and_training(checkpoint, unneeded, exported_run):
+    packages = imported_by(["serve", f"checkpoint={exported_run / checkpoint}", "port=0"], SERVE_NOTHING)
+    assert "gradio" in packages
+    assert not packages & unneeded
+
+
+def test_train_imports_no_tracker_server_or_exporter_that_it_does_not_use(data_dir, tmp_path):
+    words = ["train", "model=tiny", f"data_dir={data_dir}", f"output_dir={tmp_path / 'run'}", "trainer.max_steps=1"]
+    packages = imported_by([*words, "tracking=none", "model.encoder_config.num_hidden_layers=1"])
+    assert not packages & {"gradio", "onnx", "onnxruntime", "ray", "tensorboard", "trackio", "wandb"}
