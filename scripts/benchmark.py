@@ -2,7 +2,7 @@
 
     python scripts/benchmark.py --model base --corpus RAVDESS
 
-Both sides run in turn, each in a process of its own, on the same clips, with the same number of optimizer steps of 8
+The sides run in turn, each in a process of its own, on the same clips, with the same number of optimizer steps of 8
 clips, the same evaluation and one checkpoint, from the same random weights of the real shape. No hub is needed. Without
 `--corpus` it makes clips of its own (48 kHz, as long as RAVDESS's).
 """
@@ -117,12 +117,12 @@ def measured(
     Two halves, each of `warmup` steps and half of the timed ones, an evaluation and a checkpoint.
     """
     folder.mkdir()
-    if side == "naive":
+    if side.startswith("naive"):
         output = folder / "naive.json"
         call(
             str(Path(__file__).with_name("naive.py")), "--root", str(root), "--lists", str(lists),
             "--output", str(output), "--checkpoint", str(checkpoint), "--steps", str(2 * given.every),
-            "--every", str(given.every), "--logging", str(given.warmup),
+            "--every", str(given.every), "--logging", str(given.warmup), *SIDES[side][1],
         )  # fmt: skip
         found = json.loads(output.read_text())
     else:

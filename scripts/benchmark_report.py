@@ -5,6 +5,7 @@ from typing import Any
 
 SIDES: dict[str, tuple[str, list[str]]] = {
     "naive": ("eager float32 (float16 on a GPU), batches of 4, random order, padded, nothing cached", []),
+    "naive, bf16": ("the same with the Trainer's `bf16=True`: what the precision alone gives", ["--bf16"]),
     "fast": (
         "bf16; batches of 8 of like length; the frozen CNN computed once, which is the same for large and 1b, and for "
         "base (group norm) means that clips are computed without padding",
@@ -12,7 +13,7 @@ SIDES: dict[str, tuple[str, list[str]]] = {
     ),
     "fast, trimmed": ("other input: silence at both ends is cut", ["audio.trim=true"]),
 }
-"""What each side does, and what is added to `ser train trainer=fast`."""
+"""What each side does, and what is added to the words of scripts/naive.py or of `ser train trainer=fast`."""
 PHASES = {"prepare": "clip", "features": "clip", "training": "step", "evaluation": "clip", "checkpoints": "checkpoint"}
 """Each phase of a run, and what its time is counted by."""
 PAPER = {"prepare": 1440, "features": 1440, "training": 600, "evaluation": 6 * 288, "checkpoints": 6}

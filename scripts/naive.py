@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--every", type=int, required=True, help="steps from one evaluation and checkpoint to the next")
     parser.add_argument("--logging", type=int, required=True, help="steps from one logged loss to the next")
+    parser.add_argument("--bf16", action="store_true", help="bf16=True of the Trainer, on a CPU as well")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
@@ -97,7 +98,8 @@ def arguments(given: argparse.Namespace) -> TrainingArguments:
         save_total_limit=2,
         remove_unused_columns=False,
         use_cpu=not torch.cuda.is_available(),
-        fp16=torch.cuda.is_available(),  # what the peer has on a GPU; float32 on a CPU
+        bf16=given.bf16,
+        fp16=torch.cuda.is_available() and not given.bf16,  # what the peer has on a GPU; float32 on a CPU
         report_to=[],
         disable_tqdm=True,
         seed=given.seed,

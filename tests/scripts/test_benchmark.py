@@ -21,19 +21,23 @@ def report(tmp_path_factory):
 
 def test_both_sides_do_the_same_work_and_each_phase_is_timed(report):
     _, numbers = report
-    assert list(numbers["sides"]) == ["naive", "fast", "fast, trimmed"]
+    assert list(numbers["sides"]) == ["naive", "naive, bf16", "fast", "fast, trimmed"]
     for side in numbers["sides"].values():
         (measured,) = side["rounds"]
         for phase in ("training", "evaluation", "checkpoints", "memory"):
             assert measured[phase] > 0, phase
     # The same random weights and labels: both begin near ln 8.
     losses = [side["rounds"][0]["loss"] for side in numbers["sides"].values()]
-    assert losses == pytest.approx([2.08] * 3, abs=0.1)
+    assert losses == pytest.approx([2.08] * 4, abs=0.1)
+    # The plain way in another precision: nearly the same losses, which are the same numbers without it.
+    assert losses[1] != losses[0]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
 
 
 def test_the_table_states_what_differs(report):
     table, _ = report
     assert "| training, a step |" in table
+    assert "- naive, bf16: the same with the Trainer's `bf16=True`" in table
     assert "- fast: bf16; batches of 8 of like length" in table
     assert "- fast, trimmed: other input" in table
 
