@@ -1,4 +1,5 @@
 import errno
+import json
 import shutil
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -29,8 +30,16 @@ def test_a_clip_is_kept_as_the_cnn_answers_to_it_alone(dtype, norm, prepared, tm
     clips = some(prepared)
     classifier, cache = built(clips, tmp_path, dtype, feat_extract_norm=norm, do_stable_layer_norm=norm == "layer")
     for index, utterance in enumerate(clips.utterances):
-        answer = FrozenCnn().run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T.to(dtype)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
+            answer = FrozenCnn().run(classifier, WaveformCollator(True)([clips[index]])["input_values"])[0].T.to(dtype)
         assert torch.equal(torch.tensor(cache.frames(utterance.path)).view(dtype), answer)
+
+
+@pytest.mark.parametrize(("dtype", "named"), [(torch.float32, None), (torch.bfloat16, "bfloat16")])
+def test_a_file_says_when_a_cpu_computed_it_in_bfloat16(dtype, named, prepared, tmp_path):
+    built(some(prepared), tmp_path, dtype)
+    (made_from,) = tmp_path.glob("*/made_from.json")
+    assert json.loads(made_from.read_text(encoding="utf-8")).get("computed_in") == named
 
 
 def test_clips_have_their_labels_and_lengths(prepared, tmp_path):

@@ -219,6 +219,16 @@ def test_a_group_norm_encoder_is_evaluated_without_padding(prepared, tmp_path):
     assert sum(len(batch["labels"]) for batch in batches) == 48
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_an_evaluation_in_bf16_on_a_cpu_casts_the_weights_once_for_all_its_batches(precision, prepared, tmp_path):
+    trainer, around = ready(prepared, tmp_path, f"trainer.precision={precision}"), []
+    # The Trainer's own autocast begins behind this hook.
+    trainer.model.register_forward_pre_hook(lambda *_: around.append(torch.is_autocast_enabled("cpu")))
+    trainer.evaluate()
+    assert set(around) == {precision == "bf16"}
+    assert not torch.is_autocast_enabled("cpu")
+
+
 def test_training_is_masked_anew_in_every_epoch_and_evaluation_never(prepared, tmp_path, monkeypatch):
     monkeypatch.setitem(SHAPE, "mask_time_prob", 0.5)
     monkeypatch.setitem(SHAPE, "mask_time_length", 2)

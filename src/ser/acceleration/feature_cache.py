@@ -1,10 +1,11 @@
 """Memory-mapped cache of the outputs of an encoder's frozen part, used in training instead of waveforms.
 
 The part is the CNN (`ser.acceleration.frozen_cnn`), or the CNN and the first layers (`ser.acceleration.frozen_layers`).
-Each clip is computed alone, unpadded and in float32, and rounded once to the type of the file. Where the CNN normalises
-each frame (XLS-R, HuBERT-large, WavLM-large, data2vec, ...), training computes the same. Where it normalises over time
-(a group norm: wav2vec2-base, HuBERT-base, Moonshine), the padding of a batch changes every frame of a clip. The cache
-has the frames of the clip alone, as in evaluation and inference; training without the cache has the padded ones.
+Each clip is computed alone and unpadded: on a GPU in float32 and rounded once to the type of the file, on a CPU in that
+type, as by training without a cache. Where the CNN normalises each frame (XLS-R, HuBERT-large, WavLM-large, data2vec,
+...), training computes the same. Where it normalises over time (a group norm: wav2vec2-base, HuBERT-base, Moonshine),
+the padding of a batch changes every frame of a clip. The cache has the frames of the clip alone, as in evaluation and
+inference; training without the cache has the padded ones.
 
 Cached layers see no padding. Behind a CNN that normalises each frame, an attention mask gives the same up to rounding.
 The stacked positional convolutions of data2vec read beyond the end of a clip, so there the two differ.
@@ -30,6 +31,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
+from ser.acceleration.cpu_autocast import cpu_autocast
 from ser.acceleration.frozen_cnn import FrozenCnn, is_frozen
 from ser.acceleration.frozen_part import FrozenPart
 from ser.console import progress
@@ -198,6 +200,8 @@ def open_or_compute(
         "clips": len(frames),
         "bytes": (1 + sum(counts)) * channels * NUMPY_TYPES[dtype].itemsize,
     }
+    if bf16 := dtype is torch.bfloat16 and default_device().type == "cpu":
+        made_from["computed_in"] = "bfloat16"
     place = folder / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     if is_valid(place, made_from):
         log.info("output of the frozen %s: read from %s", part.name, place)
@@ -208,7 +212,8 @@ def open_or_compute(
             if not is_valid(place, made_from):
                 if place.exists():
                     log.warning("warning: %s: it is damaged, and is computed again", place)
-                compute(place, made_from, classifier.to(default_device()), collator, clips, dtype, part)
+                with cpu_autocast(bf16, default_device()):
+                    compute(place, made_from, classifier.to(default_device()), collator, clips, dtype, part)
                 log.info("output of the frozen %s: %.0f MB in %s", part.name, made_from["bytes"] / 1e6, place)
     return FeatureCache(place, dtype, frames, channels)
 

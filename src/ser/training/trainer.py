@@ -11,6 +11,7 @@ from transformers import EvalPrediction
 from transformers.trainer_utils import EvalLoopOutput
 
 from ser import config, processes
+from ser.acceleration.cpu_autocast import cpu_autocast
 from ser.acceleration.spec_augment import accept_masks
 from ser.augmentation.draw import Augmenter
 from ser.config import ClassWeights
@@ -219,7 +220,8 @@ class EmotionTrainer(CheckpointingTrainer):
 
         Batches of clips of equal length are often small, and each would count as much as a full batch.
         """
-        output = self.evaluate_share() if self.args.world_size > 1 else super().evaluation_loop(*args, **kwargs)
+        with cpu_autocast(self.args.bf16, self.args.device):
+            output = self.evaluate_share() if self.args.world_size > 1 else super().evaluation_loop(*args, **kwargs)
         logits = np.asarray(output.predictions)
         self._one_class.look(logits, self.args.learning_rate)
         shares, truth = softmax(logits), np.asarray(output.label_ids).tolist()
