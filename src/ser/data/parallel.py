@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -11,13 +12,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item], at_once: int = 256) -> Iterator[Result]:
-    """Map in order with one thread a core; libsndfile, soxr and hashlib all release the interpreter's lock.
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], at_once: int = 256, threads: int = 0
+) -> Iterator[Result]:
+    """Map in order with threads; libsndfile, soxr, hashlib, PyTorch and onnxruntime release the interpreter's lock.
 
-    Works in blocks of `at_once` items, so that only so many decoded clips are in memory at a time.
+    Args:
+        function: The function.
+        items: Its arguments.
+        at_once: The items of a block: only so many decoded clips are in memory at a time.
+        threads: The number of threads; 0: one a core.
     """
     remaining = iter(items)
-    pool = ThreadPoolExecutor(max_workers=cores())
+    pool = ThreadPoolExecutor(max_workers=threads or cores())
     try:
         while block := list(islice(remaining, at_once)):
             yield from pool.map(function, block)
@@ -26,15 +33,28 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], at_onc
 
 
 def count_threads() -> int:
-    """Return the threads of PyTorch where it is loaded, else the cores of this process."""
-    torch = sys.modules.get("torch")
-    return cores() if torch is None else int(torch.get_num_threads())
+    """Return the threads of PyTorch where it is loaded, else what `OMP_NUM_THREADS` says, else the cores."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return int(torch.get_num_threads())
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else cores()
 
 
 def use_threads(count: int) -> None:
     """Set the threads of PyTorch where it is loaded."""
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(count)
+
+
+@contextmanager
+def sharing_threads(workers: int) -> Iterator[None]:
+    """Divide the threads of PyTorch among threads that compute side by side and are started inside."""
+    before = count_threads()
+    use_threads(max(1, before // workers))
+    try:
+        yield
+    finally:
+        use_threads(before)
 
 
 def cores() -> int:

@@ -1,6 +1,6 @@
 """Prediction of clips with a fine-tuned checkpoint, in PyTorch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ser.models.architectures import depends_on_padding
 from ser.models.arrays import Embedding, Probabilities
 from ser.models.checkpoint import Checkpoint
 from ser.models.embeddings import compute_logits_and_embeddings
-from ser.models.forward import Batch, compute_logits
+from ser.models.forward import Batch, compute_logits, default_device
 from ser.models.hub import find_or_download_checkpoint
 
 
@@ -41,8 +41,14 @@ class CheckpointMember(Member):
 
     def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
         """Predict clips; see `Member.predict`."""
-        order, batches = self.make_batches(clips, batch_size)
-        return restore_order(self.to_probabilities(compute_logits(self.classifier, batches)), order)
+        order, make, lengths = self.plan_batches(clips, batch_size)
+        if default_device().type == "cpu":
+            computed = self.compute_side_by_side(
+                lambda batch: compute_logits(self.classifier, [make(batch)]), order, lengths
+            )
+        else:
+            computed = compute_logits(self.classifier, map(make, order))
+        return restore_order(self.to_probabilities(computed), order)
 
     def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Probabilities, list[Embedding]]:
         """Predict and embed clips; see `Member.embed`."""
@@ -53,8 +59,15 @@ class CheckpointMember(Member):
 
     def make_batches(self, clips: Sequence[Int16], batch_size: int) -> tuple[list[list[int]], Iterator[Batch]]:
         """Return the clip indices of each batch, and the batches; without padding where it would change predictions."""
+        order, make, _ = self.plan_batches(clips, batch_size)
+        return order, map(make, order)
+
+    def plan_batches(
+        self, clips: Sequence[Int16], batch_size: int
+    ) -> tuple[list[list[int]], Callable[[list[int]], Batch], list[int]]:
+        """Return the clip indices of each batch, the function that makes a batch of them, and the samples of clips."""
         spoken = self.cut_silence(clips)
         lengths = [len(clip) for clip in spoken]
         order = list(split_batches(lengths, batch_size, depends_on_padding(self.classifier.config)))
         examples = [Example(samples=clip, label=0, clip=0) for clip in spoken]  # the collator uses only the samples
-        return order, (self.collator([examples[index] for index in batch]) for batch in order)
+        return order, lambda batch: self.collator([examples[index] for index in batch]), lengths

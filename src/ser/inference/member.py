@@ -1,7 +1,7 @@
 """A member of a predictor: a fine-tuned checkpoint, or an exported model. Nothing here needs PyTorch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.batches import scoring_batches
+from ser.data.parallel import count_threads, in_threads, sharing_threads
 from ser.data.silence import cut_silence
 from ser.errors import UserError
 from ser.garbage import keep_imported
@@ -61,6 +62,26 @@ class Member(ABC):
         Raises:
             UserError: The logits are not finite, or the model gives no embeddings.
         """
+
+    def compute_side_by_side(
+        self, compute: Callable[[list[int]], Logits], order: Sequence[list[int]], lengths: Sequence[int]
+    ) -> Logits:
+        """Return the logits of batches `(clips, emotions)`, one after the other.
+
+        Batches are computed side by side, with the cores shared out among them: the matrices of one are too small for
+        several cores. They hold no more samples together than one batch may.
+
+        Args:
+            compute: Returns the logits of the clips with these indices.
+            order: The indices of each batch, from the shortest to the longest clips.
+            lengths: Samples of each clip.
+        """
+        largest = max(len(batch) * lengths[batch[-1]] for batch in order)
+        workers = max(1, min(count_threads(), len(order), MAX_BATCH_SAMPLES // max(largest, 1)))
+        if workers == 1:
+            return np.concatenate(list(map(compute, order)))
+        with sharing_threads(workers):
+            return np.concatenate(list(in_threads(compute, order, len(order), workers)))
 
     def cut_silence(self, clips: Sequence[Int16]) -> list[Int16]:
         """Return the clips as the model was trained on them."""

@@ -55,9 +55,10 @@ class OnnxMember(Member):
         spoken = self.cut_silence(clips)
         # Features of padding are not those of silence, so only waveforms are padded to one length.
         equal = self.about["batches"] == ONE_LENGTH or self.about["prepare"] != "waveform"
-        order = self.separate_short(spoken, split_batches([len(clip) for clip in spoken], batch_size, equal))
-        computed = [self.run([spoken[index] for index in batch]) for batch in order]
-        return restore_order(self.to_probabilities(np.concatenate(computed)), order)
+        lengths = [len(clip) for clip in spoken]
+        order = self.separate_short(spoken, split_batches(lengths, batch_size, equal))
+        computed = self.compute_side_by_side(lambda batch: self.run([spoken[index] for index in batch]), order, lengths)
+        return restore_order(self.to_probabilities(computed), order)
 
     def separate_short(self, clips: Sequence[Int16], batches: Iterable[list[int]]) -> list[list[int]]:
         """Return the batches with each clip that may be shorter than a frame of the encoder alone.

@@ -1,0 +1,38 @@
+import sys
+
+import pytest
+import torch
+
+from ser.data import parallel
+from ser.data.parallel import count_threads, in_threads, sharing_threads
+
+
+def test_results_come_in_the_order_of_the_items_whatever_the_number_of_threads():
+    for threads in (0, 1, 3):
+        assert list(in_threads(str, range(10), at_once=4, threads=threads)) == [str(number) for number in range(10)]
+
+
+@pytest.mark.parametrize(("given", "threads"), [("3", 3), ("", 5), ("0", 5), ("2,1", 5)])
+def test_without_pytorch_the_threads_are_those_of_omp_num_threads_or_else_the_cores(given, threads, monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    monkeypatch.setattr(parallel, "cores", lambda: 5)
+    assert count_threads() == threads
+
+
+def test_the_threads_of_pytorch_are_shared_out_and_come_back_after_an_error():
+    before = torch.get_num_threads()
+
+    def fail():
+        torch.set_num_threads(4)
+        with sharing_threads(2):
+            used.append(torch.get_num_threads())
+            raise ZeroDivisionError
+
+    used = []
+    try:
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert [*used, torch.get_num_threads()] == [2, 4]
+    finally:
+        torch.set_num_threads(before)
