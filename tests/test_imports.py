@@ -61,3 +61,24 @@ def test_train_imports_no_tracker_server_or_exporter_that_it_does_not_use(data_d
     words = ["train", "model=tiny", f"data_dir={data_dir}", f"output_dir={tmp_path / 'run'}", "trainer.max_steps=1"]
     packages = imported_by([*words, "tracking=none", "model.encoder_config.num_hidden_layers=1"])
     assert not packages & {"gradio", "onnx", "onnxruntime", "ray", "tensorboard", "trackio", "wandb"}
+
+
+AT_THE_FIRST_STEP = """
+from transformers import Trainer
+
+def stop(*arguments, **options):
+    print("imported", *{name.partition(".")[0] for name in sys.modules})
+    sys.stdout.flush()
+    os._exit(0)
+
+import os
+Trainer.training_step = stop
+"""
+
+
+def test_train_draws_and_compares_nothing_before_its_first_step(data_dir, tmp_path):
+    words = ["train", "model=tiny", f"data_dir={data_dir}", f"output_dir={tmp_path / 'run'}", "protocol=emobox"]
+    words += ["protocol.fold=1", "tracking=none", "model.encoder_config.num_hidden_layers=1"]
+    packages = imported_by(words, AT_THE_FIRST_STEP)
+    assert "accelerate" in packages
+    assert not packages & {*REPORTS, "gradio", "onnx", "onnxruntime", "tensorboard", "wandb"}

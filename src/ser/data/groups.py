@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from ser.config import Protocol
 from ser.config.protocol import LISTS
@@ -49,6 +48,8 @@ def resolve_protocol(utterances: Sequence[Utterance], protocol: Protocol) -> Pro
 
 def stratify_groups(ordered: Rows[Utterance], unit: str, protocol: Protocol, number: int) -> list[list[str]]:
     """Return folds of groups whose emotions are as evenly spread as whole groups allow."""
+    from sklearn.model_selection import StratifiedGroupKFold  # a third of a second, and few protocols need it
+
     emotions, (groups, names) = ordered.codes("emotion")[0], ordered.codes(unit)
     folder = StratifiedGroupKFold(n_splits=number, shuffle=True, random_state=protocol.seed)
     with warnings.catch_warnings():

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sklearn.model_selection import train_test_split
 
 from ser.config import Choose, Protocol, Split
 from ser.data.folds_csv import path_in_corpus, read_folds_csv
@@ -106,6 +105,8 @@ def draw_clips(
     ordered: Rows[Utterance], fraction: float, protocol: Protocol
 ) -> tuple[Rows[Utterance], Rows[Utterance]]:
     """Divide clips at random into the rest and a fraction of them, emotions in proportion."""
+    from sklearn.model_selection import train_test_split  # a third of a second, and few protocols need it
+
     emotions, places = ordered.codes("emotion")[0], np.arange(len(ordered))
     try:
         rest, drawn = train_test_split(places, test_size=fraction, stratify=emotions, random_state=protocol.seed)

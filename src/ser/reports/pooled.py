@@ -16,7 +16,7 @@ from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.variation import measure_variation
 from ser.files import write_csv, write_json
 from ser.models import checkpoint
-from ser.reports import figures, history, report
+from ser.reports import history, report
 from ser.reports.provenance import Provenance
 from ser.reports.sources import pool_provenances
 from ser.reports.write import write_report
@@ -30,6 +30,8 @@ from ser.runs.targets import RunTargets
 
 def write(cfg: config.Train, targets: RunTargets, prepared: PreparedCorpus, splits_of_runs: Sequence[Splits]) -> None:
     """Write the report of all runs into the folder above theirs."""
+    from ser.reports import figures  # imports Matplotlib, which nothing before the end of training needs
+
     assert targets.pooled is not None
     folder = targets.pooled.work.path
     finished = [read(target.final.path) for target in targets.runs]

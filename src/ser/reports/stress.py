@@ -7,7 +7,6 @@ from tabulate import tabulate
 
 from ser.evaluation.stress import CLEAN, CONDITIONS, StressRow
 from ser.files import remove, write_csv
-from ser.reports import figures
 from ser.reports.report import Report
 
 FILE = "stress.csv"
@@ -26,6 +25,8 @@ def write(folder: Path, report: Report) -> None:
         for name in FILES:
             remove(folder / name)
         return
+    from ser.reports import figures  # imports Matplotlib, which nothing before the end of training needs
+
     where = (report.provenance.corpus, report.provenance.protocol["name"])
     write_csv(folder / FILE, ["corpus", "protocol", *StressRow._fields], ([*where, *row] for row in report.stress))
     figure = figures.stress_figure(report.stress, len(report.predictions.emotions), report.provenance.title)

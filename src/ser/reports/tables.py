@@ -5,13 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sklearn.metrics import classification_report
-
 from ser.evaluation import subgroups
 from ser.evaluation.metrics import PROBABILITY_METRICS
 from ser.evaluation.predictions import SplitPredictions
 from ser.files import remove, write_csv, write_json, write_text
-from ser.reports import figures, members, stress
+from ser.reports import members, stress
 from ser.reports.report import Report
 from ser.runs.finished import ORIGIN
 
@@ -52,6 +50,8 @@ def write_tables(folder: Path, report: Report) -> None:
 
 def write_figures(folder: Path, report: Report) -> None:
     """Draw confusion matrix, speakers and reliability, each as PNG and as PDF."""
+    from ser.reports import figures  # imports Matplotlib, which nothing before the end of training needs
+
     title = report.provenance.title
     confusions = figures.confusion_figure(report.counts, report.predictions.emotions, title)
     figures.save(confusions, folder / "confusion_matrix")
@@ -77,6 +77,8 @@ def report_text(report: Report) -> str:
 def per_emotion(report: Report, output_dict: bool) -> Any:
     """Return precision, recall and F1 of each emotion as scikit-learn reports them."""
     predictions, emotions = report.predictions, list(report.predictions.emotions)
+    from sklearn.metrics import classification_report  # at the end of training, not before it
+
     return classification_report(
         predictions.truth, predictions.labels, labels=emotions, zero_division=0, output_dict=output_dict
     )

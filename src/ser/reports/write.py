@@ -7,7 +7,7 @@ from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
 from ser.evaluation.confident_errors import ConfidentError, rank_errors_by_confidence
 from ser.evaluation.predictions import SplitPredictions
-from ser.reports import figures, history, html_report, tables
+from ser.reports import history, html_report, tables
 from ser.reports.history import Row
 from ser.reports.provenance import Provenance
 from ser.reports.report import Report
@@ -42,6 +42,8 @@ def confident_errors(predictions: SplitPredictions, prepared: PreparedCorpus) ->
 
 def write_history(folder: Path, rows: list[Row], provenance: Provenance, splits: Splits) -> None:
     """Write history.csv and the figure of training."""
+    from ser.reports import figures  # imports Matplotlib, which nothing before the end of training needs
+
     evaluated = splits.evaluated_split.value if splits.evaluated_split else ""
     history.write(folder / HISTORY, rows, provenance.corpus, provenance.protocol, evaluated)
     assert provenance.step is not None
