@@ -135,12 +135,18 @@ def test_labels_that_differ_from_the_corpus_are_refused(finished, data_dir, tmp_
         score(tmp_path / "other", data_dir)
 
 
+def write_export(folder):
+    folder.mkdir()
+    (folder / "ser.json").write_text("{}")
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda folder: None, "there is no such folder"),
         (lambda folder: folder.mkdir(), "no config.json"),
         (lambda folder: folder.write_text("x"), "there is no such folder"),
+        (write_export, "given: an exported model, for `ser predict` and `ser serve`; give the run it was made of"),
     ],
 )
 def test_what_is_no_checkpoint_is_named(make, message, data_dir, tmp_path):

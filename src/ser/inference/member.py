@@ -15,13 +15,11 @@ from ser.data.silence import cut_silence
 from ser.errors import UserError
 from ser.garbage import keep_imported
 from ser.models.arrays import Embedding, Logits, Probabilities
-from ser.models.file_names import local_path
+from ser.models.file_names import EXPORTED, local_path
 from ser.models.outputs import Outputs
 
 MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
 """Most samples of a batch, including padding; attention needs more memory for few long clips than for many short."""
-EXPORTED = "ser.json"
-"""The description in the folder of an exported model."""
 
 
 @dataclass(frozen=True)

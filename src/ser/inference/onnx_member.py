@@ -14,8 +14,9 @@ from ser.data.batches import restore_order
 from ser.data.model_inputs import PREPARE, Array, Preprocessing
 from ser.errors import UserError
 from ser.extras import check_installed
-from ser.inference.member import EXPORTED, Member, split_batches
+from ser.inference.member import Member, split_batches
 from ser.models.arrays import Embedding, Probabilities
+from ser.models.file_names import EXPORTED
 from ser.models.outputs import ACTIVATIONS, Outputs
 
 FILTERS = "mel_filters.npy"

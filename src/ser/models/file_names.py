@@ -8,7 +8,9 @@ TEXTS = (CONFIG, "preprocessor_config.json", "processor_config.json")
 SAFE = (WEIGHTS, "model.safetensors.index.json", "model-*.safetensors")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
 """Fetched only where there are no safetensors, and read as tensors or not at all: `weights_only`."""
-EXPORT = ("ser.json", "*.onnx", "*.onnx.data", "mel_filters.npy")
+EXPORTED = "ser.json"
+"""The description in the folder of an exported model."""
+EXPORT = (EXPORTED, "*.onnx", "*.onnx.data", "mel_filters.npy")
 """Files of an exported model that change its predictions."""
 
 

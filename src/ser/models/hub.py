@@ -19,7 +19,7 @@ from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of
 from safetensors import SafetensorError
 
 from ser.errors import UserError
-from ser.models.file_names import CONFIG, PICKLED, SAFE, TEXTS, WEIGHTS, local_path
+from ser.models.file_names import CONFIG, EXPORTED, PICKLED, SAFE, TEXTS, WEIGHTS, local_path
 
 log = logging.getLogger("ser")
 
@@ -124,6 +124,8 @@ def check_folder(folder: Path) -> None:
 
 
 def check_config(folder: Path) -> None:
+    if (folder / EXPORTED).is_file():
+        raise UserError(f"{folder}: an exported model, for `ser predict` and `ser serve`; give the run it was made of")
     if not (folder / CONFIG).is_file():
         raise UserError(f"{folder}: no checkpoint, it has no {CONFIG}")
     try:
