@@ -95,10 +95,14 @@ def test_the_run_folder_is_named_by_the_run():
     assert "data_dir: data/ravdess" in result.stdout
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_waiting_threads_leave_the_processor_to_others_unless_the_user_says_otherwise(given, used, monkeypatch):
-    environment = {name: text for name, text in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    monkeypatch.setattr(os, "environ", environment | ({"OMP_WAIT_POLICY": given} if given else {}))
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+def test_threads_wait_for_one_another_shortly_unless_the_user_decides(given, used, monkeypatch):
+    environment = {name: text for name, text in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    monkeypatch.setattr(os, "environ", environment | given)
     monkeypatch.setattr(apps, "run", lambda command, words: None)
     cli.run("train", [])
-    assert os.environ["OMP_WAIT_POLICY"] == used
+    assert os.environ.get("GOMP_SPINCOUNT") == used
+    assert os.environ.get("OMP_WAIT_POLICY") == given.get("OMP_WAIT_POLICY")

@@ -48,9 +48,11 @@ def main() -> None:
 def run(command: str, words: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a page and exits before we see the error
     os.environ["MPLBACKEND"] = "agg"  # figures are files; a notebook names a backend that may not be installed here
-    # Read when PyTorch loads OpenMP. By default its threads spin while they wait for one another: beside another
-    # process on one of two cores, 60 steps of a small network then take 50 s in place of 1 s.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Read when PyTorch loads OpenMP. By default its threads spin for milliseconds while they wait for one another, and
+    # take that time from other programs and from one another: beside one of them on two cores a step of a small
+    # network takes four times as long as alone, and with a short spin less than twice.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     with keep_imported():
         from ser import apps
 
