@@ -1,9 +1,12 @@
 import io
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,9 +14,13 @@ import pytest
 import soundfile
 from conftest import composed
 from helpers.commands import PYTHON, ser
+from helpers.toy_server import Server, speech
 
+from ser.config import Ensemble
 from ser.corpora.ravdess import EMOTIONS
+from ser.data import audio
 from ser.errors import UserError
+from ser.inference.predictor import Predictor
 from ser.models import checkpoint
 
 pytest.importorskip("gradio", reason="ser-finetune[serve] is not installed")
@@ -87,24 +94,83 @@ def starting(run, temporary, *overrides, instead=""):
         process.kill()
 
 
-LOADS_FOREVER = """
+STARTS_FOREVER = """
 import time
-import ser.inference.predictor as predictor
-def load(*_):
-    print("loading", flush=True)
+import ser.commands.serve as command
+def describe(*_):
+    print("describing", flush=True)
     time.sleep(600)
-predictor.Predictor.from_checkpoints = load
+command.defer_checkpoints = describe
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_while_it_loads_is_a_line_and_leaves_nothing(run, tmp_path, number):
-    with starting(run, tmp_path, instead=LOADS_FOREVER) as process:
-        assert process.stdout.readline() == "loading\n"
+def test_an_interruption_while_it_starts_is_a_line_and_leaves_nothing(run, tmp_path, number):
+    with starting(run, tmp_path, instead=STARTS_FOREVER) as process:
+        assert process.stdout.readline() == "describing\n"
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "ser: stopped before the server answered\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def loads_after(gate):
+    """Return a program that loads a checkpoint when something is written to a named pipe."""
+    return f"""
+import ser.inference.deferred_member as deferred_member
+open_member = deferred_member.open_member
+def load(given):
+    open({str(gate)!r}).read()
+    return open_member(given)
+deferred_member.open_member = load
+"""
+
+
+@pytest.fixture
+def gate(tmp_path):
+    os.mkfifo(tmp_path / "gate")
+    return tmp_path / "gate"
+
+
+def test_it_answers_before_the_network_is_loaded_and_a_recording_waits_for_it(run, gate, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with starting(run, temporary, instead=loads_after(gate)) as process, ThreadPoolExecutor(1) as elsewhere:
+        server = Server(process.stdout.readline().strip(), process, temporary)
+        assert json.loads(server.ask("GET", "/health")[2]) == {"emotions": list(EMOTIONS), "busy": 0, "loaded": False}
+        assert EMOTIONS[0] in server.ask("GET", "/")[2]
+        asked = elsewhere.submit(server.predict, speech())
+        while json.loads(server.ask("GET", "/health")[2])["busy"] == 0:
+            pass
+        assert not asked.done()
+        gate.write_text("load")
+        status, answer = asked.result()
+        assert json.loads(server.ask("GET", "/health")[2])["loaded"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    (right,) = Predictor.from_checkpoints([str(run)], Ensemble.mean, 8).predict([audio.load_short(speech(), 30)])
+    assert status == 200
+    assert answer["answers"][0]["probabilities"] == pytest.approx(right.probabilities, abs=1e-5)
+
+
+def test_a_checkpoint_that_cannot_be_loaded_ends_the_server_in_one_line(run, gate, tmp_path):
+    temporary, broken = tmp_path / "temporary", tmp_path / "broken"
+    temporary.mkdir()
+    shutil.copytree(run, broken)
+    (broken / "checkpoint" / "checksums.json").unlink()
+    (broken / "checkpoint" / "model.safetensors").write_bytes(b"no tensors" * 1000)
+    with starting(broken, temporary, instead=loads_after(gate)) as process, ThreadPoolExecutor(1) as elsewhere:
+        server = Server(process.stdout.readline().strip(), process, temporary)
+        asked = elsewhere.submit(server.predict, speech())
+        while json.loads(server.ask("GET", "/health")[2])["busy"] == 0:
+            pass
+        gate.write_text("load")
+        assert asked.result() == (503, {"error": "the server is stopping"})
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    _, line = said.splitlines()
+    assert line.startswith(f"ser: {broken / 'checkpoint'}: broken safetensors")
+    assert list(temporary.iterdir()) == []
 
 
 def test_an_interruption_while_it_answers_closes_the_port_and_prints_nothing_more(run, tmp_path):

@@ -4,6 +4,7 @@ from threading import Barrier, BrokenBarrierError, Event
 
 import pytest
 
+from ser.errors import UserError
 from ser.serving.queue import RequestQueue
 from ser.serving.responses import Refused
 
@@ -68,3 +69,52 @@ def test_who_leaves_before_its_turn_costs_no_work():
 
     asyncio.run(one_leaves())
     assert done == ["stayed"]
+
+
+def test_predictions_wait_until_the_network_is_loaded():
+    queue, go_on, done = RequestQueue(queue=9), Event(), []
+
+    def load():
+        go_on.wait()
+        done.append("loaded")
+
+    async def ask():
+        queue.load(load, failed=lambda: done.append("failed"))
+        asked = asyncio.create_task(queue.submit(lambda: done.append("predicted")))
+        await asyncio.sleep(0)  # it is in the queue
+        assert not queue.is_loaded
+        go_on.set()
+        await asked
+
+    asyncio.run(ask())
+    assert done == ["loaded", "predicted"]
+    assert queue.is_loaded
+    queue.close()
+
+
+def test_where_loading_fails_waiting_requests_are_refused_and_closing_raises_the_error():
+    queue, go_on, failed = RequestQueue(queue=9), Event(), []
+
+    def load():
+        go_on.wait()
+        raise UserError("broken")
+
+    async def ask():
+        queue.load(load, failed=lambda: failed.append(True))
+        asked = asyncio.create_task(queue.submit(lambda: failed.append("predicted")))
+        await asyncio.sleep(0)
+        go_on.set()
+        await asked
+
+    with pytest.raises(Refused, match="the server is stopping"):
+        asyncio.run(ask())
+    assert failed == [True]
+    with pytest.raises(UserError, match="broken"):
+        queue.close()
+
+
+def test_closing_while_the_network_is_loaded_waits_for_nothing():
+    queue, go_on = RequestQueue(queue=9), Event()
+    queue.load(go_on.wait, failed=lambda: None)
+    queue.close()
+    go_on.set()

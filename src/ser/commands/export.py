@@ -26,9 +26,10 @@ from ser.files import check_kind, replacing, write_json
 from ser.locks import locked
 from ser.models import checkpoint, forward
 from ser.models.architectures import depends_on_padding
-from ser.models.checkpoint import Checkpoint, audio_config
+from ser.models.checkpoint import Checkpoint
 from ser.models.forward import LogitsFunction
 from ser.models.hub import find_or_download_checkpoint, is_hub_name, weight_files
+from ser.models.stamp import audio_config
 from ser.reports.provenance import Provenance
 from ser.reports.sources import build_provenance
 from ser.runs.environment import describe_environment

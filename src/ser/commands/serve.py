@@ -2,13 +2,15 @@
 
 import logging
 import socket
+from functools import partial
 from pathlib import Path
 
 from ser import config, console
 from ser.errors import Interrupted
 from ser.extras import check_installed
 from ser.garbage import keep_imported
-from ser.inference.predictor import Predictor, prepare_pytorch
+from ser.inference.deferred_member import defer_checkpoints
+from ser.inference.predictor import Predictor
 from ser.serving.binding import address_of, bound, private_folder
 
 log = logging.getLogger("ser")
@@ -23,10 +25,9 @@ def serve(cfg: config.Serve) -> None:
     """
     check_installed("serve", "gradio")
     console.start_logging()
-    prepare_pytorch(cfg.checkpoint)
     try:
         with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
-            predictor = Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
+            predictor = defer_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
             answer(cfg, predictor, listening, folder)
     except KeyboardInterrupt as error:
         raise Interrupted("stopped before the server answered") from error
@@ -58,5 +59,6 @@ def answer(cfg: config.Serve, predictor: Predictor, listening: socket.socket, fo
     hosts = Hosts.from_config(cfg.host, cfg.allowed_hosts)
     if not is_local(cfg.host):
         log.warning("host=%s: whoever reaches this address can ask; it has no password", cfg.host)
-    run(SecurityMiddleware(application(predict, uploads, blocks), hosts, uploads, budget), listening)
+    app = SecurityMiddleware(application(predict, uploads, blocks), hosts, uploads, budget)
+    run(app, listening, partial(queue.load, predictor.load))
     queue.close()

@@ -21,6 +21,7 @@ from ser.evaluation.scoring import PredictClips, Scorer
 from ser.evaluation.speaker_normalization import NormalizingScorer
 from ser.models import checkpoint
 from ser.models.arrays import Probabilities
+from ser.models.stamp import audio_config
 from ser.rows import Rows
 from ser.runs import finished, reading
 from ser.runs.folder import PREDICTIONS, REPORT, TEST
@@ -55,7 +56,7 @@ class Together:
         scorers: list[Scorer | NormalizingScorer] = []
         for member in members:
             classifier, extractor = checkpoint.load(member.folder, prepared.emotions)
-            trim = checkpoint.audio_config(member.stamp).trim
+            trim = audio_config(member.stamp).trim
             scorer = Scorer.from_classifier(classifier, extractor, trim, cfg.batch_size)
             training = member.splits.train
             scorers.append(

@@ -17,6 +17,7 @@ from ser.models.checkpoint import Checkpoint
 from ser.models.embeddings import compute_logits_and_embeddings
 from ser.models.forward import Batch, compute_logits, default_device
 from ser.models.hub import find_or_download_checkpoint
+from ser.models.stamp import audio_config
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class CheckpointMember(Member):
     @classmethod
     def from_opened(cls, name: str, folder: Path, opened: Checkpoint) -> "CheckpointMember":
         """Take an opened checkpoint."""
-        trim = checkpoint.audio_config(opened.stamp).trim
+        trim = audio_config(opened.stamp).trim
         collator = collator_for(opened.extractor)
         return cls(name, folder, trim, opened.outputs, opened.stamp, opened.classifier, collator)
 

@@ -40,6 +40,13 @@ class Member(ABC):
         """The emotions in the order of this model."""
         return self.outputs.labels
 
+    def load(self) -> None:  # noqa: B027  # most members have nothing left to load
+        """Load what predictions need; nothing where that was done when the member was opened.
+
+        Raises:
+            UserError: The model cannot be loaded.
+        """
+
     @abstractmethod
     def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
         """Return probabilities `(clips, emotions)` with the emotions in the order of `labels`.

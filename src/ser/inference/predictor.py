@@ -53,7 +53,13 @@ class Predictor:
                 those of the first.
         """
         check_distinct(checkpoints)
-        members = [open_member(given) for given in checkpoints]
+        return cls.from_members([open_member(given) for given in checkpoints], ensemble, batch_size, embeds, copies)
+
+    @classmethod
+    def from_members(
+        cls, members: list[Member], ensemble: Ensemble, batch_size: int, embeds: bool = False, copies: int = 0
+    ) -> "Predictor":
+        """Combine members; see `from_checkpoints` for the arguments and the exceptions."""
         first = members[0]
         for member in members[1:]:
             if member.outputs.activation != first.outputs.activation:
@@ -74,6 +80,11 @@ class Predictor:
     def labels(self) -> list[str]:
         """The emotions in the order of the probabilities."""
         return self.members[0].labels
+
+    def load(self) -> None:
+        """Load what predictions need, where the members were opened without it; see `Member.load`."""
+        for member in self.members:
+            member.load()
 
     def predict(self, clips: Sequence[Int16]) -> list[Prediction]:
         """Predict 16 kHz clips, each `(samples,)`; a prediction does not depend on the other clips."""

@@ -279,8 +279,3 @@ def stamp_of(folder: Path) -> dict[str, Any]:
     if "corpus" not in stamp:
         raise UserError(f"{folder}: its config.json does not say what it was trained on; `ser train` did not write it")
     return dict(stamp)
-
-
-def audio_config(stamp: dict[str, Any]) -> config.Audio:
-    """Return the preprocessing of the clips that a checkpoint was trained on."""
-    return config.Audio(**stamp["audio"]) if "audio" in stamp else config.Audio(trim=False)  # no choice at first

@@ -1,5 +1,9 @@
 """Keys of the stamp in config.json: the data and the run that a checkpoint was trained by."""
 
+from typing import Any
+
+from ser import config
+
 STAMP = "ser"
 """Key of config.json with the stamp: the data and the run that a checkpoint was trained by."""
 
@@ -13,3 +17,8 @@ INTERMEDIATE = "on_the_way"
 """Key of the stamp of a `checkpoint-N`: the weights of a step that no split has chosen."""
 AUGMENT = "augment"
 """Key of the stamp of a checkpoint whose training clips were augmented: the settings in effect."""
+
+
+def audio_config(stamp: dict[str, Any]) -> config.Audio:
+    """Return the preprocessing of the clips that a checkpoint was trained on."""
+    return config.Audio(**stamp["audio"]) if "audio" in stamp else config.Audio(trim=False)  # no choice at first

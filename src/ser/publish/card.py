@@ -15,8 +15,8 @@ from tabulate import tabulate
 from ser.corpora import recorded_facts
 from ser.corpora.facts import Facts
 from ser.evaluation.metrics import COUNT_METRICS
-from ser.models.checkpoint import audio_config
 from ser.models.hub import looks_like_hub_name
+from ser.models.stamp import audio_config
 from ser.publish.redact import last_part, redact_command
 from ser.reports import html_report, html_text
 from ser.reports.formats import percent, reach

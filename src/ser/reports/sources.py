@@ -8,8 +8,7 @@ from ser.config import Protocol, Split
 from ser.data.audit import are_new_speakers, count_unknown_speakers, describe_leaks, describe_missing_emotions
 from ser.data.prepared_corpus import PreparedCorpus
 from ser.data.protocols import Splits
-from ser.models.checkpoint import audio_config
-from ser.models.stamp import ADAPTED, AUGMENT, INTERMEDIATE, TEACHERS
+from ser.models.stamp import ADAPTED, AUGMENT, INTERMEDIATE, TEACHERS, audio_config
 from ser.reports.augmentation_text import describe_augmentation
 from ser.reports.protocol_text import (
     describe_adaptation,

@@ -78,8 +78,9 @@ class PredictEndpoint:
         return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
 
     async def health(self, request: Request) -> Response:
-        """Report the emotions and the number of requests in progress."""
-        return JSONResponse({"emotions": self.output_format.labels, "busy": self.queue.taken})
+        """Report the emotions, the number of requests in progress, and whether the network is loaded."""
+        state = {"busy": self.queue.taken, "loaded": self.queue.is_loaded}
+        return JSONResponse({"emotions": self.output_format.labels, **state})
 
 
 def parse_window(given: QueryParams) -> tuple[float, float] | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from math import ceil
 from threading import Event
@@ -24,6 +24,27 @@ class RequestQueue:
         """Duration of the last prediction."""
         self.stopping = Event()
         self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predictions")
+        self.loading: Future[None] | None = None
+
+    def load(self, work: Callable[[], None], failed: Callable[[], None]) -> None:
+        """Run the work before every prediction; requests wait for it in the queue.
+
+        Args:
+            work: Loads what predictions need.
+            failed: Called where the work fails; from then on requests are refused.
+        """
+
+        def ended(loading: Future[None]) -> None:
+            if not loading.cancelled() and loading.exception() is not None:
+                self.stopping.set()
+                failed()
+
+        self.loading = self.worker.submit(work)
+        self.loading.add_done_callback(ended)
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.loading is not None and self.loading.done()
 
     @contextmanager
     def slot(self) -> Iterator[None]:
@@ -45,6 +66,8 @@ class RequestQueue:
         """Run the work after the earlier work in the queue; the caller must hold a slot."""
 
         def timed() -> Result:
+            if self.stopping.is_set():
+                raise Refused(503, "the server is stopping")
             begun = monotonic()
             try:
                 return work()
@@ -54,6 +77,8 @@ class RequestQueue:
         return await asyncio.get_running_loop().run_in_executor(self.worker, timed)
 
     def close(self) -> None:
-        """Cancel the waiting work, and stop the running work after its current batch."""
+        """Cancel the waiting work, stop the running work after its current batch, and raise the error of `load`."""
         self.stopping.set()
         self.worker.shutdown(wait=False, cancel_futures=True)
+        if self.loading is not None and self.loading.done():
+            self.loading.result()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 
 import gradio as gr
@@ -54,14 +55,26 @@ def application(predict: PredictEndpoint, uploads: Uploads, blocks: gr.Blocks) -
     return app
 
 
+Load = Callable[[Callable[[], None]], None]
+"""Begins to load the network; it calls the given function where that fails."""
+
+
 class Announced(uvicorn.Server):
     """A uvicorn server that prints its address once it accepts requests, and shuts down without tracebacks."""
+
+    def __init__(self, settings: uvicorn.Config, load: Load) -> None:
+        super().__init__(settings)
+        self.load = load
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start and print the address, so that a program can wait for this line before its first request."""
         await super().startup(sockets)
         assert sockets is not None
         print(address_of(sockets[0]), flush=True)
+        self.load(self.stop)
+
+    def stop(self) -> None:
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop without uvicorn's log, which would have a traceback for each aborted request."""
@@ -69,8 +82,14 @@ class Announced(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(app: ASGIApp, listening: socket.socket) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
+def run(app: ASGIApp, listening: socket.socket, load: Load) -> None:
+    """Serve until Ctrl-C or SIGTERM, or until the network cannot be loaded.
+
+    Args:
+        app: The application.
+        listening: The bound socket.
+        load: Called when the server accepts requests: imports in two threads at once would delay the first answer.
+    """
     settings = uvicorn.Config(
         app,
         http=BoundedProtocol,
@@ -83,4 +102,4 @@ def run(app: ASGIApp, listening: socket.socket) -> None:
         ws="none",
     )
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
-        Announced(settings).run(sockets=[listening])
+        Announced(settings, load).run(sockets=[listening])

@@ -18,6 +18,7 @@ from ser.errors import UserError
 from ser.models import checkpoint
 from ser.models.file_names import local_path
 from ser.models.hub import find_checkpoint
+from ser.models.stamp import audio_config
 
 log = logging.getLogger("ser")
 
@@ -90,7 +91,7 @@ def open_teachers(cfg: config.Train, prepared: PreparedCorpus, splits: Splits, e
                 "are tested here; give runs of the same corpus, protocol and fold"
             )
         classifier, own = checkpoint.load(folder, prepared.emotions)
-        if describe_input(own, checkpoint.audio_config(stamp)) != describe_input(extractor, cfg.audio):
+        if describe_input(own, audio_config(stamp)) != describe_input(extractor, cfg.audio):
             raise UserError(
                 f"trainer.teachers: {folder} takes other inputs than model={cfg.model.name} (or audio.trim)"
             )
