@@ -1,8 +1,11 @@
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine as Engine
 
 from ser.evaluation import metrics
 from ser.evaluation.stress import StressRow
@@ -179,3 +182,14 @@ def test_equal_figures_are_equal_files(tmp_path):
     for suffix in (".png", ".pdf"):
         assert (tmp_path / f"first{suffix}").read_bytes() == (tmp_path / f"second{suffix}").read_bytes()
     assert b"CreationDate" not in (tmp_path / "first.pdf").read_bytes()
+
+
+def test_a_figure_is_laid_out_once_and_drawn_once_per_file_and_its_bitmap_is_matplotlibs(tmp_path):
+    figures.speakers_figure(speakers(4), "a title").savefig(tmp_path / "alone.png", dpi=figures.DOTS)
+    with (
+        patch.object(Figure, "draw", autospec=True, side_effect=Figure.draw) as draw,
+        patch.object(Engine, "execute", autospec=True, side_effect=Engine.execute) as execute,
+    ):
+        figures.save(figures.speakers_figure(speakers(4), "a title"), tmp_path / "saved")
+    assert (draw.call_count, execute.call_count) == (2, 1)
+    assert (tmp_path / "saved.png").read_bytes() == (tmp_path / "alone.png").read_bytes()

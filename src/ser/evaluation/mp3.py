@@ -6,7 +6,6 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import soundfile
-from scipy import signal
 
 from ser.data.audio import SAMPLE_RATE
 from ser.errors import UserError
@@ -63,6 +62,8 @@ def codec_delay() -> int:
 
     A frame of a low bit rate has no room for the header that tells a decoder of the delay, so that it is not cut off.
     """
+    from scipy import signal  # a tenth of a second of imports, for degraded clips alone
+
     noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
     clip = signal.sosfilt(signal.butter(4, (300, 3000), "bandpass", fs=SAMPLE_RATE, output="sos"), 0.1 * noise)
     decoded = decode_mp3(encode_mp3(clip.astype(np.float32)))

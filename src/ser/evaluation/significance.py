@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 
 def mcnemar_test(right_a: Sequence[bool], right_b: Sequence[bool]) -> float:
@@ -24,6 +23,8 @@ def mcnemar_test(right_a: Sequence[bool], right_b: Sequence[bool]) -> float:
     only_a, only_b = int((first & ~second).sum()), int((second & ~first).sum())
     if only_a + only_b == 0:
         return 1.0
+    from scipy import stats  # a third of a second of imports, for reports that compare
+
     return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
 
 
@@ -47,6 +48,8 @@ def permutation_test(right_a: Sequence[Any], right_b: Sequence[Any], units: Sequ
     means = np.array([difference[names == name].mean() for name in np.unique(names)])
     if len(means) < 2 or not means.any():
         return 1.0
+    from scipy import stats
+
     result = stats.permutation_test(
         (means, np.zeros_like(means)),
         lambda a, b, axis: np.mean(a - b, axis=axis),

@@ -28,6 +28,8 @@ BLUE, VERMILION = "#0072B2", "#D55E00"
 GREY = "#666666"
 DARK = 0.72
 """From this share on, white is easier to read on matplotlib's Blues than black (each has a contrast of 4.5 or more)."""
+DOTS = 150
+"""Of a bitmap, per inch."""
 MOST_MARKERS = 60
 """The points of a curve that are marked; the markers of more would hide it."""
 
@@ -246,8 +248,15 @@ def style(axes: Axes) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `path`.png for pages and `path`.pdf for papers, letters as text; equal figures give equal files."""
+    """Write `path`.png for pages and `path`.pdf for papers, letters as text; equal figures give equal files.
+
+    The layout is computed once, for the bitmap: left to itself Matplotlib draws a figure four times for two files.
+    """
+    figure.set_dpi(DOTS)
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     with rc_context({"pdf.fonttype": 42}):
         for suffix, metadata in ((".png", {}), (".pdf", {"CreationDate": None})):
             with replacing(path.with_name(path.name + suffix)) as temporary:
-                figure.savefig(temporary, format=suffix[1:], dpi=150, metadata=metadata)
+                figure.savefig(temporary, format=suffix[1:], dpi=DOTS, metadata=metadata)
