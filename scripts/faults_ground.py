@@ -25,7 +25,7 @@ HANGS = 240
 """Seconds after which a command that should end within 15 hangs, on a machine that does other things."""
 OFFLINE = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline", "HYDRA_FULL_ERROR": "0"}
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["ser.cli", "ser.commands.train", "ser.commands.prepare_data", "ser.commands.predict"])
+FORKS.set_forkserver_preload(["ser.cli", "ser.experiments.train", "ser.commands.prepare_data", "ser.commands.predict"])
 os.environ.update(OFFLINE)  # for the libraries that the server imports
 PROTOCOL = ("protocol=custom", "+protocol.test_speakers={1: [1], 2: [2]}", "protocol.validation_speakers=1")
 CLIPS = ("protocol=paper", "protocol.test_fraction=0.25")

@@ -14,8 +14,8 @@ PYTORCH = {"torch", "transformers", "scipy"}
 TABLES = {"pandas", "pyarrow"}
 
 
-def imported_by(words, before=""):
-    """Return the packages that a command has imported at its end."""
+def printed_by(words, before=""):
+    """Return what a command prints, and the packages that it has imported at its end as the last line."""
     code = (
         f"import sys\n{before}\nsys.argv = {['ser', *words]!r}\n"
         "from ser.cli import main\n"
@@ -24,7 +24,12 @@ def imported_by(words, before=""):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.splitlines()[-1].split()[1:])
+    return done.stdout
+
+
+def imported_by(words, before=""):
+    """Return the packages that a command has imported at its end."""
+    return set(printed_by(words, before).splitlines()[-1].split()[1:])
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +86,20 @@ def test_train_draws_and_compares_nothing_before_its_first_step(data_dir, tmp_pa
     assert "accelerate" in packages
     assert not packages & {*REPORTS, "scipy.signal", "scipy.stats"}
     assert not packages & {"gradio", "onnx", "onnxruntime", "tensorboard", "wandb"}
+
+
+PRINT_IMPORTED = """
+import types
+for name in ("train", "cross_corpus"):
+    module = types.ModuleType(name)
+    setattr(module, name, lambda cfg: print(*sorted({"wandb.apis.public", "torch"} & set(sys.modules))))
+    sys.modules[f"ser.experiments.{name}"] = module
+    setattr(__import__("ser.experiments").experiments, name, module)
+"""
+"""Replaces what the commands run."""
+
+
+@pytest.mark.parametrize("words", [("train",), ("cross-corpus", "corpus.parts=[a,b]")])
+@pytest.mark.parametrize(("tracker", "imported"), [("wandb", "wandb.apis.public"), ("none", "")])
+def test_the_tracker_is_imported_before_pytorch_where_one_is_used(words, tracker, imported):
+    assert printed_by([*words, f"tracking={tracker}"], PRINT_IMPORTED).splitlines()[0] == imported

@@ -36,7 +36,7 @@ MODULES = {
         "safetensors.torch",
     ],
     "ser": [
-        "ser.commands.train", "ser.commands.predict", "ser.commands.compare", "ser.commands.evaluate", "ser.apps",
+        "ser.experiments.train", "ser.commands.predict", "ser.commands.compare", "ser.commands.evaluate", "ser.apps",
         "ser.commands.export", "ser.commands.serve", "gradio", "onnxscript", "wandb", "hypothesis",
     ],
 }  # fmt: skip

@@ -1,5 +1,13 @@
 """ser cross-corpus corpus.parts=[ravdess,emodb,urdu]"""  # noqa: D415
 
-from ser.experiments.cross_corpus import cross_corpus
+from ser import config
+from ser.garbage import keep_imported
+from ser.training.tracking import import_tracker
 
-__all__ = ["cross_corpus"]
+
+def cross_corpus(cfg: config.Train) -> None:
+    """Train on each corpus, test on each; see `ser.experiments.cross_corpus`, which imports PyTorch."""
+    import_tracker(cfg.tracking)
+    with keep_imported():
+        from ser.experiments import cross_corpus as experiment
+    experiment.cross_corpus(cfg)

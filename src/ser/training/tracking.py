@@ -6,11 +6,13 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ser.config import Tracker, Tracking
 from ser.errors import UserError
+from ser.garbage import keep_imported
 
 log = logging.getLogger("ser")
 
@@ -18,6 +20,17 @@ WANDB_HOST = "api.wandb.ai"
 WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 PATIENCE = 600.0
 """Time limit in seconds for wandb to send the rest of a finished run."""
+
+
+def import_tracker(tracking: Tracking) -> None:
+    """Import the tracker; call it before PyTorch is imported.
+
+    wandb makes classes that read their own source. Python then looks through all imported modules, for each class: a
+    second where PyTorch and transformers are among them.
+    """
+    if tracking.name is Tracker.wandb:
+        with keep_imported():
+            import_module("wandb.apis.public")  # what `wandb.init` imports
 
 
 @contextmanager
