@@ -143,7 +143,8 @@ def main() -> None:
                 host = running.stdout.readline().strip().removeprefix("http://")
                 server = Server(host, clips, whole, windows)
                 process = psutil.Process(running.pid)
-                print(f"{process.memory_info().rss / 1e6:.1f} MB resident before the first request", flush=True)
+                server.ask("/predict", next(iter(clips.values())))  # answered when the network is loaded
+                print(f"{process.memory_info().rss / 1e6:.1f} MB resident after the first request", flush=True)
                 begun = time.monotonic()
                 outcomes, memory = soak(server, process, arguments.requests, arguments.seconds)
                 print(f"{len(outcomes)} requests in {time.monotonic() - begun:.0f} s, {AT_ONCE} at once")
