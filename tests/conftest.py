@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers import blank_figures, fork_server
-from helpers.compositions import composed
+from helpers.compositions import SMALL, composed
 from helpers.shared_folders import made_once
 
 from ser import config, ending
@@ -204,11 +204,11 @@ def moonshine():
 
 @pytest.fixture(scope="session")
 def finished_run(data_dir, tmp_path_factory):
-    """A run folder as `ser train` leaves it, after one step of a tiny encoder; copy it before changing anything."""
+    """A run folder as `ser train` leaves it, after one step of a small encoder; copy it before changing anything."""
     from ser.commands.train import train
 
     folder = tmp_path_factory.mktemp("finished") / "run"
-    quick = ("model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1")
+    quick = (*SMALL, "trainer=scratch", "tracking=none", "trainer.max_steps=1")
     with drawing_nothing():
         train(composed("train", *quick, f"data_dir='{data_dir}'", f"output_dir='{folder}'"))
     return folder
@@ -227,7 +227,7 @@ def exported_run(data_dir, tmp_path_factory):
     def make(folder):
         given = ("protocol=emobox", "protocol.fold=1", "tracking=tensorboard")
         with drawing_nothing():
-            run(data_dir, folder, *given, "model.encoder_config.num_hidden_layers=1")
+            run(data_dir, folder, *given)
         words = (f"checkpoint='{folder / 'fold1'}'", "quantize=int8", f"data_dir='{data_dir}'")
         with redirect_stdout(io.StringIO()) as printed:
             export(composed("export", *words))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import composed
 from helpers.commands import PYTHON, ser
+from helpers.compositions import SMALL
 
 from ser import extras, launching
 from ser.commands.train import train
@@ -19,7 +20,7 @@ from ser.errors import Interrupted, UserError
 from ser.launching import Sweep, chosen_launcher, find_gpus, held_gpu, joint_command
 
 QUICK = (
-    "protocol=custom", "+protocol.test_speakers={1:[1],2:[2],3:[3]}", "model=tiny", "trainer=scratch",
+    "protocol=custom", "+protocol.test_speakers={1:[1],2:[2],3:[3]}", *SMALL, "trainer=scratch",
     "tracking=none", "trainer.max_steps=1",
 )  # fmt: skip
 FOLDS = "protocol.fold=1,2,3"

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from conftest import composed
+from helpers.compositions import SMALL
 
 from ser.commands.predict import predict
 from ser.commands.train import train
@@ -9,7 +10,7 @@ from ser.models import forward
 from ser.out_of_memory import explaining_out_of_memory
 from ser.training.trainer import EmotionTrainer
 
-QUICK = ("model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1")
+QUICK = (*SMALL, "trainer=scratch", "tracking=none", "trainer.max_steps=1")
 
 
 def too_large(*args, **kwargs):

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 from conftest import composed
+from helpers.compositions import SMALL
 from torch import nn
 from torch.nn import functional
 
@@ -93,7 +94,7 @@ def test_views_and_transposed_tensors_are_dropped_out_as_well():
 
 def losses(data_dir, folder, *overrides):
     cfg = composed(
-        "train", "corpus=ravdess", "model=tiny", "trainer=scratch", "trainer.max_steps=3", "tracking=none",
+        "train", "corpus=ravdess", *SMALL, "trainer=scratch", "trainer.max_steps=3", "tracking=none",
         *[f"trainer.{name}_steps=1" for name in ("eval", "save", "logging")], f"data_dir='{data_dir}'",
         f"output_dir='{folder}'", *overrides,
     )  # fmt: skip

@@ -62,7 +62,7 @@ def test_the_run_states_what_it_cost(finished):
     used = json.loads((finished / "environment.json").read_text())
     assert 0 < used["training"]["seconds_to_step"] <= used["training"]["seconds"] <= used["seconds"]
     assert used["training"]["clips_per_second"] > 0
-    assert used["parameters"] == {"all": 425_752, "trained": 425_752}
+    assert used["parameters"] == {"all": 17_496, "trained": 17_496}
     assert used["checkpoint_bytes"] == (finished / "checkpoint" / "model.safetensors").stat().st_size
 
 
@@ -292,8 +292,8 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(data_dir, tmp_path):
     assert len(list(csv.reader((tmp_path / "run" / "history.csv").open()))) == 4
 
 
-# Four convolutions with bias and layer norm, 1 -> 64 -> 64 -> 64 -> 64 channels, kernels 40, 8, 4, 4.
-CNN_PARAMETERS = 64 * 40 + 64 * 64 * (8 + 4 + 4) + 4 * 3 * 64
+# Four convolutions with bias and layer norm, 1 -> 16 -> 16 -> 16 -> 16 channels, kernels 40, 8, 4, 4.
+CNN_PARAMETERS = 16 * 40 + 16 * 16 * (8 + 4 + 4) + 4 * 3 * 16
 
 
 def trained_parameters(folder):
@@ -304,8 +304,8 @@ def trained_parameters(folder):
 def test_freezing_keeps_the_convolutions(data_dir, tmp_path):
     for freeze in ("cnn", "none"):
         run(data_dir, tmp_path / freeze, f"model.freeze={freeze}", "trainer.max_steps=1")
-    assert trained_parameters(tmp_path / "none") == (425_752, 425_752)
-    assert trained_parameters(tmp_path / "cnn") == (425_752 - CNN_PARAMETERS, 425_752)
+    assert trained_parameters(tmp_path / "none") == (17_496, 17_496)
+    assert trained_parameters(tmp_path / "cnn") == (17_496 - CNN_PARAMETERS, 17_496)
 
 
 def test_tensorboard_is_followed_in_the_run_folder(data_dir, tmp_path):

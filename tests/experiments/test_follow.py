@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from conftest import prepare_toy, write_corpus
 from helpers.commands import PYTHON
+from helpers.compositions import SMALL
 from helpers.process_groups import finish, start, start_each
 from safetensors.numpy import load_file
 
-QUICK = ("model=tiny", "tracking=none", "trainer.precision=fp32", "corpus.name=ravdess")
+QUICK = (*SMALL, "tracking=none", "trainer.precision=fp32", "corpus.name=ravdess")
 NOTHING_RANDOM = tuple(
     f"model.encoder_config.{name}_dropout=0" for name in ("hidden", "attention", "activation", "feat_proj")
 )

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from conftest import composed
+from helpers.compositions import SMALL
 
 from ser.commands.evaluate import evaluate
 from ser.commands.train import train
@@ -12,7 +13,7 @@ from ser.errors import Interrupted, UserError
 from ser.experiments import inner
 
 EPOCHS = (
-    "protocol=emobox", "protocol.fold=2", "model=tiny", "trainer=scratch", "tracking=none",
+    "protocol=emobox", "protocol.fold=2", *SMALL, "trainer=scratch", "tracking=none",
     "trainer.num_train_epochs=2", "trainer.inner_folds=2", "trainer.per_device_train_batch_size=64",
     "protocol.validation_speakers=0",
 )  # fmt: skip

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 from conftest import prepare_toy, write_corpus
 from helpers.commands import PYTHON
+from helpers.compositions import SMALL
 from helpers.two_hosts import ADDRESSES, CABLE, ENTER, ip, two_hosts
 from safetensors.numpy import load_file
 
@@ -72,7 +73,7 @@ def lines(errors):
 def test_two_hosts_train_together_and_go_on_after_one_was_cut_off(data, tmp_path):
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
-    quick = ("model=tiny", "tracking=none", "trainer=paper", "trainer.precision=fp32", "trainer.max_steps=8",
+    quick = (*SMALL, "tracking=none", "trainer=paper", "trainer.precision=fp32", "trainer.max_steps=8",
              "trainer.eval_steps=4", "trainer.save_steps=4", "trainer.logging_steps=4", "resume=auto",
              f"+trainer.extra_training_args.ddp_timeout={TIMEOUT}")  # fmt: skip
     arguments = ["train", *quick, f"data_dir={data}"]

@@ -10,6 +10,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ser.apps import CONFIGS, SCHEMAS, checked
 
+SMALL = (
+    "model=tiny", "model.encoder_config.num_hidden_layers=1", "model.encoder_config.hidden_size=32",
+    "model.encoder_config.intermediate_size=32", "model.encoder_config.conv_dim=[16,16,16,16]",
+    "model.classifier_proj_size=32",
+)  # fmt: skip
+"""A smaller encoder than `model=tiny`, for tests of everything but what it learns."""
 GROUPS = {path.name for path in Path(CONFIGS).iterdir() if path.is_dir()}
 
 

@@ -1,12 +1,11 @@
 """Runs of a few steps, as `ser train` makes them."""
 
-from conftest import composed
-
+from helpers.compositions import SMALL, composed
 from ser.commands.train import train
 
-# Three steps of a tiny encoder: enough to write everything a run writes.
+# Three steps of a small encoder: enough to write everything a run writes.
 QUICK = (
-    "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=3", "trainer.eval_strategy=steps",
+    *SMALL, "trainer=scratch", "tracking=none", "trainer.max_steps=3", "trainer.eval_strategy=steps",
     "trainer.eval_steps=1", "trainer.save_steps=1", "trainer.logging_steps=1",
 )  # fmt: skip
 

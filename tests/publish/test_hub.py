@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 from conftest import composed
 from helpers.commands import FRESH_PYTHON, ser
+from helpers.compositions import SMALL
 from helpers.stand_in_hub import TOKEN, Repository, StandInHub
 from huggingface_hub import constants
 
@@ -22,8 +23,8 @@ from ser.publish import hub as hub_module
 from ser.runs import settings
 from ser.runs.folder import RunFolder
 
-HALF = 800_000
-"""Bytes: the figure of the confusions is smaller, the weights of the tiny encoder are larger."""
+HALF = 30_000
+"""Bytes: the figure of the confusions is smaller, the weights of the small encoder are larger."""
 
 
 def serving():
@@ -196,7 +197,7 @@ def test_a_dry_run_asks_nobody(nearby, finished_run, tmp_path):
 def quick(data_dir, folder, *overrides):
     """The config of a training of one step that is pushed at its end."""
     return composed(
-        "train", "model=tiny", "trainer=scratch", "tracking=none", "trainer.max_steps=1", f"data_dir='{data_dir}'",
+        "train", *SMALL, "trainer=scratch", "tracking=none", "trainer.max_steps=1", f"data_dir='{data_dir}'",
         f"output_dir='{folder}'", "hub.push=true", "hub.repo=anna/model", *overrides,
     )  # fmt: skip
 

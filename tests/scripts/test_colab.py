@@ -6,10 +6,11 @@ from pathlib import Path
 import nbformat
 import pytest
 from helpers.commands import LAUNCHERS, PYTHON
+from helpers.compositions import SMALL
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "scripts" / "colab.ipynb"
-QUICK = "trainer.max_steps=2 trainer.eval_strategy=steps trainer.eval_steps=2 trainer.save_steps=2"
+FEW = ("trainer.max_steps=2", "trainer.eval_strategy=steps", "trainer.eval_steps=2", "trainer.save_steps=2")
 
 
 def tags(cell):
@@ -22,7 +23,7 @@ def executed(tmp_path_factory):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if "install" not in tags(cell)]
     (parameters,) = (cell for cell in notebook.cells if "parameters" in tags(cell))
-    parameters.source += f'\nEXTRA = "{QUICK}"'
+    parameters.source += f'\nEXTRA = "{" ".join((*SMALL, *FEW))}"'
     # `ser` of this environment, as the notebook's own installation would give it.
     path = f'import os\nos.environ["PATH"] = {str(LAUNCHERS)!r} + os.pathsep + os.environ["PATH"]'
     notebook.cells.insert(0, nbformat.v4.new_code_cell(path))

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from conftest import composed, write_corpus
+from helpers.compositions import SMALL
 
 from ser.commands.prepare_data import prepare_data
 from ser.corpora.ravdess import EMOTION_CODES
 from ser.errors import UserError
 
 QUICK = (
-    "protocol=emobox", "protocol.fold=1", "model=tiny", "trainer=scratch", "trainer.max_steps=1",
+    "protocol=emobox", "protocol.fold=1", *SMALL, "trainer=scratch", "trainer.max_steps=1",
     "trainer.learning_rate=tag(log,interval(1e-4,1e-1))", "trainer.weight_decay=0.01,0.1",
     "trainer.metric_for_best_model=loss",
 )  # fmt: skip
