@@ -6,6 +6,7 @@ import sys
 import pytest
 import soundfile
 from conftest import tone
+from helpers.compositions import SMALL
 
 REPORTS = {"matplotlib", "sklearn"}
 """Of reports and protocols."""
@@ -60,29 +61,35 @@ def test_serve_answers_before_it_imports_pytorch_and_imports_nothing_of_reports_
     assert not packages & (REPORTS | TRAINING | {"torch", "scipy"})
 
 
-def test_train_imports_no_tracker_server_or_exporter_that_it_does_not_use(data_dir, tmp_path):
-    words = ["train", "model=tiny", f"data_dir={data_dir}", f"output_dir={tmp_path / 'run'}", "trainer.max_steps=1"]
-    packages = imported_by([*words, "tracking=none", "model.encoder_config.num_hidden_layers=1"])
-    assert not packages & {"gradio", "onnx", "onnxruntime", "ray", "tensorboard", "trackio", "wandb"}
-
-
 AT_THE_FIRST_STEP = """
 from transformers import Trainer
 
-def stop(*arguments, **options):
-    print("imported", *{".".join(name.split(".")[:parts]) for name in sys.modules for parts in (1, 2)})
-    sys.stdout.flush()
-    os._exit(0)
+def print_and_train(*arguments, train=Trainer.training_step):
+    print("first step", *{".".join(name.split(".")[:parts]) for name in sys.modules for parts in (1, 2)})
+    Trainer.training_step = train
+    return train(*arguments)
 
-import os
-Trainer.training_step = stop
+Trainer.training_step = print_and_train
 """
 
 
-def test_train_draws_and_compares_nothing_before_its_first_step(data_dir, tmp_path):
-    words = ["train", "model=tiny", f"data_dir={data_dir}", f"output_dir={tmp_path / 'run'}", "protocol=emobox"]
-    words += ["protocol.fold=1", "tracking=none", "model.encoder_config.num_hidden_layers=1"]
-    packages = imported_by(words, AT_THE_FIRST_STEP)
+@pytest.fixture(scope="module")
+def imported_by_training(data_dir, tmp_path_factory):
+    """What one training has imported when its first step begins, and at its end."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    words = ["train", *SMALL, f"data_dir={data_dir}", f"output_dir={folder}", "trainer.max_steps=1", "tracking=none"]
+    lines = printed_by([*words, "protocol=emobox", "protocol.fold=1"], AT_THE_FIRST_STEP).splitlines()
+    [first] = [line for line in lines if line.startswith("first step ")]
+    return set(first.split()[2:]), set(lines[-1].split()[1:])
+
+
+def test_train_imports_no_tracker_server_or_exporter_that_it_does_not_use(imported_by_training):
+    _, packages = imported_by_training
+    assert not packages & {"gradio", "onnx", "onnxruntime", "ray", "tensorboard", "trackio", "wandb"}
+
+
+def test_train_draws_and_compares_nothing_before_its_first_step(imported_by_training):
+    packages, _ = imported_by_training
     assert "accelerate" in packages
     assert not packages & {*REPORTS, "scipy.signal", "scipy.stats"}
     assert not packages & {"gradio", "onnx", "onnxruntime", "tensorboard", "wandb"}
