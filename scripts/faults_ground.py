@@ -29,12 +29,7 @@ FORKS.set_forkserver_preload(["ser.cli", "ser.experiments.train", "ser.commands.
 os.environ.update(OFFLINE)  # for the libraries that the server imports
 PROTOCOL = ("protocol=custom", "+protocol.test_speakers={1: [1], 2: [2]}", "protocol.validation_speakers=1")
 CLIPS = ("protocol=paper", "protocol.test_fraction=0.25")
-SMALL = (
-    "model=tiny", "model.encoder_config.num_hidden_layers=1", "model.encoder_config.hidden_size=32",
-    "model.encoder_config.intermediate_size=32", "model.encoder_config.conv_dim=[16,16,16,16]",
-    "model.classifier_proj_size=32",
-)  # fmt: skip
-COMMON = ("corpus=synthetic", *SMALL, "tracking=none", "trainer.precision=fp32", "data_dir=data")
+COMMON = ("corpus=synthetic", "model=tiny", "tracking=none", "trainer.precision=fp32", "data_dir=data")
 SCRATCH = ("trainer=scratch", "trainer.num_train_epochs=3", "trainer.per_device_train_batch_size=8")
 OFTEN = ("trainer.eval_steps=1", "trainer.save_steps=1", "trainer.logging_steps=1", "trainer.max_steps=6")
 FAST = ("trainer=fast", "model.freeze=cnn", *OFTEN, "trainer.early_stopping_patience=2")

@@ -54,11 +54,13 @@ SERVE_NOTHING = "from ser.serving import server; server.run = lambda *_: None"
 """Ends a server before it listens and before it loads a network."""
 
 
-@pytest.mark.parametrize("checkpoint", ["fold1", "fold1/onnx"])
-def test_serve_answers_before_it_imports_pytorch_and_imports_nothing_of_reports_and_training(checkpoint, exported_run):
+@pytest.mark.parametrize(("checkpoint", "unneeded"), [("fold1", {"torch", "scipy"}), ("fold1/onnx", PYTORCH)])
+def test_serve_answers_before_it_imports_pytorch_and_imports_nothing_of_reports_and_training(
+    checkpoint, unneeded, exported_run
+):
     packages = imported_by(["serve", f"checkpoint={exported_run / checkpoint}", "port=0"], SERVE_NOTHING)
     assert "gradio" in packages
-    assert not packages & (REPORTS | TRAINING | {"torch", "scipy"})
+    assert not packages & (REPORTS | TRAINING | unneeded)
 
 
 AT_THE_FIRST_STEP = """

@@ -85,11 +85,11 @@ def test_the_quickstart_of_the_installed_wheel_recognises_emotions_of_new_synthe
     run = folder / "runs" / "synthetic-emobox-tiny-seed0" / "fold2"
     assert "1440 clips, 24 speakers" in python("-m", "ser", "prepare-data", "corpus=synthetic", "protocol=emobox")
     # Fold 2 took no part in shaping the corpus or the model; the quickstart's own fold 1 did.
-    # Two epochs of its five gave 0.47 (2026-11-28); chance is 0.125.
-    words = ("experiment=quickstart", "protocol.fold=2", "trainer.num_train_epochs=2")
+    # Three epochs of its five are enough for 0.61; chance is 0.125.
+    words = ("experiment=quickstart", "protocol.fold=2", "trainer.num_train_epochs=3")
     assert "SYNTHETIC" in python("-m", "ser", "train", *words)
     report = json.loads((run / "classification_report.json").read_text())
-    assert report["unweighted_average_recall"] >= 0.35
+    assert report["unweighted_average_recall"] >= 0.5
     assert "SYNTHETIC" in python("-m", "ser", "evaluate", f"checkpoint={run.relative_to(folder)}")
     # It is labelled synthetic in every file that it leads to.
     for path in [*run.iterdir(), *(folder / "data" / "synthetic").iterdir(), run / "checkpoint" / "config.json"]:
