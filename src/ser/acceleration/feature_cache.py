@@ -190,18 +190,7 @@ def open_or_compute(
     paths = [utterance.path for utterance in clips.utterances]
     frames = dict(zip(paths, counts, strict=True))
     channels = part.channels(classifier.config)
-    made_from: MadeFrom = {
-        "layout": LAYOUT,
-        part.name.lower(): part.fingerprint(classifier),
-        "sample_rate": SAMPLE_RATE,
-        "do_normalize": collator.do_normalize,
-        "dtype": str(dtype).removeprefix("torch."),
-        "audio": audio_sha256(clips, paths),
-        "clips": len(frames),
-        "bytes": (1 + sum(counts)) * channels * NUMPY_TYPES[dtype].itemsize,
-    }
-    if bf16 := dtype is torch.bfloat16 and default_device().type == "cpu":
-        made_from["computed_in"] = "bfloat16"
+    made_from = describe_origin(classifier, collator, clips, dtype, part, (1 + sum(counts)) * channels)
     place = folder / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     if is_valid(place, made_from):
         log.info("output of the frozen %s: read from %s", part.name, place)
@@ -212,10 +201,35 @@ def open_or_compute(
             if not is_valid(place, made_from):
                 if place.exists():
                     log.warning("warning: %s: it is damaged, and is computed again", place)
-                with cpu_autocast(bf16, default_device()):
+                with cpu_autocast("computed_in" in made_from, default_device()):
                     compute(place, made_from, classifier.to(default_device()), collator, clips, dtype, part)
                 log.info("output of the frozen %s: %.0f MB in %s", part.name, made_from["bytes"] / 1e6, place)
     return FeatureCache(place, dtype, frames, channels)
+
+
+def describe_origin(
+    classifier: PreTrainedModel,
+    collator: WaveformCollator,
+    clips: WaveformDataset,
+    dtype: torch.dtype,
+    part: FrozenPart,
+    values: int,
+) -> MadeFrom:
+    """Return everything that decides the content of a cache of so many values."""
+    paths = [utterance.path for utterance in clips.utterances]
+    made_from: MadeFrom = {
+        "layout": LAYOUT,
+        part.name.lower(): part.fingerprint(classifier),
+        "sample_rate": SAMPLE_RATE,
+        "do_normalize": collator.do_normalize,
+        "dtype": str(dtype).removeprefix("torch."),
+        "audio": audio_sha256(clips, paths),
+        "clips": len(set(paths)),
+        "bytes": values * NUMPY_TYPES[dtype].itemsize,
+    }
+    if dtype is torch.bfloat16 and default_device().type == "cpu":
+        made_from["computed_in"] = "bfloat16"
+    return made_from
 
 
 def audio_sha256(clips: WaveformDataset, paths: Sequence[str]) -> str:

@@ -203,13 +203,31 @@ def load_exactly(
         ignore_mismatched_sizes=True,  # reported, and judged below
         output_loading_info=True,
     )
+    new = check_loading(source, report, architecture, may_be_new, cut)
+    if "layer_weights" in new:
+        # The library starts new modules by their type and forgets bare parameters: this one would hold whatever was
+        # in the memory (transformers 5.23, its own Wav2Vec2ForSequenceClassification included).
+        torch.nn.init.constant_(classifier.layer_weights, 1 / len(classifier.layer_weights))
+    for name, tensor in classifier.named_parameters():
+        if name in new and name.endswith("masked_spec_embed"):
+            torch.nn.init.uniform_(tensor)  # not initialised by transformers 5.0; 5.23 does
+    return classifier, new
+
+
+def check_loading(
+    source: str, report: dict[str, Any], architecture: Architecture, may_be_new: tuple[str, ...], cut: range
+) -> set[str]:
+    """Return the names of the tensors that start at random, from what transformers reports of a loading.
+
+    Raises:
+        UserError: as `load_exactly`.
+    """
     if any(".lora_" in name for name in report["unexpected_keys"]):
         raise UserError(
             f"{source}: it holds the LoRA updates of an unfinished run, not the encoder; the folder `checkpoint` of a "
             "finished run has them merged"
         )
-    other_shape = {entry[0] for entry in report["mismatched_keys"]}
-    new = set(report["missing_keys"]) | other_shape
+    new = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
     if "classifier.weight" in new and not matches_any("classifier.weight", may_be_new):
         raise UserError(
             f"{source}: it has no trained head for its labels; `ser train model.pretrained=...` makes one on an encoder"
@@ -225,14 +243,7 @@ def load_exactly(
         and not any(f".layers.{number}." in f".{name}" for number in cut)
     ]:
         raise UserError(f"{source}: {abbreviate(extra)} unexpected; the checkpoint does not match its config")
-    if "layer_weights" in new:
-        # The library starts new modules by their type and forgets bare parameters: this one would hold whatever was
-        # in the memory (transformers 5.23, its own Wav2Vec2ForSequenceClassification included).
-        torch.nn.init.constant_(classifier.layer_weights, 1 / len(classifier.layer_weights))
-    for name, tensor in classifier.named_parameters():
-        if name in new and name.endswith("masked_spec_embed"):
-            torch.nn.init.uniform_(tensor)  # not initialised by transformers 5.0; 5.23 does
-    return classifier, new
+    return new
 
 
 def matches_any(name: str, parts: Iterable[str]) -> bool:
