@@ -69,7 +69,7 @@ def test_what_the_checkpoint_brings_is_overridden_and_logged(ctc, caplog):
     with caplog.at_level("INFO", logger="ser"):
         classifier, _ = checkpoint.build(model_config(ctc, encoder_config={"layerdrop": 0.0}), EMOTIONS)
     assert classifier.config.layerdrop == 0.0
-    assert "layerdrop = 0.0 (the checkpoint brings 0.3)" in caplog.messages
+    assert "model.encoder_config.layerdrop = 0.0 (the checkpoint brings 0.3)" in caplog.messages
 
 
 def test_the_norm_of_the_cnn_decides_whether_a_mask_is_made(ctc):

@@ -115,7 +115,8 @@ def encoder_config(model: config.Model) -> PretrainedConfig:
         )
     for key, value in model.encoder_config.items():
         brought = getattr(settings, key)
-        log.info("%s = %s%s", key, value, f" (the checkpoint brings {brought})" if brought != value else "")
+        replaced = f" (the checkpoint brings {brought})" if brought != value else ""
+        log.info("model.encoder_config.%s = %s%s", key, value, replaced)
     settings.update(model.encoder_config)
     return settings
 

@@ -56,11 +56,11 @@ def describe_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -
 
 def describe_training(report: Report) -> str:
     """Name the steps of the selected checkpoints; the curves themselves are in history.csv."""
-    words = "Loss and accuracy by optimizer step, on the training split and on the split that selects the checkpoint."
+    words = "Loss and accuracy by optimizer step, on the training split and on the split evaluated beside it, if any."
     if report.provenance.step is not None:
-        return f"{words} Selected: step {report.provenance.step}."
+        return f"{words} The checkpoint is that of step {report.provenance.step}."
     steps = sorted(run["step"] for run in report.variation.runs) if report.variation else []
-    return f"{words} Selected: steps {steps[0]} to {steps[-1]}, of {len(steps)} runs." if steps else words
+    return f"{words} The {len(steps)} checkpoints are of steps {steps[0]} to {steps[-1]}." if steps else words
 
 
 def describe_speakers(speakers: Sequence[Subgroup]) -> str:
