@@ -120,6 +120,12 @@ def test_the_longest_recording_is_the_users_choice(checkpoint):
     assert load(checkpoint, max_seconds=40, batch_size=1).predict(tone(31), 16000).emotion in LABELS
 
 
+def test_a_temperature_changes_probabilities_and_not_the_emotion(checkpoint, classifier, stereo):
+    plain, softened = classifier.predict(stereo), load(checkpoint, temperature=3.0).predict(stereo)
+    assert softened.emotion == plain.emotion
+    assert max(softened.probabilities.values()) < max(plain.probabilities.values())
+
+
 def test_copies_at_test_time_change_predictions_and_no_embedding(checkpoint, classifier, stereo):
     averaging = load(checkpoint, test_time_copies=3)
     assert averaging.predict(stereo).probabilities != classifier.predict(stereo).probabilities

@@ -22,7 +22,12 @@ AT_ONCE = 64
 
 
 def load(
-    checkpoint: str | os.PathLike[str], *, batch_size: int = 8, max_seconds: float = 30.0, test_time_copies: int = 0
+    checkpoint: str | os.PathLike[str],
+    *,
+    batch_size: int = 8,
+    max_seconds: float = 30.0,
+    test_time_copies: int = 0,
+    temperature: float = 1.0,
 ) -> "EmotionClassifier":
     """Open a fine-tuned checkpoint.
 
@@ -32,6 +37,7 @@ def load(
         max_seconds: Seconds; a longer recording is refused, as by `ser predict`.
         test_time_copies: Probabilities are averaged over the recording and this many perturbed copies of it, as by
             `ser predict`; embeddings are those of the recording alone.
+        temperature: Divides the logits, as by `ser predict`; `ser evaluate calibrate=true` finds it.
 
     Raises:
         UserError: A `ValueError`: it is no checkpoint of a known architecture with a head for emotions.
@@ -45,7 +51,9 @@ def load(
         'sad'
     """
     given = [os.fspath(checkpoint)]
-    predictor = Predictor.from_checkpoints(given, Ensemble.mean, batch_size, copies=test_time_copies)
+    predictor = Predictor.from_checkpoints(
+        given, Ensemble.mean, batch_size, copies=test_time_copies, temperature=temperature
+    )
     return EmotionClassifier(predictor, max_seconds)
 
 

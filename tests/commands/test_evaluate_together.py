@@ -16,8 +16,8 @@ from ser.commands.evaluate import SOMETIMES, WRITTEN, evaluate
 from ser.config import Corpus
 from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError
-from ser.evaluation.calibration import scale_by_temperature
 from ser.evaluation.metrics import PROBABILITY_METRICS
+from ser.models.outputs import scale_by_temperature
 from ser.runs import finished
 
 FOLDS = ("protocol=custom", "+protocol.test_speakers={1: [1, 2], 2: [3, 4, 5]}", "protocol.validation_speakers=2")

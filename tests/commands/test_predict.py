@@ -386,6 +386,13 @@ def test_copies_of_a_recording_are_averaged_whatever_else_is_predicted(toy, fold
     assert alone["probabilities"] != plain["probabilities"]
 
 
+def test_a_temperature_makes_predictions_less_certain_and_no_others(toy, folder, tmp_path):
+    plain, softened = (answers(toy, folder, tmp_path / f"{word}.jsonl", f"temperature={word}") for word in ("1", "3"))
+    assert [one["emotion"] for one in softened] == [one["emotion"] for one in plain]
+    for before, after in zip(plain, softened, strict=True):
+        assert max(after["probabilities"].values()) < max(before["probabilities"].values())
+
+
 def test_embeddings_have_no_copies():
     with pytest.raises(UserError, match="test_time_copies=2: embeddings are those of the clip alone"):
         composed("predict", "checkpoint=x", "audio=a.wav", "embeddings=e.parquet", "test_time_copies=2")

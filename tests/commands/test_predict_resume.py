@@ -159,6 +159,7 @@ def test_what_stands_behind_the_last_complete_block_is_predicted_again(torn, out
         ({"window": 0.1}, "was made with window=null, not 0.1"),
         ({"max_seconds": 20}, "was made with max_seconds=30.0, not 20"),
         ({"test_time_copies": 2}, "was made with test_time_copies=null, not 2"),
+        ({"temperature": 2}, "was made with temperature=null, not 2"),
         ({"audio": "elsewhere"}, "was made with audio="),
     ],
 )

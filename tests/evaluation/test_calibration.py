@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from ser.evaluation.calibration import LIMITS, fit_temperature, scale_by_temperature
+from ser.evaluation.calibration import LIMITS, fit_temperature
 from ser.evaluation.metrics import cross_entropy, expected_calibration_error
-from ser.models.outputs import softmax
+from ser.models.outputs import scale_by_temperature, softmax
 
 EMOTIONS = ("a", "b", "c")
 

@@ -25,6 +25,12 @@ def test_a_stamped_checkpoint_keeps_its_stamp(exported_run):
     assert (deferred.stamp, deferred.trim, deferred.outputs) == (opened.stamp, opened.trim, opened.outputs)
 
 
+def test_the_server_predicts_at_its_temperature(tmp_path):
+    folder = str(saved(tmp_path / "toy"))
+    plain, softened = (defer_checkpoints([folder], Ensemble.mean, 4, given).predict(clips(0.5)) for given in (1.0, 3.0))
+    assert max(softened[0].probabilities.values()) < max(plain[0].probabilities.values())
+
+
 def test_an_exported_model_is_opened_at_once(exported_run):
     assert isinstance(defer_member(str(exported_run / "fold1" / "onnx")), OnnxMember)
 

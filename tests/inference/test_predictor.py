@@ -3,7 +3,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.toys import as_array, clips, saved
+from conftest import composed
+from helpers.toys import as_array, clips, configured, saved
+from scipy.special import softmax
 
 from ser.config import Ensemble
 from ser.data.silence import speech_span
@@ -13,8 +15,8 @@ from ser.inference.member import MAX_BATCH_SAMPLES, split_batches
 from ser.inference.predictor import Predictor
 
 
-def predictor(*folders, ensemble=Ensemble.mean, batch_size=4, copies=0):
-    return Predictor.from_checkpoints([str(folder) for folder in folders], ensemble, batch_size, copies=copies)
+def predictor(*folders, ensemble=Ensemble.mean, batch_size=4, **options):
+    return Predictor.from_checkpoints([str(folder) for folder in folders], ensemble, batch_size, **options)
 
 
 @pytest.mark.parametrize("norm", ["layer", "group"])
@@ -42,6 +44,32 @@ def test_several_checkpoints_predict_the_mean_of_their_probabilities(tmp_path):
     together = predictor(*folders).predict(some)
     assert np.allclose(as_array(together), np.mean(each, axis=0))
     assert np.allclose([as_array(one.members) for one in together], np.swapaxes(each, 0, 1))
+
+
+def test_a_temperature_divides_the_logits_of_a_model_and_the_predicted_emotions_stay(tmp_path):
+    folder, some = saved(tmp_path / "a"), clips(0.5, 0.8)
+    logits = np.log(as_array(predictor(folder).predict(some)))
+    softened = predictor(folder, temperature=2.5).predict(some)
+    assert np.allclose(as_array(softened), softmax(logits / 2.5, axis=1))
+    assert [one.emotion for one in softened] == [one.emotion for one in predictor(folder).predict(some)]
+    embedded = predictor(folder, temperature=2.5, embeds=True).predict(some)
+    assert np.allclose(as_array(embedded), as_array(softened))
+
+
+def test_the_temperature_of_an_ensemble_is_that_of_its_mean(tmp_path):
+    folders, some = [saved(tmp_path / name, seed=seed) for seed, name in enumerate("ab")], clips(0.5)
+    mean = np.log(as_array(predictor(*folders).predict(some)))
+    (softened,) = predictor(*folders, temperature=2.5).predict(some)
+    assert np.allclose(as_array([softened]), softmax(mean / 2.5, axis=1))
+    assert np.allclose(as_array(softened.members), [as_array(predictor(folder).predict(some))[0] for folder in folders])
+
+
+def test_only_a_softmax_has_a_temperature(tmp_path):
+    folder = configured(saved(tmp_path / "a"), problem_type="multi_label_classification")
+    with pytest.raises(UserError, match=r"temperature=2: the head of .*a is a sigmoid, and only a softmax"):
+        predictor(folder, temperature=2.0)
+    with pytest.raises(UserError, match="temperature=2: shares of votes have no temperature; give ensemble=mean"):
+        composed("predict", "checkpoint=[a,b]", "audio=a.wav", "temperature=2", "ensemble=vote")
 
 
 def test_labels_in_another_order_are_brought_into_that_of_the_first(tmp_path):

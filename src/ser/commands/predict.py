@@ -131,7 +131,7 @@ def check_output_is_not_read(cfg: config.Predict) -> None:
 
 def open_predictor(cfg: config.Predict) -> Predictor:
     embeds, copies = cfg.embeddings is not None, cfg.test_time_copies
-    return Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size, embeds, copies)
+    return Predictor.from_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size, embeds, copies, cfg.temperature)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def serve(cfg: config.Serve) -> None:
     console.start_logging()
     try:
         with bound(cfg.host, cfg.port) as listening, private_folder() as folder:
-            predictor = defer_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size)
+            predictor = defer_checkpoints(cfg.checkpoint, cfg.ensemble, cfg.batch_size, cfg.temperature)
             answer(cfg, predictor, listening, folder)
     except KeyboardInterrupt as error:
         raise Interrupted("stopped before the server answered") from error

@@ -52,6 +52,9 @@ class Predict:
     test_time_copies: int = number(least=0, most=100)
     """Average the probabilities over each clip and this many copies of it with another speed (0.9 to 1.1) and level and
     a little noise, which depend on its samples alone; 0: the clip alone. N copies take N times the time."""
+    temperature: float = number(above=0)
+    """Divides the logits before their softmax (arXiv 1706.04599): above 1 probabilities become less certain, and the
+    predicted emotions stay. `ser evaluate calibrate=true` finds the value for a checkpoint."""
     batch_size: int = number(least=1)
     """Clips in one forward pass; it does not change predictions."""
     sample_rate: int = number(least=1000, most=1_000_000)
@@ -75,6 +78,7 @@ class Predict:
             check_suffix("output", self.output, OUTPUTS, " or, for a folder of Parquet shards, in /")
         self.check_resume()
         check_suffix("embeddings", self.embeddings, EMBEDDINGS)
+        check_temperature(self.temperature, self.ensemble)
         if self.embeddings is not None and len(self.checkpoint) > 1:
             raise UserError(f"embeddings={self.embeddings}: embeddings are those of one checkpoint; give one")
         if self.embeddings is not None and self.test_time_copies:
@@ -201,6 +205,8 @@ class Serve:
     """Time limit in seconds for an upload, and the time that the page keeps its recording afterwards."""
     ensemble: Ensemble = MISSING
     """Same as `ensemble` of `ser predict`."""
+    temperature: float = number(above=0)
+    """Same as `temperature` of `ser predict`."""
     batch_size: int = number(least=1)
     """Clips in one forward pass; it does not change predictions."""
 
@@ -209,7 +215,14 @@ class Serve:
         self.checkpoint = as_list(self.checkpoint)
         check_ranges(self, "")
         self.allowed_hosts = host_names(self.allowed_hosts)
+        check_temperature(self.temperature, self.ensemble)
         check_window(self.window, self.hop, self.max_seconds)
+
+
+def check_temperature(temperature: float, ensemble: Ensemble) -> None:
+    """Raise a UserError for shares of votes, which are no softmax."""
+    if temperature != 1 and ensemble is Ensemble.vote:
+        raise UserError(f"temperature={temperature:g}: shares of votes have no temperature; give ensemble=mean")
 
 
 def host_names(given: Any) -> list[str]:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize
 
 from ser.evaluation.metrics import cross_entropy
 from ser.models.arrays import Probabilities
+from ser.models.outputs import scale_by_temperature
 
 LIMITS = (0.05, 20.0)
 """Of a temperature: without them a split on which every prediction is right would have 0."""
@@ -26,16 +27,6 @@ class Calibration:
     """On which they were fitted, in all folds."""
     before: Mapping[str, float]
     """`PROBABILITY_METRICS` of the scored split without them."""
-
-
-def scale_by_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Return `softmax(z / T)` for `p = softmax(z)`, `(clips, emotions)`; the predicted emotions stay.
-
-    >>> scale_by_temperature(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
-    [[0.667, 0.333]]
-    """
-    logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-    return np.asarray(special.softmax(logits / temperature, axis=-1))
 
 
 def fit_temperature(truth: Sequence[str], probabilities: Probabilities, emotions: Sequence[str]) -> float:

@@ -13,7 +13,7 @@ from ser.config import Split
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import CorpusClips, PreparedCorpus
 from ser.errors import UserError
-from ser.evaluation.calibration import Calibration, fit_temperature, scale_by_temperature
+from ser.evaluation.calibration import Calibration, fit_temperature
 from ser.evaluation.ensembles import combine_for_scores
 from ser.evaluation.metrics import PROBABILITY_METRICS, confusion_matrix, summarize
 from ser.evaluation.predictions import SplitPredictions
@@ -22,6 +22,7 @@ from ser.evaluation.variation import Variation, measure_variation
 from ser.experiments.scored import HOW, Scored, describe_prediction
 from ser.experiments.together import Together, Trained, check_held_out, read_stored
 from ser.models.arrays import Probabilities
+from ser.models.outputs import scale_by_temperature
 from ser.reports.provenance import Provenance
 from ser.reports.sources import build_provenance, combine_provenances, pool_provenances
 from ser.rows import Rows

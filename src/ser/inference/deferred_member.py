@@ -49,14 +49,17 @@ class DeferredMember(Member):
         return self.loaded.embed(clips, batch_size, frames)
 
 
-def defer_checkpoints(checkpoints: Sequence[str], ensemble: Ensemble, batch_size: int) -> Predictor:
+def defer_checkpoints(
+    checkpoints: Sequence[str], ensemble: Ensemble, batch_size: int, temperature: float = 1.0
+) -> Predictor:
     """Open checkpoints whose networks `Predictor.load` loads; see `Predictor.from_checkpoints` for the arguments.
 
     Raises:
         UserError: As by `Predictor.from_checkpoints`, except for faults that only loading shows.
     """
     check_distinct(checkpoints)
-    return Predictor.from_members([defer_member(given) for given in checkpoints], ensemble, batch_size)
+    members = [defer_member(given) for given in checkpoints]
+    return Predictor.from_members(members, ensemble, batch_size, temperature=temperature)
 
 
 def defer_member(given: str) -> Member:

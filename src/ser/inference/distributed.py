@@ -59,7 +59,7 @@ def predict_task(cfg: config.Predict, threads: int, recordings: Sequence[Recordi
         recordings: The recordings, with absolute paths.
     """
     embeds, copies = cfg.embeddings is not None, cfg.test_time_copies
-    predictor = open_predictor(tuple(cfg.checkpoint), cfg.ensemble, cfg.batch_size, embeds, copies)
+    predictor = open_predictor(tuple(cfg.checkpoint), cfg.ensemble, cfg.batch_size, embeds, copies, cfg.temperature)
     use_threads(threads)
     with explaining_out_of_memory(ADVICE.format(cfg.batch_size)):
         if cfg.window is not None:
@@ -70,8 +70,8 @@ def predict_task(cfg: config.Predict, threads: int, recordings: Sequence[Recordi
 
 @lru_cache(maxsize=1)
 def open_predictor(
-    checkpoints: tuple[str, ...], ensemble: Ensemble, batch_size: int, embeds: bool, copies: int
+    checkpoints: tuple[str, ...], ensemble: Ensemble, batch_size: int, embeds: bool, copies: int, temperature: float
 ) -> Predictor:
     """Open checkpoints once in a worker, which predicts many blocks."""
     prepare_pytorch(checkpoints)
-    return Predictor.from_checkpoints(checkpoints, ensemble, batch_size, embeds, copies)
+    return Predictor.from_checkpoints(checkpoints, ensemble, batch_size, embeds, copies, temperature)

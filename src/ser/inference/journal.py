@@ -158,7 +158,8 @@ def settings_of(cfg: config.Predict, predictor: Predictor) -> dict[str, Any]:
         "checkpoints": [fingerprint(member.folder) for member in predictor.members],
         "columns": OutputFormat.from_predictor(predictor).header(),
         "ensemble": cfg.ensemble.name,
-        "test_time_copies": cfg.test_time_copies or None,  # a journal of an earlier release has no such entry
+        "test_time_copies": cfg.test_time_copies or None,  # a journal of an earlier release has no such entries
+        "temperature": None if cfg.temperature == 1 else cfg.temperature,
         "audio": os.path.abspath(cfg.audio),
         "root": None if cfg.root is None else os.path.abspath(cfg.root),
         "window": cfg.window,

@@ -18,6 +18,7 @@ from ser.inference.member import Member, is_exported, locate, open_member
 from ser.inference.predictions import Prediction
 from ser.models.arrays import Probabilities
 from ser.models.file_names import local_path
+from ser.models.outputs import scale_by_temperature
 from ser.models.stamp import INTERMEDIATE
 
 log = logging.getLogger("ser")
@@ -34,10 +35,18 @@ class Predictor:
     """Whether each prediction has an embedding; for a single checkpoint only."""
     copies: int = 0
     """Number of perturbed copies of each clip over which probabilities are averaged."""
+    temperature: float = 1.0
+    """Of the probabilities of the model or of the ensemble; see `scale_by_temperature`."""
 
     @classmethod
     def from_checkpoints(
-        cls, checkpoints: Sequence[str], ensemble: Ensemble, batch_size: int, embeds: bool = False, copies: int = 0
+        cls,
+        checkpoints: Sequence[str],
+        ensemble: Ensemble,
+        batch_size: int,
+        embeds: bool = False,
+        copies: int = 0,
+        temperature: float = 1.0,
     ) -> "Predictor":
         """Open checkpoints.
 
@@ -47,17 +56,25 @@ class Predictor:
             batch_size: Largest number of clips in a batch.
             embeds: Whether each prediction has an embedding.
             copies: Number of perturbed copies of each clip over which probabilities are averaged.
+            temperature: Scales the probabilities; 1 leaves them as they are.
 
         Raises:
             UserError: One of them is not a checkpoint or is given twice, or its labels or its kind of head differ from
-                those of the first.
+                those of the first, or its head has no temperature.
         """
         check_distinct(checkpoints)
-        return cls.from_members([open_member(given) for given in checkpoints], ensemble, batch_size, embeds, copies)
+        members = [open_member(given) for given in checkpoints]
+        return cls.from_members(members, ensemble, batch_size, embeds, copies, temperature)
 
     @classmethod
     def from_members(
-        cls, members: list[Member], ensemble: Ensemble, batch_size: int, embeds: bool = False, copies: int = 0
+        cls,
+        members: list[Member],
+        ensemble: Ensemble,
+        batch_size: int,
+        embeds: bool = False,
+        copies: int = 0,
+        temperature: float = 1.0,
     ) -> "Predictor":
         """Combine members; see `from_checkpoints` for the arguments and the exceptions."""
         first = members[0]
@@ -72,9 +89,14 @@ class Predictor:
                     f"checkpoint={member.name}: it predicts {', '.join(member.labels)}, {first.name} predicts "
                     f"{', '.join(first.labels)}; they cannot predict together"
                 )
+        if temperature != 1 and first.outputs.activation != "softmax":
+            raise UserError(
+                f"temperature={temperature:g}: the head of {first.name} is a {first.outputs.activation}, and only a "
+                "softmax has a temperature; leave it out"
+            )
         for member in members:
             log.info("%s", describe(member))
-        return cls(members, ensemble, batch_size, embeds, copies)
+        return cls(members, ensemble, batch_size, embeds, copies, temperature)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -90,7 +112,7 @@ class Predictor:
         """Predict 16 kHz clips, each `(samples,)`; a prediction does not depend on the other clips."""
         if self.embeds:
             probabilities, embeddings = self.members[0].embed(clips, self.batch_size, frames=False)
-            pairs = zip(probabilities, embeddings, strict=True)
+            pairs = zip(self.scale(probabilities), embeddings, strict=True)
             return [Prediction.from_array(self.labels, row, embedding=embedding) for row, embedding in pairs]
         each = self.predict_each(clips)
         combined, best = self.combine(each)
@@ -103,10 +125,15 @@ class Predictor:
     def combine(self, each: Sequence[Probabilities]) -> tuple[Probabilities, npt.NDArray[np.intp]]:
         """Return the probabilities of the ensemble `(clips, emotions)` and the index of each predicted emotion."""
         if len(each) == 1 and self.ensemble is Ensemble.mean:
-            return each[0], each[0].argmax(axis=1)
+            return self.scale(each[0]), each[0].argmax(axis=1)
         from ser.evaluation.ensembles import combine  # imports what a single model does not need
 
-        return combine(each, self.ensemble)
+        combined, best = combine(each, self.ensemble)
+        return self.scale(combined), best
+
+    def scale(self, probabilities: Probabilities) -> Probabilities:
+        """Return the probabilities at the temperature; at 1 they are not computed again, which would round them."""
+        return probabilities if self.temperature == 1 else scale_by_temperature(probabilities, self.temperature)
 
     def predict_each(self, clips: Sequence[Int16]) -> list[Probabilities]:
         """Return the probabilities of each checkpoint, each `(clips, emotions)` in the order of `labels`."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.errors import UserError
-from ser.models.arrays import Logits
+from ser.models.arrays import Logits, Probabilities
 
 if TYPE_CHECKING:  # what reads the outputs of an exported model needs no transformers
     from transformers import PretrainedConfig
@@ -36,6 +36,17 @@ def sigmoid(logits: Logits) -> npt.NDArray[np.float64]:
     from scipy import special  # which few heads need: a tenth of a second of imports
 
     return np.asarray(special.expit(logits.astype(np.float64)))
+
+
+def scale_by_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Return `softmax(z / T)` for `p = softmax(z)`, `(clips, emotions)`; the predicted emotions stay.
+
+    Guo et al. 2017, On Calibration of Modern Neural Networks (arXiv 1706.04599), section 4.2.
+
+    >>> scale_by_temperature(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
+    [[0.667, 0.333]]
+    """
+    return softmax(np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) / temperature)
 
 
 ACTIVATIONS: dict[str, Callable[[Logits], npt.NDArray[np.float64]]] = {"softmax": softmax, "sigmoid": sigmoid}
