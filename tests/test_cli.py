@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from helpers.commands import ser
@@ -45,7 +46,8 @@ from ser import apps, cli
         (["train", "corpus=crema"], "ravdess"),
         (["evaluate"], "checkpoint"),
         (["evaluate", "checkpoint=x", "split=tset"], "tset"),
-        (["push", "checkpoint=x"], "repo"),
+        (["push", "checkpoint=x"], "ser: give repo=...; with --help the command says what it is"),
+        (["predict"], "ser: give audio=... checkpoint=...; with --help"),
         (["push", "checkpoint=x", "repo=a/b", "+token=hf_x"], "Key 'token' not in 'Push'; choices: checkpoint, repo"),
         (["push", "checkpoint=x", "repo=a/b", "output_dir=y"], "output_dir=y: only dry_run=true writes there"),
         (["export"], "checkpoint"),
@@ -106,3 +108,8 @@ def test_threads_wait_for_one_another_shortly_unless_the_user_decides(given, use
     cli.run("train", [])
     assert os.environ.get("GOMP_SPINCOUNT") == used
     assert os.environ.get("OMP_WAIT_POLICY") == given.get("OMP_WAIT_POLICY")
+
+
+def test_the_version_is_that_of_the_distribution(tmp_path):
+    result = ser("--version", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"ser {version('ser-finetune')}\n")

@@ -2,6 +2,7 @@ import pytest
 
 from ser import apps
 from ser.cli import COMMANDS
+from ser.errors import UserError
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -28,3 +29,12 @@ def test_the_help_lists_the_groups_and_their_files_but_no_bases():
 
 def test_a_value_that_must_be_given_is_shown_as_missing():
     assert "checkpoint=???" in apps.help_text("predict", "", [])
+
+
+def test_the_help_of_a_part_has_its_keys_alone():
+    shown = apps.help_text("train", "", ["experiment=laptop", "augment."])
+    keys = [line.strip().partition("=")[0] for line in shown.splitlines() if line.startswith("  ") and line[2] != " "]
+    assert "augment.noise_snr" in keys
+    assert all(key.startswith("augment.") for key in keys)
+    with pytest.raises(UserError, match="--help nonsense: no key of `ser train` has such a name; --help shows all"):
+        apps.help_text("train", "", ["nonsense"])

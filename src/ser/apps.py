@@ -138,10 +138,12 @@ def launch(launcher: str, stage: str, words: Sequence[str]) -> None:
 
 
 def help_text(command: str, summary: str, words: Sequence[str]) -> str:
-    """Return what `ser COMMAND WORDS --help` prints."""
+    """Return what `ser COMMAND WORDS --help` prints; a word without a value, as `trainer`, names the keys to show."""
     schema = SCHEMAS[command.replace("-", "_")]
-    given = [word for word in hydra_words(words, schema) if not word.startswith("--")]
-    return help.text(command, schema, Path(CONFIGS), given, summary)
+    given = [word for word in words if "=" in word or word.startswith("-")]
+    given = [word for word in hydra_words(given, schema) if not word.startswith("--")]
+    about = [word for word in words if "=" not in word and not word.startswith(("-", "~"))]
+    return help.text(command, schema, Path(CONFIGS), given, summary, about)
 
 
 def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
@@ -190,6 +192,8 @@ def checked(cfg: DictConfig, schema: type[Schema]) -> Schema:
     """Convert a composed config to its dataclass; misspelt keys and mistyped or missing values raise an error."""
     # Resolved once, after the merge: a path that holds `${` would be resolved again.
     merged = OmegaConf.merge(schema, OmegaConf.to_container(cfg, resolve=False))
+    if missing := sorted(OmegaConf.missing_keys(merged), key=str):
+        raise UserError(f"give {' '.join(f'{key}=...' for key in missing)}; with --help the command says what it is")
     values = OmegaConf.to_object(merged)
     assert isinstance(values, schema)
     expand_home(values)

@@ -23,6 +23,7 @@ COMMANDS = {
 }
 
 HELP = {"--help", "-h"}
+VERSION = {"--version", "-V"}
 GO_ON = ("train", "cross-corpus")
 """Commands that a scheduler gives again after it has stopped them: with `resume=auto` they go on."""
 
@@ -33,6 +34,10 @@ def main() -> None:
     with ending.in_one_line(terminated=ending.GIVE_AGAIN if name in GO_ON else ending.INTERRUPTED):
         if name in HELP:
             print(usage())
+        elif name in VERSION:
+            from importlib.metadata import version
+
+            print(f"ser {version('ser-finetune')}")
         elif name == "-sc":
             complete()
         elif name in COMMANDS:
@@ -64,7 +69,7 @@ def run(command: str, words: list[str]) -> None:
 
 def usage() -> str:
     lines = [f"  {name:<14}{summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(["usage: ser <command> [key=value ...] [--help] [--cfg job] [--multirun]", "", *lines])
+    return "\n".join(["usage: ser <command> [key=value ...] [--help [KEY]] [--cfg job] [--multirun]", "", *lines])
 
 
 def complete() -> None:

@@ -10,11 +10,19 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from ser.config.reference import Key, keys
+from ser.errors import UserError
 
 INDENT = "    "
 
 
-def text(command: str, schema: type[Any], configs: Path, overrides: Sequence[str], summary: str) -> str:
+def text(
+    command: str,
+    schema: type[Any],
+    configs: Path,
+    overrides: Sequence[str],
+    summary: str,
+    about: Sequence[str] = (),
+) -> str:
     """Return what `--help` prints.
 
     Args:
@@ -23,16 +31,23 @@ def text(command: str, schema: type[Any], configs: Path, overrides: Sequence[str
         configs: The folder of the YAML files.
         overrides: The other words of the command line, in Hydra's grammar; the values shown include them.
         summary: One line that describes the command.
+        about: Parts of the names of the keys that are shown; none: all keys.
+
+    Raises:
+        UserError: No key has such a name.
     """
     stage = command.replace("-", "_")
     with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
         cfg = compose(stage, list(overrides))
     width = min(120, get_terminal_size().columns)
-    lines = [f"usage: ser {command} [key=value ...] [--cfg job] [--multirun]", "", summary, ""]
-    if chosen := list(groups(configs / f"{stage}.yaml", configs)):
+    lines = [f"usage: ser {command} [key=value ...] [--help [KEY]] [--cfg job] [--multirun]", "", summary, ""]
+    if not about and (chosen := list(groups(configs / f"{stage}.yaml", configs))):
         lines += ["Groups of values (files of configs/):", *chosen, ""]
     lines += ["Keys, with the values that this command line gives:", ""]
-    for key in keys(schema):
+    wanted = [key for key in keys(schema) if not about or any(part in key.name for part in about)]
+    if not wanted:
+        raise UserError(f"--help {' '.join(about)}: no key of `ser {command}` has such a name; --help shows all")
+    for key in wanted:
         lines += entry(key, shown(cfg, key.name), width)
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from helpers.tiny_runs import run
 from helpers.toys import seal
 
 from ser import config
-from ser.commands.evaluate import WRITTEN, evaluate
+from ser.commands.evaluate import WRITTEN, evaluate, evaluation_folder
 from ser.data.preparation import prepare
 from ser.data.prepared_corpus import CorpusClips, open_prepared
 from ser.errors import UserError
@@ -219,3 +219,18 @@ def test_clips_outside_the_cache_are_trimmed_as_those_inside(quiet_data_dir, tmp
     expected = trimmed.predict(prepared, rows).probabilities
     assert trimmed.predict_clips(CorpusClips(prepared, rows)) == pytest.approx(expected, abs=1e-6)
     assert whole.predict_clips(CorpusClips(prepared, rows)) != pytest.approx(expected, abs=1e-4)
+
+
+def test_ensembles_of_folders_with_equal_names_have_reports_of_their_own(tmp_path):
+    runs = [tmp_path / place / "fold1" for place in ("a/one", "b/one", "b/two")]
+    for run_folder in runs:
+        run_folder.mkdir(parents=True)
+    folders = [evaluation_folder(composed("evaluate", f"checkpoint=['{first}','{runs[2]}']")) for first in runs[:2]]
+    assert [folder.name.rpartition("-")[0] for folder in folders] == ["one-fold1+two-fold1-test"] * 2
+    assert folders[0] != folders[1]
+
+
+def test_without_the_prepared_corpus_the_error_says_how_it_is_given(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^data/ravdess: the prepared corpus .* data_dir=FOLDER, .* corpus=ravdess$"):
+        evaluate(composed("evaluate", f"checkpoint='{finished}'"))

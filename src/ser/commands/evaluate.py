@@ -1,5 +1,6 @@
 """ser evaluate checkpoint=runs/..."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,8 @@ WRITTEN = (
 """The files of an evaluation."""
 SOMETIMES = (*stress.FILES, members.FILE)
 """Those that some evaluations have."""
+EVALUATIONS = Path("evaluations")
+"""The folder for the reports that belong to no single run."""
 LONGEST_NAME = 150
 """Characters of the names of checkpoints in that of a folder."""
 
@@ -77,9 +80,9 @@ def elsewhere_folder(cfg: config.Evaluate) -> Path:
     if cfg.output_dir is not None:
         return Path(cfg.output_dir)
     assert cfg.corpus is not None
-    model = join_names(cfg.checkpoint or [str(cfg.predictions)])
+    given = cfg.checkpoint or [str(cfg.predictions)]
     protocol = [cfg.protocol.name, cfg.split.value] if cfg.protocol else []
-    return Path("evaluations") / "-".join([model, "on", cfg.corpus.name, *protocol])
+    return EVALUATIONS / "-".join([join_names(given), "on", cfg.corpus.name, *protocol, short_hash(given)])
 
 
 def evaluation_folder(cfg: config.Evaluate) -> Path:
@@ -88,7 +91,7 @@ def evaluation_folder(cfg: config.Evaluate) -> Path:
     if cfg.output_dir is not None:
         return Path(cfg.output_dir)
     if len(cfg.checkpoint) > 1:
-        return Path("evaluations") / f"{join_names(cfg.checkpoint)}-{cfg.split.value}"
+        return EVALUATIONS / "-".join([join_names(cfg.checkpoint), cfg.split.value, short_hash(cfg.checkpoint)])
     return local_path(first) / name if is_pooled(first) else folder_beside(find_checkpoint(first), name)
 
 
@@ -100,3 +103,9 @@ def join_names(given: Sequence[str]) -> str:
     """
     names = "+".join(map(name_of, given))
     return names if len(names) <= LONGEST_NAME else f"{name_of(given[0])[:LONGEST_NAME]}+{len(given) - 1} more"
+
+
+def short_hash(given: Sequence[str]) -> str:
+    """Return six digits that tell checkpoints apart whose folders have equal names."""
+    places = [str(Path(one).resolve()) if Path(one).exists() else one for one in given]
+    return hashlib.sha256("\0".join(places).encode()).hexdigest()[:6]

@@ -87,6 +87,9 @@ def predict_files(cfg: config.Predict, targets: Targets, recordings: Recordings)
                     output.commit(block.names)
         finally:
             summary.print(journal.counts)
+    for written in (None if targets.output is None else targets.output.path, targets.embeddings, cfg.timeline):
+        if written is not None:
+            log.info("written: %s", written)
     if failed := journal.counts.failed:
         raise UserError(f"{failed} of {len(recordings)} recordings could not be read to their end")
 

@@ -135,7 +135,9 @@ def load_short(source: Source, max_seconds: float) -> Int16:
             blocks.append(block)
             frames += len(block)
             if frames > max_seconds * file.samplerate:
-                raise UnreadableAudio(f"it is longer than max_seconds={max_seconds:g} s; window=4 slides over it")
+                raise UnreadableAudio(
+                    f"it is longer than max_seconds={max_seconds:g} s; give window=4 for a prediction every 4 s"
+                )
         samples = resample(np.concatenate(blocks), int(file.samplerate))
     if len(samples) < SHORTEST * SAMPLE_RATE:
         raise UnreadableAudio(TOO_SHORT)

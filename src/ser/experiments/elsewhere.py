@@ -1,5 +1,6 @@
 """Score a checkpoint, or anybody's predictions, on a corpus of choice."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,8 @@ from ser.reports.sources import combine_provenances
 from ser.rows import Rows
 from ser.runs.trained_data import leave_out_adapted
 
+PART_OF_RUN = re.compile(r"(seed\d+-?)?(fold\d+)?")
+"""Names of the folders of seeds and folds in that of a run."""
 PLAIN = config.Protocol(name="random", seed=0, test_fraction=0.2, validation_speakers=0, reference="every clip")
 """Divides a corpus that is prepared here; its lists are not used."""
 
@@ -168,5 +171,8 @@ def describe_copies(checkpoint: str | None, rows: Sequence[Utterance]) -> list[s
 
 
 def name_of(given: str) -> str:
-    """Return the last part of a path or a hub name."""
-    return Path(given).resolve().stem if Path(given).exists() else given.rpartition("/")[2]
+    """Return the last part of a path or a hub name; of a fold or a seed with the folder of its run."""
+    if not Path(given).exists():
+        return given.rpartition("/")[2]
+    path = Path(given).resolve()
+    return f"{path.parent.name}-{path.stem}" if PART_OF_RUN.fullmatch(path.name) else path.stem

@@ -271,7 +271,9 @@ def save(classifier: PreTrainedModel, extractor: SequenceFeatureExtractor, folde
     if hasattr(classifier.config, "projection_size"):
         # transformers has no class with these predictions: save the code as well.
         kind.register_for_auto_class("AutoModelForAudioClassification")
-        log.info("%s pools as transformers does not: its checkpoint needs trust_remote_code=True", kind.__name__)
+        log.info(
+            "%s is not in transformers: its pipeline loads the checkpoint with trust_remote_code=True", kind.__name__
+        )
     with replacing(folder, folder=True) as temporary:
         classifier.save_pretrained(temporary)
         extractor.save_pretrained(temporary)

@@ -36,7 +36,8 @@ def check_same_settings(folder: Path, cfg: config.Train) -> None:
             continue  # a later release added it, and it is off
         if before.get(key) != now.get(key):
             raise UserError(
-                f"resume={spell(cfg.resume)}: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now"
+                f"resume={spell(cfg.resume)}: {key} was {before.get(key)} in {folder}, and is {now.get(key)} now; give "
+                "it as it was, or another output_dir"
             )
 
 

@@ -10,6 +10,7 @@ from ser import config
 from ser.checksums import hash_samples
 from ser.config.protocol import LISTS
 from ser.corpora.facts import Facts
+from ser.data import manifest
 from ser.data.manifest import Utterance
 from ser.data.preparation import open_or_prepare
 from ser.data.prepared_corpus import PreparedCorpus
@@ -66,7 +67,16 @@ def load_trained_data(
 
 
 def open_trained_corpus(stamp: dict[str, Any], root: str | None, data_dir: str | None) -> PreparedCorpus:
-    """Open the corpus that a checkpoint was trained on."""
+    """Open the corpus that a checkpoint was trained on.
+
+    Raises:
+        UserError: it is not here.
+    """
+    if data_dir is None and root is None and not Path(default_data_dir(stamp), manifest.FILE).is_file():
+        raise UserError(
+            f"{default_data_dir(stamp)}: the prepared corpus of the checkpoint is not in this folder; give "
+            f"data_dir=FOLDER, where it is, or prepare it here: ser prepare-data corpus={stamp['corpus']}"
+        )
     data_dir = data_dir or default_data_dir(stamp)
     return open_or_prepare(corpus_from_stamp(stamp), protocol_from_stamp(stamp), root, data_dir)
 
