@@ -23,7 +23,8 @@ from ser.data.dataset import WaveformCollator
 from ser.errors import UserError
 from ser.models import classifiers
 from ser.training.arguments import build_arguments
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.evaluating import validation_metrics
+from ser.training.trainer import EmotionTrainer
 
 pytestmark = pytest.mark.skipif(
     Version(transformers.__version__) < Version(ONE_GRAPH_SINCE), reason=f"needs transformers {ONE_GRAPH_SINCE}"

@@ -21,7 +21,8 @@ from ser.data.preparation import prepare
 from ser.data.prepared_corpus import open_prepared
 from ser.errors import UserError
 from ser.training.arguments import build_arguments
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.evaluating import validation_metrics
+from ser.training.trainer import EmotionTrainer
 
 
 @pytest.mark.parametrize("norm", ["layer", "group"])

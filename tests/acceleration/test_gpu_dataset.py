@@ -28,7 +28,8 @@ from ser.data.batches import MINIMUM
 from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset
 from ser.models import checkpoint, freezing
 from ser.training.arguments import build_arguments
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.evaluating import validation_metrics
+from ser.training.trainer import EmotionTrainer
 
 
 def two_datasets(prepared):

@@ -9,7 +9,8 @@ from ser.augmentation.draw import Augmenter
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import build_arguments
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.evaluating import validation_metrics
+from ser.training.trainer import EmotionTrainer
 
 SHAPE = dict(
     hidden_size=16,

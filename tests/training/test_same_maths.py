@@ -13,7 +13,8 @@ from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
 from ser.training.arguments import build_arguments
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.evaluating import validation_metrics
+from ser.training.trainer import EmotionTrainer
 
 STEPS = 20
 EVERY = [f"trainer.{name}={STEPS}" for name in ("max_steps", "eval_steps", "save_steps")]

@@ -23,10 +23,11 @@ from ser.training.arguments import build_arguments
 from ser.training.checkpointing import seed_process
 from ser.training.datasets import build_datasets
 from ser.training.distillation import open_teachers
+from ser.training.evaluating import validation_metrics
 from ser.training.guard import guard_trackers
 from ser.training.model import Model, build_model, leaves_out_parameters
 from ser.training.throughput import PhaseTimer, RunCost
-from ser.training.trainer import EmotionTrainer, validation_metrics
+from ser.training.trainer import EmotionTrainer
 
 log = logging.getLogger("ser")
 

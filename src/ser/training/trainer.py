@@ -7,23 +7,16 @@ import numpy as np
 import torch
 from accelerate.data_loader import prepare_data_loader  # type: ignore[import-untyped]
 from torch.utils.data import DataLoader, Sampler
-from transformers import EvalPrediction
-from transformers.trainer_utils import EvalLoopOutput
 
 from ser import config, processes
-from ser.acceleration.cpu_autocast import cpu_autocast
 from ser.acceleration.spec_augment import accept_masks
 from ser.augmentation.draw import Augmenter
 from ser.config import ClassWeights
-from ser.data.batches import Numbers, scoring_batches
-from ser.data.dataset import WaveformDataset
-from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
-from ser.models.architectures import HEAD, depends_on_padding
-from ser.models.outputs import softmax
-from ser.training.alarms import OneClassAlarm
-from ser.training.checkpointing import CheckpointingTrainer
+from ser.data.batches import Numbers
+from ser.models.architectures import HEAD
 from ser.training.collation import PARTNER_LABELS, PARTNER_SHARES, TrainingCollator
 from ser.training.distillation import Teachers
+from ser.training.evaluating import EvaluatingTrainer
 from ser.training.losses import Targets, balanced_weights, classification_loss, mixed_loss
 from ser.training.process_batches import ProcessBatches, StepShare, WeightedClips
 from ser.training.samplers import EpochSampler, draw_epoch
@@ -32,10 +25,8 @@ from ser.training.throughput import PhaseTimer
 log = logging.getLogger("ser")
 
 
-class EmotionTrainer(CheckpointingTrainer):
-    """Adds a learning rate for the head, losses for rare emotions, samplers, training accuracy, unpadded scoring."""
-
-    data_collator: Any
+class EmotionTrainer(EvaluatingTrainer):
+    """Adds a learning rate for the head, losses for rare emotions, samplers and training accuracy."""
 
     def __init__(
         self,
@@ -49,7 +40,6 @@ class EmotionTrainer(CheckpointingTrainer):
         self._teachers = teachers
         self._corpora = np.zeros(1, np.int64) if corpora is None else corpora  # as numbers
         super().__init__(*args, options=options, **kwargs)
-        self._collator = self.data_collator
         self.data_collator = TrainingCollator(self._collator, self.model, self.args.seed, self.epoch, augmenter)
         accept_masks(self.model)
         if (visible := torch.cuda.device_count()) > 1 and self.args.world_size == 1:
@@ -63,7 +53,6 @@ class EmotionTrainer(CheckpointingTrainer):
             self.data_collator.use_fixed_lengths(self.train_dataset)
         if teachers is not None:
             teachers.to(self.args.device)
-        self._one_class = OneClassAlarm(self.model.config.id2label)
         self._right = torch.zeros((), device=self.args.device)
         self._seen: Any = 0  # a tensor where clips have weights: a number would wait for the device
         self._batches = 0
@@ -214,66 +203,3 @@ class EmotionTrainer(CheckpointingTrainer):
     def timers(self) -> list[PhaseTimer]:
         """Return the timer of the run; a trainer of a benchmark may have none."""
         return [callback for callback in self.callback_handler.callbacks if isinstance(callback, PhaseTimer)]
-
-    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
-        """Evaluate, with the loss as a mean over clips; the loss of transformers is a mean over batches of any size.
-
-        Batches of clips of equal length are often small, and each would count as much as a full batch.
-        """
-        with cpu_autocast(self.args.bf16, self.args.device):
-            output = self.evaluate_share() if self.args.world_size > 1 else super().evaluation_loop(*args, **kwargs)
-        logits = np.asarray(output.predictions)
-        self._one_class.look(logits, self.args.learning_rate)
-        shares, truth = softmax(logits), np.asarray(output.label_ids).tolist()
-        output.metrics["eval_loss"] = cross_entropy(truth, shares, range(shares.shape[1]))
-        return output
-
-    def evaluate_share(self) -> EvalLoopOutput:
-        """Predict the batches of this process, and gather the logits of all: each clip counts once.
-
-        The Trainer gathers batch by batch: it needs batches of one size, and the same number of them in each process.
-        """
-        batches = self.evaluation_batches(self.eval_dataset)
-        # As many for each process, since the layers of a sharded model are gathered together; the repeated ones go.
-        count = -(-len(batches) // self.args.world_size)
-        own = [
-            batches[(place * self.args.world_size + self.args.process_index) % len(batches)] for place in range(count)
-        ]
-        self.model.eval()
-        logits, labels = [], []
-        for batch in own:
-            inputs = self._collator([self.eval_dataset[index] for index in batch])
-            _, scores, truth = self.prediction_step(self.model, inputs, prediction_loss_only=False)
-            logits.append(scores.float().cpu().numpy())
-            labels.append(truth.cpu().numpy())
-        clips = processes.gather_rows(np.concatenate(own))
-        scores, truth = processes.gather_rows(np.concatenate(logits)), processes.gather_rows(np.concatenate(labels))
-        _, first = np.unique(clips, return_index=True)
-        metrics = validation_metrics(EvalPrediction(scores[first], truth[first]))
-        named = {f"eval_{name}": value for name, value in metrics.items()}
-        return EvalLoopOutput(scores[first], truth[first], named, len(first))
-
-    def evaluation_batches(self, clips: Any) -> list[list[int]]:
-        """Return batches in order of clip length; all clips of a batch have one length if logits depend on padding."""
-        equal_lengths = depends_on_padding(self.model.config)
-        return scoring_batches(clips.lengths(), self.args.eval_batch_size, equal_lengths)
-
-    def get_eval_dataloader(self, eval_dataset: WaveformDataset | None = None) -> DataLoader[Any]:
-        """Return the batches of a single process."""
-        clips = self.eval_dataset if eval_dataset is None else eval_dataset
-        loader: DataLoader[Any] = DataLoader(
-            clips,
-            batch_sampler=self.evaluation_batches(clips),
-            collate_fn=self._collator,
-            pin_memory=self.args.dataloader_pin_memory,
-        )
-        return loader if self.args.world_size > 1 else self.accelerator.prepare(loader)
-
-
-def validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Compute the metrics that select the checkpoint, from logits `(clips, emotions)` and class indices."""
-    logits = np.asarray(prediction.predictions)
-    counts = confusion_matrix(
-        np.asarray(prediction.label_ids).tolist(), logits.argmax(axis=-1).tolist(), range(logits.shape[1])
-    )
-    return summarize(counts)
