@@ -66,3 +66,15 @@ def test_the_summary_states_where_speakers_are_unknown(host, tmp_path):
     assert "5 speakers (3 clips of unknown ones)" in some
     assert "5 known speakers and" in some  # random clips: all five are on both sides
     assert "speakers unknown" in summary({**report, "without_speaker": 80}, config_of(tmp_path))
+
+
+def test_the_summary_counts_one_thing_in_the_singular(host, tmp_path):
+    prepare_data(config_of(tmp_path, "download=true"))
+    report = {**json.loads((tmp_path / "data" / "audit.json").read_text()), "decoded": 80}
+    report["split"] = {**report["split"], "speakers_on_both_sides": ["1"], "copies_on_both_sides_in_all": 1}
+    lines = summary(
+        {**report, "speakers": 1, "left_out": {"files that are no audio": {"count": 1}}}, config_of(tmp_path)
+    )
+    for words in ("80 clips, 1 speaker, ", "left out: 1 file that is no audio\n"):
+        assert words in lines
+    assert "1 speaker and 1 copied recording on both sides" in lines

@@ -51,7 +51,7 @@ def test_crema_d_has_the_acted_emotions_and_those_of_the_votes_on_the_sound(crem
         "files that are broken as published": 1,
         "files that are no audio": 1,
     }
-    assert not [line for line in found.warnings if "have no recording" in line]
+    assert not [line for line in found.warnings if "without a recording" in line]
 
 
 def test_crema_d_takes_the_gender_of_its_actors_where_the_table_is_there(crema_d):
@@ -166,7 +166,7 @@ def test_msp_podcast_has_labels_speakers_and_splits_from_its_table(table, tmp_pa
     assert found.left_out["recordings on which the raters do not agree"] == ["Audios/MSP-PODCAST_0001_0004.wav"]
     assert found.left_out["recordings that labels_consensus.csv does not name"] == ["Audios/MSP-PODCAST_0001_0007.wav"]
     assert "audio files not named as MSP-Podcast names them" in found.left_out
-    assert found.warnings == ["1 rows of labels_consensus.csv have no recording: MSP-PODCAST_0009_0009"]
+    assert found.warnings == ["1 row of labels_consensus.csv without a recording: MSP-PODCAST_0009_0009"]
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_the_same_names_in_three_splits_of_meld_are_different_recordings(meld):
     assert len(found.left_out["second versions of test clips (final_videos_test)"]) == 1
     assert found.left_out["recordings that *_sent_emo.csv does not name"] == ["train_splits/dia9_utt9.wav"]
     assert found.left_out["audio or video files that are not read"] == ["train_splits/dia0_utt0.mp4"]
-    assert found.warnings[0] == "1 rows of *_sent_emo.csv have no recording: train/dia1_utt2"
+    assert found.warnings[0] == "1 row of *_sent_emo.csv without a recording: train/dia1_utt2"
 
 
 @pytest.mark.parametrize("missing", ["train", "dev", "test"])

@@ -28,7 +28,7 @@ def test_recordings_outside_folders_and_without_a_speaker_are_named(tmp_path):
     with pytest.raises(UserError, match=r"corpus\.speaker=\(S\[0-9\]\): it finds no speaker in 3 paths: anna"):
         scan(tmp_path, Corpus("folders", speaker="(S[0-9])"))
     (tmp_path / "lost.wav").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"1 recordings lie in no folder below it: lost\.wav"):
+    with pytest.raises(UserError, match=r"1 recording in no folder below it: lost\.wav"):
         scan(tmp_path, Corpus("folders"))
 
 

@@ -85,8 +85,8 @@ def test_all_mistakes_of_a_table_are_reported_at_once_in_one_line(recordings, tm
         table(tmp_path, BAD)
     message = str(error.value)
     assert "2 files that are not there: gone.wav (line 2), lost.wav (line 4)" in message
-    assert "1 rows without a label: line 3 (anna/angry/0.wav)" in message
-    assert "1 rows that contradict an earlier one: line 7 (ben/sad/0.wav, angry; line 5 differs)" in message
+    assert "1 row without a label: line 3 (anna/angry/0.wav)" in message
+    assert "1 row that contradicts an earlier one: line 7 (ben/sad/0.wav, angry; line 5 differs)" in message
     assert message.endswith("corpus.bad_rows=leave_out to leave them out")
     assert "\n" not in message
 
@@ -144,7 +144,7 @@ def test_the_times_of_a_part_are_kept_however_late_it_is(span):
 
 @pytest.mark.parametrize(("start", "end"), [("2", "1"), ("x", ""), ("-1", "2"), ("1", "1")])
 def test_times_that_are_none_are_named(start, end, recordings, tmp_path):
-    with pytest.raises(UserError, match="1 rows whose start and end are no times: line 2"):
+    with pytest.raises(UserError, match="1 row whose start and end are no times: line 2"):
         table(tmp_path, f"path,emotion,start,end\nanna/angry/0.wav,angry,{start},{end}\n")
 
 
@@ -192,7 +192,7 @@ def test_reading_a_table_needs_no_audio_library():
 
 def test_a_file_of_a_kind_that_is_not_read_is_reported_with_the_other_mistakes(recordings, tmp_path):
     (tmp_path / "rec" / "phone.m4a").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"1 files of a kind that is not read \(`ffmpeg .*: phone\.m4a \(line 3\)"):
+    with pytest.raises(UserError, match=r"1 file of a kind that is not read \(`ffmpeg .*: phone\.m4a \(line 3\)"):
         table(tmp_path, "path,emotion\nben/sad/0.wav,sad\nphone.m4a,sad\n")
 
 

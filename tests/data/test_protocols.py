@@ -153,7 +153,7 @@ def test_a_recording_without_a_fold_in_the_table_is_in_no_list(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: rows[1:], "1 recordings of the corpus are not in it"),
+        (lambda rows: rows[1:], "it lacks 1 recording of the corpus, such as"),
         (lambda rows: [*rows, ("other.wav", 1)], r"the corpus has no other\.wav"),
         (lambda rows: [(rows[0][0], "one"), *rows[1:]], "fold 'one' of .* must be a whole number"),
         (lambda rows: [(rows[0][0], "²"), *rows[1:]], "fold '²' of .* must be a whole number"),

@@ -57,7 +57,7 @@ def test_a_table_of_probabilities_keeps_them(tmp_path):
     ("text", "message"),
     [
         ("path,prediction\na/0.wav,sad\n", "1 of 2 clips have no prediction: a/1.wav"),
-        ("path,prediction\na/0.wav,sad\na/0.wav,sad\na/1.wav,sad\n", "1 recordings stand there twice: a/0.wav"),
+        ("path,prediction\na/0.wav,sad\na/0.wav,sad\na/1.wav,sad\n", "1 recording twice in it: a/0.wav"),
         ("path,ang\na/0.wav,much\na/1.wav,0.1\n", "needs a column 'prediction', or numbers"),
         ("path,ang\na/0.wav,nan\na/1.wav,0.1\n", "must be numbers of at least 0"),
         ("path\na/0.wav\na/1.wav\n", "must be numbers of at least 0"),

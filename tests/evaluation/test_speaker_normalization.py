@@ -45,7 +45,8 @@ def test_training_speakers_are_averaged_not_their_clips():
 
 
 @pytest.mark.parametrize(
-    ("speakers", "message"), [("aab", "there are 1 clips of speaker b"), (["a", "a", ""], "clips of unknown speakers")]
+    ("speakers", "message"),
+    [("aab", "true: 1 clip of speaker b; it needs"), (["a", "a", ""], "clips of unknown speakers")],
 )
 def test_a_speaker_without_other_clips_is_named(speakers, message):
     rows = [Utterance(path=f"{n}.wav", emotion="sad", speaker=name) for n, name in enumerate(speakers)]

@@ -154,7 +154,7 @@ def test_rows_that_stand_twice_in_a_list_are_named_and_each_is_predicted(folder,
     assert [(one.name, one.error) for one in found] == [
         ("b.wav", ""), ("b.wav", ""), ("missing.wav", "no such file"),
     ]  # fmt: skip
-    assert "names 1 recordings more than once" in caplog.text
+    assert "names 1 recording more than once" in caplog.text
 
 
 def test_a_name_is_shown_without_what_moves_a_terminal():

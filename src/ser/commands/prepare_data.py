@@ -11,6 +11,7 @@ from ser.data.preparation import prepare
 from ser.errors import Interrupted, UserError
 from ser.files import printable
 from ser.reports.protocol_text import describe_labels
+from ser.wording import counted
 
 
 def prepare_data(cfg: config.PrepareData) -> None:
@@ -34,11 +35,11 @@ def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
     sides, seconds = report["split"], report["seconds"]
     lines = [
         f"{report['description']}",
-        f"{report['recordings']} clips, {describe_speakers(report)}, {seconds['total'] / 60:.0f} minutes "
+        f"{counted(report['recordings'], 'clips')}, {describe_speakers(report)}, {seconds['total'] / 60:.0f} minutes "
         f"({seconds['shortest']:.2f}-{seconds['longest']:.2f} s, mean {seconds['mean']:.2f} s)",
         "per emotion: " + ", ".join(f"{name} {number}" for name, number in report["per_emotion"].items()),
     ]
-    lines += [f"left out: {entry['count']} {reason}" for reason, entry in sorted(report["left_out"].items())]
+    lines += [f"left out: {counted(entry['count'], reason)}" for reason, entry in sorted(report["left_out"].items())]
     lines += describe_labels(report["labels"])
     if report["not_mono"]:
         lines.append(f"{len(report['not_mono'])} not mono, averaged: {', '.join(report['not_mono'])}")
@@ -46,7 +47,7 @@ def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
     lines += [
         f"protocol {cfg.protocol.name}{fold}: {sides['train']} train, {sides['validation']} validation, "
         f"{sides['test']} test clips; {describe_sides(report)} and "
-        f"{sides['copies_on_both_sides_in_all']} copies of recordings on both sides",
+        f"{counted(sides['copies_on_both_sides_in_all'], 'copied recordings')} on both sides",
         f"{report['decoded']} decoded, {report['recordings'] - report['decoded']} unchanged; "
         f"written to {printable(cfg.data_dir)}",
     ]
@@ -58,10 +59,12 @@ def describe_speakers(report: dict[str, Any]) -> str:
     unknown = report["without_speaker"]
     if unknown == report["recordings"]:
         return "speakers unknown"
-    return f"{report['speakers']} speakers" + (f" ({unknown} clips of unknown ones)" if unknown else "")
+    return counted(report["speakers"], "speakers") + (
+        f" ({counted(unknown, 'clips')} of unknown ones)" if unknown else ""
+    )
 
 
 def describe_sides(report: dict[str, Any]) -> str:
     """Say how many speakers are on both sides of the split, as far as that is known."""
     number = len(report["split"]["speakers_on_both_sides"])
-    return f"{number} known speakers" if report["without_speaker"] else f"{number} speakers"
+    return counted(number, "known speakers" if report["without_speaker"] else "speakers")

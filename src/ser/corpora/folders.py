@@ -19,6 +19,7 @@ from ser.corpora.recordings import (
 from ser.errors import UserError
 from ser.rows import Builder
 from ser.tables import shorten
+from ser.wording import counted
 
 FACTS = Facts("recordings in folders of the user, one for each emotion")
 
@@ -46,12 +47,12 @@ def scan(root: Path, corpus: Corpus) -> Scan:
             recordings.append(Recording(path, place.parent.name, speaker, id=place.with_suffix("").as_posix()))
     if lost:
         raise UserError(
-            f"root={root}: {len(lost)} recordings lie in no folder below it: {', '.join(shorten(lost, 10))}; put each "
-            "into a folder with the name of its emotion"
+            f"root={root}: {counted(len(lost), 'recordings')} in no folder below it: {', '.join(shorten(lost, 10))}; "
+            "put each into a folder with the name of its emotion"
         )
     if nameless:
         raise UserError(
-            f"corpus.speaker={corpus.speaker}: it finds no speaker in {len(nameless)} paths: "
+            f"corpus.speaker={corpus.speaker}: it finds no speaker in {counted(len(nameless), 'paths')}: "
             f"{', '.join(shorten(nameless, 10))}"
         )
     found.recordings = recordings.finish()

@@ -7,6 +7,7 @@ from typing import TypeVar
 from ser.corpora.recordings import Recording, Scan, files_below
 from ser.errors import UserError
 from ser.tables import read_table, shorten
+from ser.wording import counted
 
 Row = Mapping[str, str]
 T = TypeVar("T")
@@ -50,7 +51,9 @@ def fill_in(found: Scan, rows: Mapping[str, T], table: str, change: Callable[[Re
     present = {recording.name for recording in found.recordings}
     present |= {PurePosixPath(path).stem for paths in found.left_out.values() for path in paths}
     if absent := [name for name in rows if name not in present]:
-        found.warnings.append(f"{len(absent)} rows of {table} have no recording: {', '.join(shorten(absent, 5))}")
+        found.warnings.append(
+            f"{counted(len(absent), f'rows of {table}')} without a recording: {', '.join(shorten(absent, 5))}"
+        )
     found.revise(
         lambda recording: (
             change(recording, rows[recording.name])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ser.errors import UserError
+from ser.wording import counted
 
 log = logging.getLogger("ser")
 
@@ -119,7 +120,7 @@ class Scan:
 
     def summary(self) -> str:
         """Return the reasons with their counts: `12 song recordings, 3 files that are no audio`."""
-        return ", ".join(f"{len(paths)} {reason}" for reason, paths in sorted(self.left_out.items()))
+        return ", ".join(counted(len(paths), reason) for reason, paths in sorted(self.left_out.items()))
 
 
 def describe_file(root: Path, path: str, corpus: str) -> str:

@@ -15,6 +15,7 @@ from ser.corpora.labels import LabelMap
 from ser.corpora.recordings import Recording, Scan
 from ser.errors import UserError
 from ser.rows import Rows
+from ser.wording import counted
 
 Named = TypeVar("Named", bound=Recording)
 
@@ -64,8 +65,8 @@ def describe_counts(recordings: Rows[Recording], facts: Facts) -> list[str]:
     ]
     if differing:
         present, total = sum(counts[emotion] for emotion in facts.clips), sum(facts.clips.values())
-        lines.append(f"{present} recordings, where {total} were published: {', '.join(differing)}")
+        lines.append(f"{counted(present, 'recordings')}, where {total} were published: {', '.join(differing)}")
     speakers = len({*recordings.distinct("speaker")} - {""})
     if facts.speakers and speakers != facts.speakers:
-        lines.append(f"{speakers} speakers, where {facts.speakers} were published")
+        lines.append(f"{counted(speakers, 'speakers')}, where {facts.speakers} were published")
     return lines

@@ -33,6 +33,7 @@ from ser.corpora.recordings import (
 from ser.errors import UserError, suggest
 from ser.rows import Builder, Rows
 from ser.tables import read_parts, shorten
+from ser.wording import counted
 
 FACTS = Facts("recordings described by a table of the user")
 NEEDED = ("path", "emotion")
@@ -228,5 +229,7 @@ def report_mistakes(mistakes: Mapping[str, list[str]], corpus: Corpus, called: s
                 found.leave_out(kind, place)
         return
     if mistakes:
-        kinds = "; ".join(f"{len(all_)} {kind}: {', '.join(shorten(all_, 10))}" for kind, all_ in mistakes.items())
+        kinds = "; ".join(
+            f"{counted(len(all_), kind)}: {', '.join(shorten(all_, 10))}" for kind, all_ in mistakes.items()
+        )
         raise UserError(f"{called}: {kinds}. Correct the table, or give corpus.bad_rows=leave_out to leave them out")

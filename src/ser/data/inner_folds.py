@@ -7,6 +7,7 @@ from ser.data.groups import check_known, sort_by_speaker, stratify_groups
 from ser.data.manifest import natural_key
 from ser.data.protocols import Splits
 from ser.errors import UserError
+from ser.wording import counted
 
 
 def split_inner_folds(splits: Splits, protocol: Protocol, folds: int) -> list[Splits]:
@@ -28,8 +29,8 @@ def split_inner_folds(splits: Splits, protocol: Protocol, folds: int) -> list[Sp
     speakers = sorted(ordered.distinct("speaker"), key=natural_key)
     if len(speakers) < folds:
         raise UserError(
-            f"trainer.inner_folds={folds}: the training split has {len(speakers)} speakers; give a smaller number, or "
-            "trainer.choose=last"
+            f"trainer.inner_folds={folds}: the training split has {counted(len(speakers), 'speakers')}; give a smaller "
+            "number, or trainer.choose=last"
         )
     inner = []
     for held_out in stratify_groups(ordered, "speaker", protocol, folds):

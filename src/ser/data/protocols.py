@@ -15,6 +15,7 @@ from ser.data.groups import check_known, choose_corpora, draw_groups, plural, re
 from ser.data.manifest import Utterance, names_of, natural_key
 from ser.errors import UserError
 from ser.rows import AT_ONCE, Rows
+from ser.wording import counted
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,8 @@ def split_by_table(ordered: Rows[Utterance], protocol: Protocol, fold: int) -> S
         raise UserError(f"{protocol.folds_csv}: the corpus has no {absent[0]}; it has paths such as {paths[0]}")
     if unlisted := [path for path in paths if path not in places]:
         raise UserError(
-            f"{protocol.folds_csv}: {len(unlisted)} recordings of the corpus are not in it, such as {unlisted[0]}; "
-            "leave the fold of a recording empty to leave the recording out"
+            f"{protocol.folds_csv}: it lacks {counted(len(unlisted), 'recordings of the corpus')}, such as "
+            f"{unlisted[0]}; leave the fold of a recording empty to leave the recording out"
         )
     test = np.array([places[path] == fold for path in paths])
     others = np.array([places[path] not in (None, fold) for path in paths])
@@ -196,7 +197,9 @@ def hold_out(others: Rows[Utterance], test: Rows[Utterance], protocol: Protocol,
             "left to train on"
         )
     if len(kinds) <= max(number, len(named)):
-        raise UserError(f"protocol.validation_{plural(unit)}={number}: only {len(kinds)} {plural(unit)} are not tested")
+        raise UserError(
+            f"protocol.validation_{plural(unit)}={number}: only {counted(len(kinds), plural(unit))} not tested"
+        )
     drawn = named or draw_groups(kinds, number, seed=f"{protocol.seed}-{fold}")
     held_out = others.matches(unit, drawn)
     return Splits(train=others.where(~held_out), validation=others.where(held_out), test=test)

@@ -14,6 +14,7 @@ from ser.errors import UserError
 from ser.evaluation.predictions import SplitPredictions
 from ser.models.arrays import Probabilities
 from ser.tables import read_table, shorten
+from ser.wording import counted
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def read_predictions(path: Path, utterances: Sequence[Utterance]) -> tuple[list[
     names = [path_in_corpus(name.strip().replace("\\", "/"), known) for name in rows["path"]]
     rows["path"] = [name if name in known or "/" in name else places.get(name, name) for name in names]
     if repeated := sorted(rows.loc[rows["path"].duplicated(), "path"]):
-        raise UserError(f"{called}: {len(repeated)} recordings stand there twice: {', '.join(shorten(repeated, 5))}")
+        raise UserError(
+            f"{called}: {counted(len(repeated), 'recordings')} twice in it: {', '.join(shorten(repeated, 5))}"
+        )
     if missing := sorted(known - set(rows["path"])):
         raise UserError(
             f"{called}: {len(missing)} of {len(known)} clips have no prediction: {', '.join(shorten(missing, 5))}; the "

@@ -21,6 +21,7 @@ from ser.evaluation.predictions import SplitPredictions
 from ser.evaluation.scoring import Scorer
 from ser.models.embeddings import compute_logits_and_embeddings, compute_mapped_logits
 from ser.models.outputs import softmax
+from ser.wording import counted
 
 Embeddings = npt.NDArray[np.float64]
 """`(clips, width)`."""
@@ -56,8 +57,10 @@ def group_by_speaker(utterances: Sequence[Utterance]) -> dict[str, list[int]]:
     for place, row in enumerate(utterances):
         places.setdefault(row.speaker, []).append(place)
     if few := [name for name, clips in places.items() if not name or len(clips) < FEWEST]:
-        what = f"{len(places[few[0]])} clips of speaker {few[0]}" if few[0] else "clips of unknown speakers"
-        raise UserError(f"speaker_normalization=true: there are {what}; it needs {FEWEST} clips of each known speaker")
+        what = (
+            f"{counted(len(places[few[0]]), f'clips of speaker {few[0]}')}" if few[0] else "clips of unknown speakers"
+        )
+        raise UserError(f"speaker_normalization=true: {what}; it needs {FEWEST} clips of each known speaker")
     return places
 
 

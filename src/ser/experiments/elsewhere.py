@@ -28,11 +28,12 @@ from ser.inference.predictor import Predictor
 from ser.models.arrays import Probabilities
 from ser.models.hub import find_checkpoint, is_hub_name
 from ser.models.stamp import ADAPTED
-from ser.reports.protocol_text import count_speakers, counted, describe_adaptation, describe_labels
+from ser.reports.protocol_text import count_speakers, describe_adaptation, describe_labels
 from ser.reports.provenance import Provenance
 from ser.reports.sources import combine_provenances
 from ser.rows import Rows
 from ser.runs.trained_data import leave_out_adapted
+from ser.wording import counted
 
 PART_OF_RUN = re.compile(r"(seed\d+-?)?(fold\d+)?")
 """Names of the folders of seeds and folds in that of a run."""
@@ -123,7 +124,7 @@ def describe_source(
     }
     hard = cfg.predictions is not None and set(scored.probabilities.ravel().tolist()) <= {0.0, 1.0}
     sentences = [
-        f"Scored on {where}: {counted(len(rows), 'clip')} of {count_speakers(Rows.of(Utterance, rows))}.",
+        f"Scored on {where}: {counted(len(rows), 'clips')} of {count_speakers(Rows.of(Utterance, rows))}.",
         known,
         alignment.describe(),
         *describe_adaptation(stamp.get(ADAPTED)),

@@ -14,6 +14,7 @@ from ser.corpora.recordings import AUDIO_SUFFIXES, OTHER_SUFFIXES, files_below
 from ser.errors import UserError
 from ser.files import printable
 from ser.tables import read_column
+from ser.wording import counted
 
 log = logging.getLogger("ser")
 
@@ -157,7 +158,7 @@ def read_list(place: Path, root: Path) -> Recordings:
         return Recordings([place.name], place.parent)
     names = read_column(place, "path", f"audio={place}")
     if repeated := count_repeated(names):
-        log.warning("%s names %d recordings more than once, and each row is predicted", place, repeated)
+        log.warning("%s names %s more than once, and each row is predicted", place, counted(repeated, "recordings"))
     start = os.path.abspath(root)
     for name in names:
         check_row(start, name, place)

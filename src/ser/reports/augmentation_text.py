@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ser.reports.protocol_text import counted
+from ser.wording import counted
 
 Settings = Mapping[str, Any]
 """What `ser.config.augment.settings_in_effect` returns."""
@@ -55,7 +55,7 @@ def describe_room(settings: Settings) -> str:
 
 
 def describe_masks(settings: Settings) -> str:
-    return f"{counted(settings['time_masks'], 'section')} of up to {settings['time_mask_seconds']:g} s set to zero"
+    return f"{counted(settings['time_masks'], 'sections')} of up to {settings['time_mask_seconds']:g} s set to zero"
 
 
 def describe_mixing(name: str, key: str) -> Callable[[Settings], str]:

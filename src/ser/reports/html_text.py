@@ -9,6 +9,7 @@ from ser.evaluation.subgroups import Subgroup
 from ser.reports.formats import percent
 from ser.reports.provenance import Provenance
 from ser.reports.report import Report
+from ser.wording import counted
 
 
 def describe_shared(provenance: Provenance) -> str:
@@ -51,7 +52,7 @@ def describe_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -
     if not wrong:
         return f"{words} No prediction is wrong."
     count, truth_label, predicted_label = max(wrong, key=lambda entry: entry[0])
-    return f"{words} Most frequent confusion: {truth_label} predicted as {predicted_label}, {count} times."
+    return f"{words} Most frequent confusion: {truth_label} predicted as {predicted_label}, {counted(count, 'times')}."
 
 
 def describe_training(report: Report) -> str:

@@ -11,6 +11,7 @@ from ser.data.manifest import Utterance
 from ser.data.protocols import Splits
 from ser.data.published import is_published_split
 from ser.rows import Rows
+from ser.wording import counted
 
 LAST = {
     Choose.last: "no split selected it.",
@@ -75,7 +76,7 @@ def describe_labels(labels: Mapping[str, Mapping[str, int]]) -> list[str]:
     sentences = []
     for key, text in texts.items():
         if counts := labels.get(key):
-            named = (f"{name} ({counted(number, 'clip')})" for name, number in counts.items())
+            named = (f"{name} ({counted(number, 'clips')})" for name, number in counts.items())
             sentences.append(f"{text}: {', '.join(named)}.")
     return [" ".join(sentences)] if sentences else []
 
@@ -86,7 +87,7 @@ def one_fold(protocol: Protocol, splits: Splits, scored: Split) -> str:
     return (
         f"Protocol {protocol.name}{fold}: {len(splits.train)} training clips, "
         f"{len(splits.validation)} validation clips, {len(splits.test)} test clips; scored on the {scored.value} split "
-        f"({len(utterances)} clips, {count_speakers(utterances)})."
+        f"({counted(len(utterances), 'clips')}, {count_speakers(utterances)})."
     )
 
 
@@ -104,22 +105,22 @@ def all_folds(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> str
     sizes = [len(splits.train) for splits in folds]
     trained = " to ".join(map(str, sorted({min(sizes), max(sizes)})))
     return (
-        f"Protocol {protocol.name}, {len(folds)} folds: {clips} clips of {count_speakers(utterances)}, "
-        f"{repetition}, by a model trained on {trained} other clips."
+        f"Protocol {protocol.name}, {counted(len(folds), 'folds')}: {counted(clips, 'clips')} of "
+        f"{count_speakers(utterances)}, {repetition}, by a model trained on {trained} other clips."
     )
 
 
 def speaker_overlap(folds: Sequence[Splits], scored: Split) -> str:
     if unknown := max(count_unknown_speakers(splits, scored) for splits in folds):
         return (
-            f"Speakers unknown: {counted(unknown, 'clip')} of the training and {scored.value} splits have no known "
+            f"Speakers unknown: {counted(unknown, 'clips')} of the training and {scored.value} splits have no known "
             "speaker. Whether speakers are on both sides cannot be told, so the metrics do not describe new speakers."
         )
     everyone = list_values(folds, scored, "speaker")
     shared = set[str]().union(*(shared_speakers(splits, scored) for splits in folds))
     if shared:
         return (
-            f"Not speaker-independent: {len(shared)} of {counted(len(everyone), f'{scored.value} speaker')} also "
+            f"Not speaker-independent: {len(shared)} of {counted(len(everyone), f'{scored.value} speakers')} also "
             "occur in the training split, so the metrics do not describe new speakers."
         )
     return f"Speaker-independent: no {scored.value} speaker occurs in the training split."
@@ -131,7 +132,9 @@ def session_overlap(folds: Sequence[Splits], scored: Split) -> list[str]:
     shared = set[str]().union(*(shared_values(splits, scored, "session") for splits in folds))
     if not shared:
         return []
-    return [f"{len(shared)} of {counted(len(everything), f'{scored.value} session')} also occur in the training split."]
+    return [
+        f"{len(shared)} of {counted(len(everything), f'{scored.value} sessions')} also occur in the training split."
+    ]
 
 
 def new_statements(folds: Sequence[Splits], scored: Split) -> list[str]:
@@ -165,13 +168,4 @@ def selection(protocol: Protocol, folds: Sequence[Splits], scored: Split) -> lis
 def count_speakers(utterances: Rows[Utterance]) -> str:
     """Return the number of speakers in words."""
     known = {*utterances.distinct("speaker")} - {""}
-    return counted(len(known), "speaker") if known else "unknown speakers"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun.
-
-    >>> counted(1, "speaker"), counted(4, "speaker")
-    ('1 speaker', '4 speakers')
-    """
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return counted(len(known), "speakers") if known else "unknown speakers"
