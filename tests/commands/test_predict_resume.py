@@ -234,11 +234,42 @@ def test_a_shard_that_is_missing_or_broken_is_named(clips, tmp_path):
     run(clips, f"{tmp_path}/a/", resume=True)
 
 
+@pytest.mark.parametrize("window", [None, 0.1])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_finished_output_with_an_error_ends_the_same_command_with_an_error_again(output, window, clips, tmp_path):
+    place = tmp_path / "out"
+    run(clips, f"{place}/{output}", window=window, resume=True)
+    before = content(place)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"it is finished, and 1 recording could not be read to its end; overwrite"):
+            predict(command(clips, f"{place}/{output}", window=window, resume=True))
+    assert content(place) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "file,label\nx.wav,up\n"),
+        ("a.csv", "path,emotion\nx\n"),
+        ("a.csv", ""),
+        ("a.jsonl", "[1]\n"),
+        ("a.jsonl", "?"),
+        ("a.parquet", "?"),
+    ],
+)
+def test_a_file_that_holds_no_predictions_is_not_taken_for_a_finished_output(name, text, clips, tmp_path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match="it does not hold predictions of `ser predict`; give another name"):
+        predict(command(clips, tmp_path / name, resume=True))
+    assert (tmp_path / name).read_text() == text
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_finished_output_has_nothing_left_to_do(output, clips, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("ser.console.start_logging", lambda: None)  # which would keep the lines from caplog
     place = tmp_path / "out"
-    run(clips, f"{place}/{output}", resume=True)
+    (clips / "clip 003.wav").unlink()
+    predict(command(clips, f"{place}/{output}", resume=True))
     before = content(place)
     with caplog.at_level("INFO"):
         predict(command(clips, f"{place}/{output}", resume=True))

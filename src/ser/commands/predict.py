@@ -18,6 +18,7 @@ from ser.errors import UserError
 from ser.inference.blocks import ADVICE, Block, predict_sliding, predict_whole, window_and_hop
 from ser.inference.distributed import predict_on_workers
 from ser.inference.embeddings_file import open_embeddings
+from ser.inference.finished_output import count_errors
 from ser.inference.journal import Journal, settings_of
 from ser.inference.output import Output, json_line, open_output
 from ser.inference.output_format import OutputFormat
@@ -29,6 +30,7 @@ from ser.inference.target import Target, reserve_embeddings, reserve_output
 from ser.inference.timeline_folder import TimelineFolder, reserve_timelines
 from ser.inference.windows import predict_windows, read_stream
 from ser.out_of_memory import explaining_out_of_memory
+from ser.wording import counted
 
 log = logging.getLogger("ser")
 
@@ -58,10 +60,24 @@ def predict(cfg: config.Predict) -> None:
     check_output_is_not_read(cfg)
     with reserve_targets(cfg) as targets:
         if cfg.resume and targets.output is not None and targets.output.is_finished:
-            targets.output.journal.unlink(missing_ok=True)  # of a command that was killed as it ended
-            log.info("output=%s: it is finished, and nothing is left to do", targets.output.path)
+            leave_finished(targets.output)
             return
         predict_files(cfg, targets, resolve(cfg.audio, cfg.root))
+
+
+def leave_finished(output: Target) -> None:
+    """Say that an output is finished; its errors end this command as they ended the one that wrote it.
+
+    Raises:
+        UserError: recordings in it have an error.
+    """
+    output.journal.unlink(missing_ok=True)  # of a command that was killed as it ended
+    if failed := count_errors(output):
+        raise UserError(
+            f"output={output.path}: it is finished, and {counted(failed, 'recordings')} could not be read to "
+            f"{'its' if failed == 1 else 'their'} end; overwrite=true predicts all of them again"
+        )
+    log.info("output=%s: it is finished, and nothing is left to do", output.path)
 
 
 def predict_files(cfg: config.Predict, targets: Targets, recordings: Recordings) -> None:
