@@ -1,3 +1,4 @@
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -61,8 +62,25 @@ def test_a_corpus_without_the_test_speakers_is_refused_by_their_names():
 
 
 def test_a_corpus_too_small_to_divide_is_refused():
-    with pytest.raises(UserError, match="cannot be divided"):
-        split_corpus(whole_corpus()[:5], paper())
+    with pytest.raises(UserError, match=r"16 recordings cannot be divided by 0\.2, since each side needs"):
+        split_corpus(
+            [row for row in whole_corpus() if row.speaker in ("1", "2") and row.name[9:17] == "01-01-01"], paper()
+        )
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [
+        (["hapy"], "emotion 'hapy' has 1 recording, and a split needs at least 2 of each; 'corpus.emotions={hapy: OT"),
+        (["hapy", "agry"], "each of the emotions 'agry', 'hapy' has 1 recording, "),
+    ],
+)
+def test_an_emotion_with_a_single_recording_is_refused_by_its_name(labels, named):
+    rows = whole_corpus()
+    wrong = [replace(row, emotion=label) for row, label in zip(rows, labels, strict=False)]
+    with pytest.raises(UserError, match=re.escape(f"protocol 'paper': {named}")) as error:
+        split_corpus([*wrong, *rows[len(wrong) :]], paper())
+    assert "class" not in str(error.value)
 
 
 def test_more_validation_speakers_than_there_are_is_refused():

@@ -15,6 +15,7 @@ from ser.data.groups import check_known, choose_corpora, draw_groups, plural, re
 from ser.data.manifest import Utterance, names_of, natural_key
 from ser.errors import UserError
 from ser.rows import AT_ONCE, Rows
+from ser.tables import shorten
 from ser.wording import counted
 
 
@@ -108,16 +109,29 @@ def draw_clips(
     """Divide clips at random into the rest and a fraction of them, emotions in proportion."""
     from sklearn.model_selection import train_test_split  # a third of a second, and few protocols need it
 
+    check_each_emotion_twice(ordered, protocol)
     emotions, places = ordered.codes("emotion")[0], np.arange(len(ordered))
     try:
         rest, drawn = train_test_split(places, test_size=fraction, stratify=emotions, random_state=protocol.seed)
     except ValueError as error:
         raise UserError(
-            f"protocol '{protocol.name}': {len(ordered)} recordings cannot be divided by {fraction:g} ({error}); take "
-            "a larger share (protocol.test_fraction, protocol.validation_fraction), or leave rare emotions out "
-            "(corpus.emotions)"
+            f"protocol '{protocol.name}': {len(ordered)} recordings cannot be divided by {fraction:g}, since each side "
+            f"needs one of each of the {len(ordered.distinct('emotion'))} emotions; take a larger share "
+            "(protocol.test_fraction, protocol.validation_fraction), or leave rare emotions out (corpus.emotions)"
         ) from error
     return ordered.take(rest), ordered.take(drawn)
+
+
+def check_each_emotion_twice(ordered: Rows[Utterance], protocol: Protocol) -> None:
+    """Raise a UserError that names the emotions with a single recording, which cannot be on both sides."""
+    single = sorted(emotion for emotion, number in ordered.counts("emotion").items() if number == 1)
+    if single:
+        named = ", ".join(shorten([f"'{emotion}'" for emotion in single], 10))
+        raise UserError(
+            f"protocol '{protocol.name}': {'emotion' if len(single) == 1 else 'each of the emotions'} {named} has 1 "
+            f"recording, and a split needs at least 2 of each; 'corpus.emotions={{{single[0]}: OTHER}}' maps it (null "
+            "leaves it out), or give another protocol=..."
+        )
 
 
 def split_officially(ordered: Rows[Utterance], protocol: Protocol) -> Splits:
