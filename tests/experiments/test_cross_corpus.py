@@ -60,6 +60,18 @@ def test_within_a_corpus_no_speaker_and_no_other_corpus_is_trained_on(base):
         assert {row.corpus for row in run.predictions.utterances} == {name}
 
 
+def test_each_block_names_the_labels_that_were_left_out_of_its_own_corpora(base):
+    words = (base / "table" / "cross_corpus.md").read_text().split("\n\n")
+    left_out = {"one": "happy of one (12 clips)", "two": "neutral of two (12 clips)"}
+    by_block = {"Within one": {"one"}, "Within two": {"two"}, "Across": {"one", "two"}}
+    for block, corpora in by_block.items():
+        text = next(paragraph for paragraph in words if paragraph.startswith(f"{block}:"))
+        assert {name for name, label in left_out.items() if label in text} == corpora
+    for name, label in left_out.items():
+        page = (base / "table" / f"within-{name}" / "report.html").read_text()
+        assert [text for text in left_out.values() if text in page] == [label]
+
+
 def test_across_corpora_a_model_of_one_is_tested_on_the_whole_other(base):
     run = finished.read(base / "table" / "across")
     pairs = list(zip(run.predictions.utterances, run.predictions.origins, strict=True))

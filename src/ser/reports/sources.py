@@ -47,13 +47,25 @@ def describe_splits(
     sentences = [
         describe_protocol(protocol, folds, split, selected=not stamp.get(INTERMEDIATE)),
         *describe_missing_emotions(folds, split, prepared.emotions),
-        *describe_labels(prepared.labels),
+        *describe_labels(labels_of(prepared, protocol)),
         *describe_trimming(audio_config(stamp).trim),
         *describe_augmentation(stamp.get(AUGMENT, {})),
         *describe_teachers(stamp.get(TEACHERS, [])),
         *describe_adaptation(stamp.get(ADAPTED)),
     ]
     return " ".join(sentences)
+
+
+def labels_of(prepared: PreparedCorpus, protocol: Protocol) -> dict[str, dict[str, int]]:
+    """Return the labels that were changed, without what was left out of a joined corpus that the protocol does not use.
+
+    Joined corpora count what was left out as `calm of ravdess`.
+    """
+    unused = tuple(f" of {name}" for name in prepared.parts if name not in (protocol.corpora or prepared.parts))
+    return {
+        kind: {name: number for name, number in counts.items() if kind != "left_out" or not name.endswith(unused)}
+        for kind, counts in prepared.labels.items()
+    }
 
 
 def pool_provenances(
