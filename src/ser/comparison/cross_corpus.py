@@ -97,7 +97,7 @@ def measure(trained: str, tested: str, predictions: SplitPredictions, chosen: Se
 def write(folder: Path, cells: Sequence[Cell], across: Run, description: str, within: Mapping[str, Run]) -> None:
     """Write `cross_corpus.md`, `.csv`, `.png`, `.pdf` and `.html` into `folder`."""
     rows, emotions = tabulate_cells(cells), list(across.predictions.emotions)
-    about = f"{description}; {len(emotions)} emotions ({', '.join(emotions)}), chance is {percent(1 / len(emotions))}."
+    about = f"{description}: {len(emotions)} emotions ({', '.join(emotions)}), chance is {percent(1 / len(emotions))}."
     notes = [
         *(f"Within {name}: {run.report['in_words']}" for name, run in within.items()),
         f"Across: {across.report['in_words']}",

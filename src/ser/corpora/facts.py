@@ -65,7 +65,7 @@ def join_facts(parts: Mapping[str, Facts]) -> Facts:
     licenses = sorted({facts.license for facts in several if facts.license})
     languages = {facts.language for facts in several}
     return Facts(
-        description=" with ".join(facts.description for facts in several),
+        description="; ".join(facts.description for facts in several),
         voices="; ".join(facts.voices for facts in several),
         license=licenses[0] if len(licenses) == 1 else "other" if licenses else None,
         commercial=all(facts.commercial for facts in several),
