@@ -29,7 +29,33 @@ def test_runs_of_different_protocols_are_in_separate_blocks(tmp_path):
 
 def test_the_same_protocol_with_other_lists_is_another_block(tmp_path):
     runs = [toy_run(tmp_path / "a", lists="one"), toy_run(tmp_path / "b", lists="two")]
-    assert len(comparison.group_runs(runs)) == 2
+    first, second = comparison.group_runs(runs)
+    assert first.title != second.title
+    assert all(re.fullmatch("ravdess, protocol emobox, splits [0-9a-f]{8}", block.title) for block in (first, second))
+    assert [block.title for block in comparison.group_runs(runs[::-1])] == [second.title, first.title]
+
+
+def test_blocks_of_one_protocol_within_different_corpora_are_titled_by_the_tested_one(tmp_path):
+    runs = [toy_run(tmp_path / name, lists=name) for name in ("ravdess", "emodb", "both")]
+    tested = {"ravdess": ["ravdess"], "emodb": ["emodb"], "both": ["emodb", "ravdess"]}
+    for place, run in enumerate(runs):
+        known = tested[run.folder.name]
+        rows = [replace(row, corpus=known[at % len(known)]) for at, row in enumerate(run.predictions.utterances)]
+        runs[place] = replace(run, predictions=replace(run.predictions, utterances=rows))
+    assert [block.title for block in comparison.group_runs(runs)] == [
+        "ravdess, protocol emobox, tested on ravdess",
+        "ravdess, protocol emobox, tested on emodb",
+        "ravdess, protocol emobox, tested on emodb, ravdess",
+    ]
+
+
+def test_blocks_of_one_protocol_scored_on_different_splits_are_titled_by_the_split(tmp_path):
+    runs = [toy_run(tmp_path / name) for name in ("test", "validation")]
+    runs[1] = replace(runs[1], report={**runs[1].report, "scored_on": "validation"})
+    assert [block.title for block in comparison.group_runs(runs)] == [
+        "ravdess, protocol emobox, test split",
+        "ravdess, protocol emobox, validation split",
+    ]
 
 
 def test_inside_a_block_the_best_uar_is_first(tmp_path):
@@ -117,10 +143,31 @@ def test_runs_of_one_model_and_seed_are_distinguished_by_what_differs(tmp_path):
         "tiny (seed 0, trainer.learning_rate=0.1)",
         f"tiny (seed 0, trainer.learning_rate=0.2, {tmp_path / 'b'})",
         f"tiny (seed 0, trainer.learning_rate=0.2, {tmp_path / 'c'})",
-        "tiny (seed 1)",
+        "tiny (seed 1, trainer.learning_rate=0.0001)",
     }
     pair = tables.pair_cells(block)[0]
     assert pair["better"] != pair["worse"]
+
+
+def test_a_run_with_other_settings_and_another_seed_is_not_named_as_if_the_seed_alone_differed(tmp_path):
+    runs = [toy_run(tmp_path / "full"), toy_run(tmp_path / "again", seed=1), toy_run(tmp_path / "short", seed=2)]
+    assert set(comparison.name_runs(runs).values()) == {"tiny (seed 0)", "tiny (seed 1)", "tiny (seed 2)"}
+    trainer = {**runs[2].settings["trainer"], "max_steps": 4}
+    short = replace(runs[2], settings={**runs[2].settings, "trainer": trainer})
+    assert comparison.name_runs([*runs[:2], short])[short.folder] == "tiny (seed 2, trainer.max_steps=4)"
+    assert comparison.name_runs([*runs[:2], short])[runs[0].folder] == "tiny (seed 0, trainer.max_steps=None)"
+
+
+def test_the_seeds_of_repeated_runs_are_named_in_order(tmp_path):
+    runs = [toy_run(tmp_path / str(seed), seed=seed, hits=hits) for seed, hits in ((2, 0.9), (10, 0.8), (0, 0.7))]
+    assert "tiny over the seeds 0, 2, 10: " in tables.markdown(comparison.group_runs(runs), published=False)
+
+
+def test_the_validation_column_is_explained_only_where_it_is(tmp_path):
+    explained = "validation: UAR on the validation split; trained: parameters"
+    without, with_it = toy_run(tmp_path / "a"), toy_run(tmp_path / "b", validation=0.5)
+    assert "validation" not in tables.markdown(comparison.group_runs([without]), published=False)
+    assert explained in tables.markdown(comparison.group_runs([with_it]), published=False)
 
 
 def test_augmentation_is_named_by_its_choice_where_every_run_has_one(tmp_path):

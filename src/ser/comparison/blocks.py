@@ -1,9 +1,10 @@
 """Compare runs: a block for each protocol, ranked by UAR, with paired tests of its runs."""
 
+import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
@@ -73,7 +74,34 @@ def group_runs(runs: Sequence[Run]) -> list[Block]:
     grouped = defaultdict[str, list[Run]](list)
     for run in runs:
         grouped[protocol_key(run)].append(run)
-    return [build_block(members) for members in grouped.values()]
+    return distinguish([build_block(members) for members in grouped.values()])
+
+
+def distinguish(blocks: Sequence[Block]) -> list[Block]:
+    """Return the blocks with titles that tell them apart: by the tested corpora, by the scored split, or by a hash."""
+    told = list(blocks)
+    for describe in (describe_tested, describe_scored, describe_splits):
+        ways = defaultdict[str, set[str]](set)
+        for block in told:
+            ways[block.title].add(describe(block.runs[0]))
+        told = [
+            replace(block, title=f"{block.title}, {describe(block.runs[0])}") if len(ways[block.title]) > 1 else block
+            for block in told
+        ]
+    return told
+
+
+def describe_tested(run: Run) -> str:
+    corpora = sorted({row.corpus or run.report["corpus"] for row in run.predictions.utterances})
+    return f"tested on {', '.join(corpora)}"
+
+
+def describe_scored(run: Run) -> str:
+    return f"{run.report['scored_on']} split"
+
+
+def describe_splits(run: Run) -> str:
+    return f"splits {hashlib.sha256(protocol_key(run).encode()).hexdigest()[:8]}"
 
 
 def protocol_key(run: Run) -> str:
@@ -99,24 +127,23 @@ def build_block(runs: Sequence[Run]) -> Block:
 
 
 def name_runs(runs: Sequence[Run]) -> dict[Path, str]:
-    """Name each run by model and seed, with the settings that distinguish it from runs of that name.
+    """Name each run by model and seed, with the settings in which runs of that model differ.
 
-    Runs with the same settings are distinguished by their folders.
+    Runs with the same seed and settings are distinguished by their folders.
     """
     alike = defaultdict[str, list[Run]](list)
     for run in runs:
-        alike[f"{run.report['model']} (seed {str(run.report['seed']).strip('[]')}"].append(run)
+        alike[run.report["model"]].append(run)
     named = {}
-    for name, group in alike.items():
+    for model, group in alike.items():
         settings = name_augmentations([decisive_settings(run.settings) for run in group])
-        keys = sorted({key for one in settings for key in one})
+        keys = sorted({key for one in settings for key in one} - {"seed"})
         differing = [key for key in keys if len({json.dumps(one.get(key)) for one in settings}) > 1]
         for run, one in zip(group, settings, strict=True):
-            differences = [f"{key}={one.get(key)}" for key in differing]
-            if len(group) > 1 and settings.count(one) > 1:
-                differences.append(str(run.folder))
-            named[run.folder] = ", ".join([name, *differences]) + ")"
-    return named
+            seed = str(run.report["seed"]).strip("[]")
+            named[run.folder] = ", ".join([f"{model} (seed {seed}", *(f"{key}={one.get(key)}" for key in differing)])
+    counts = Counter(named.values())
+    return {folder: f"{name}{f', {folder}' if counts[name] > 1 else ''})" for folder, name in named.items()}
 
 
 def name_augmentations(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

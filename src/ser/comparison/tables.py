@@ -92,17 +92,15 @@ def html(blocks: Sequence[Block], published: bool, image: Path) -> str:
     )
 
 
-COLUMNS = (
-    "validation: UAR on the validation split, where there is one; trained: parameters; clips/s: in training; runtime: "
-    "that of training up to the step."
-)
+COLUMNS = "trained: parameters; clips/s: in training; runtime: that of training up to the step."
+VALIDATION = "validation: UAR on the validation split; "
 
 
 def notes(block: Block, published: bool) -> list[str]:
     """Return the notes below the tables of a block."""
     return [
         *map(repetition, block.repeated),
-        COLUMNS,
+        VALIDATION * is_validated(block) + COLUMNS,
         *([choice(block)] if len(block.runs) > 1 else []),
         *([legend(block)] if block.pairs else []),
         *([UNDER_STRESS] if stress_cells(block) else []),
@@ -117,13 +115,12 @@ def table(rows: Sequence[dict[str, str]], format: str) -> str:
 def cells(block: Block, published: bool) -> list[dict[str, str]]:
     """Return the rows of a block, formatted."""
     rows, called = [], block.names
-    validated = any(recall is not None for recall in block.validation)
     for run, validation in zip(block.runs, block.validation, strict=True):
         row = {
             "run": called[run.folder],
             "accuracy": f"{percent(run.report['accuracy'])} ({at_step(run)})",
             "UAR [95 % interval]": f"{percent(run.report['unweighted_average_recall'])} {interval(run)}",
-            **({"validation": mark(validation, run is block.chosen)} if validated else {}),
+            **({"validation": mark(validation, run is block.chosen)} if is_validated(block) else {}),
             "size on disk": size(run.used["checkpoint_bytes"]),
             "runtime to that step": duration(run.used["training"]["seconds_to_step"]),
             "trained": f"{run.used['parameters']['trained'] / 1e6:.1f} M",
@@ -133,6 +130,11 @@ def cells(block: Block, published: bool) -> list[dict[str, str]]:
             row["published"] = in_the_paper(TABLE_III.get(run.report["model"]))
         rows.append(row)
     return rows
+
+
+def is_validated(block: Block) -> bool:
+    """Return whether a run of the block has a validation split, which has a column then."""
+    return any(recall is not None for recall in block.validation)
 
 
 def mark(validation: float | None, best: bool) -> str:
@@ -203,7 +205,7 @@ def legend(block: Block) -> str:
 
 
 def repetition(group: Repeated) -> str:
-    numbers = ", ".join(str(run.report["seed"]) for run in group.runs)
+    numbers = ", ".join(map(str, sorted(run.report["seed"] for run in group.runs)))
     (accuracy, a_deviation), (recall, r_deviation) = group.accuracy, group.unweighted_average_recall
     return (
         f"{group.runs[0].report['model']} over the seeds {numbers}: accuracy {percent(accuracy)} +- "
