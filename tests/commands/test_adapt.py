@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 from ser.commands.adapt import adapt
 from ser.commands.evaluate import evaluate
 from ser.errors import UserError
+from ser.inference import adaptation
 from ser.inference.checkpoint_member import CheckpointMember
 from ser.models.adaptation import TEMPERATURE
 
@@ -70,7 +73,8 @@ def test_labelled_clips_train_the_last_layer_alone(run, voice, tmp_path, capsys)
     before, after = accuracy(run), accuracy(folder)
     assert after > before
     said = " ".join(log.split())
-    assert f"adapted to 9 labelled recordings (3 angry, 3 calm, 3 sad): accuracy on them {100 * before:.0f} %" in said
+    assert f"(3 angry, 3 calm, 3 sad): {100 * before:.0f} % of them were predicted right before; each of them" in said
+    assert re.search(r"predicted after an adaptation to the others alone, \d+ % are right", said)
 
 
 def test_without_labels_predictions_get_as_frequent_as_expected(run, voice, tmp_path):
@@ -85,6 +89,25 @@ def test_without_labels_predictions_get_as_frequent_as_expected(run, voice, tmp_
     expected = np.array([{"angry": 0.7, "sad": 0.3}.get(label, 0.0) for label in labels])
     distances = [np.abs(share - expected).sum() for share in shares]
     assert distances[1] < 0.2 * distances[0]
+
+
+def test_without_labels_the_largest_changes_in_the_predicted_emotions_are_named(run, voice, tmp_path, capsys):
+    folder = adapted(run, voice, tmp_path / "anna", "labelled=false", "prior={angry: 0.9, sad: 0.1}")
+    said = " ".join(capsys.readouterr().err.split())
+    members = [CheckpointMember.from_checkpoint(str(place)) for place in (run, folder)]
+    before, after = (Counter(m.labels[row.argmax()] for row in m.predict(clips_of(voice)[0], 8)) for m in members)
+    named = re.findall(
+        r"(\w+) (\d+) \((\d+) before\)", said.partition("recordings without labels: of them predicted as")[2]
+    )
+    assert all((int(now), int(was)) == (after[name], before[name]) for name, now, was in named)
+    changes = sorted((abs(after[name] - before[name]) for name in after | before), reverse=True)
+    assert [abs(int(now) - int(was)) for _, now, was in named] == [change for change in changes if change][:3]
+    assert named
+
+
+def test_that_no_prediction_changed_is_said():
+    same = adaptation.Adaptation(None, {}, None, ([3, 1], [3, 1]))
+    assert adaptation.describe_changes(same, EMOTIONS[:2]) == "each emotion is predicted for as many of them as before"
 
 
 def test_a_table_labels_recordings_and_a_batch_changes_nothing(run, voice, tmp_path):

@@ -29,6 +29,9 @@ from ser.models.adaptation import (
 from ser.models.embeddings import compute_pooled
 from ser.tables import read_table
 
+NAMED = 3
+"""Emotions whose change is described."""
+
 
 @dataclass(frozen=True)
 class Voice:
@@ -48,6 +51,8 @@ class Adaptation:
     """What was adapted to, for the config of the checkpoint."""
     accuracies: tuple[float, float] | None
     """Share of the labelled clips that are predicted right before, and after an adaptation to the other clips."""
+    predicted: tuple[list[int], list[int]]
+    """Number of the clips that are predicted to have each emotion, before and after the adaptation."""
 
 
 def read_voice(cfg: config.Adapt, emotions: Sequence[str]) -> Voice:
@@ -111,10 +116,17 @@ def adapt(member: CheckpointMember, voice: Voice, cfg: config.Adapt) -> Adaptati
         "sha256": sorted(map(hash_samples, voice.clips)),
     }
     if voice.labels is None:
-        adapted = match_prior(head, pooled, read_prior(cfg, member.labels), UNLABELLED_STRENGTH)
-        return Adaptation(adapted, stamp, None)
-    adapted = fit_labelled(head, pooled, voice.labels, LABELLED_STRENGTH)
-    return Adaptation(adapted, stamp, estimate_gain(head, pooled, voice.labels))
+        adapted, gain = match_prior(head, pooled, read_prior(cfg, member.labels), UNLABELLED_STRENGTH), None
+    else:
+        adapted = fit_labelled(head, pooled, voice.labels, LABELLED_STRENGTH)
+        gain = estimate_gain(head, pooled, voice.labels)
+    return Adaptation(adapted, stamp, gain, (count_predicted(head, pooled), count_predicted(adapted, pooled)))
+
+
+def count_predicted(head: LinearHead, pooled: npt.NDArray[np.float64]) -> list[int]:
+    """Return the number of clips that are predicted to have each emotion."""
+    counts: list[int] = np.bincount(head.logits(pooled).argmax(axis=1), minlength=len(head.bias)).tolist()
+    return counts
 
 
 def read_head(member: CheckpointMember) -> LinearHead:
@@ -167,14 +179,23 @@ def to_array(parameter: torch.Tensor) -> npt.NDArray[np.float64]:
 def describe(voice: Voice, adaptation: Adaptation, emotions: Sequence[str]) -> str:
     """Describe an adaptation in a sentence."""
     if voice.labels is None:
-        return (
-            f"adapted to {len(voice.clips)} recordings without labels: how often each emotion is predicted has changed"
-        )
+        return f"adapted to {len(voice.clips)} recordings without labels: {describe_changes(adaptation, emotions)}"
     counts = Counter(emotions[label] for label in voice.labels.tolist())
     named = ", ".join(f"{counts[emotion]} {emotion}" for emotion in emotions if counts[emotion])
     assert adaptation.accuracies is not None
     before, after = (f"{100 * accuracy:.0f} %" for accuracy in adaptation.accuracies)
     return (
-        f"adapted to {len(voice.clips)} labelled recordings ({named}): accuracy on them {before} before, and {after} "
-        "with each left out of the adaptation in turn"
+        f"adapted to {len(voice.clips)} labelled recordings ({named}): {before} of them were predicted right before; "
+        f"each of them predicted after an adaptation to the others alone, {after} are right"
+    )
+
+
+def describe_changes(adaptation: Adaptation, emotions: Sequence[str]) -> str:
+    """Name the emotions that are predicted for most more or fewer of the clips than before, at most `NAMED` of them."""
+    rows = zip(emotions, *adaptation.predicted, strict=True)
+    changed = sorted((row for row in rows if row[1] != row[2]), key=lambda row: -abs(row[2] - row[1]))
+    if not changed:
+        return "each emotion is predicted for as many of them as before"
+    return "of them predicted as " + ", ".join(
+        f"{name} {after} ({before} before)" for name, before, after in changed[:NAMED]
     )
