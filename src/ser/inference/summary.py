@@ -69,15 +69,23 @@ def make_table(windows: Sequence[WindowPrediction], output_format: OutputFormat,
     table.add_column("next", no_wrap=True)
     for checkpoint in output_format.checkpoints if output_format.is_ensemble else []:
         table.add_column(Text(checkpoint), overflow="fold")
+    decimals = count_decimals(windows)
     for window in windows:
-        table.add_row(*cells(window, windowed))
+        table.add_row(*cells(window, windowed, decimals))
     return table
 
 
-def cells(window: WindowPrediction, windowed: bool) -> list[Text]:
+def count_decimals(windows: Sequence[WindowPrediction]) -> int:
+    """Return the decimal places of the seconds of a table: 2 where 1 would show other times, and the same one twice."""
+    times = [time for window in windows if window.prediction for time in (window.start, window.end)]
+    return 1 if all(round(time, 1) == round(time, 2) for time in times) else 2
+
+
+def cells(window: WindowPrediction, windowed: bool, decimals: int) -> list[Text]:
     """Return the cells of a row; their text is not parsed as markup."""
     name, prediction = Text(printable(window.name)), window.prediction
-    span = [Text(f"{window.start:.1f} - {window.end:.1f}" if prediction else "")] if windowed else []
+    seconds = f"{window.start:.{decimals}f} - {window.end:.{decimals}f}" if prediction else ""
+    span = [Text(seconds)] if windowed else []
     if prediction is None:
         return [name, *span, Text(window.error, style="yellow")]
     others = rounded(prediction)
