@@ -73,6 +73,23 @@ def test_one_run_is_drawn_with_the_step_of_its_checkpoint():
     assert curves == [[[10, 20], [0.2, 0.5]], [[20, 40], [0.4, 0.8]]]
 
 
+@pytest.mark.parametrize("runs", [1, 2])
+@pytest.mark.parametrize("step", [1, 4, 1000])
+def test_a_run_of_a_single_evaluation_is_drawn_from_step_0_over_whole_steps_and_its_marker_is_whole(step, runs):
+    row = {"step": step, "train_loss": 2.0, "train_accuracy": 0.0, "eval_loss": 2.1, "eval_accuracy": 1.0}
+    figure = figures.training_figure([[row]] * runs, [step] * runs, "validation", "title")
+    loss, accuracy = figure.axes
+    low, high = accuracy.get_xlim()
+    assert low == 0
+    assert step < high < 1.5 * step
+    ticks = accuracy.get_xticks()
+    assert [tick for tick in ticks if tick != round(tick)] == []
+    assert len([tick for tick in ticks if low <= tick <= high]) > 1
+    assert not any(
+        line.get_clip_on() for axes in (loss, accuracy) for line in axes.get_lines() if "None" not in line.get_marker()
+    )
+
+
 def test_several_runs_share_one_legend_and_mark_each_checkpoint_on_its_curve():
     figure = figures.training_figure([history(0.8), history(0.7), history(0.6)], [40, 20, 40], "test", "title")
     assert legend(figure) == ["training split", "test split", "selected checkpoint"]

@@ -96,6 +96,9 @@ def training_figure(
     panels[1].yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     panels[1].set_xlabel("optimizer step" if len(histories) == 1 else f"optimizer step, {len(histories)} runs")
     panels[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    steps = {row["step"] for rows in histories for row in rows} | {*selected_steps}
+    if len(steps) == 1:  # left to itself Matplotlib shows a twentieth of a step on either side
+        panels[1].set_xlim(0, 1.1 * max(*steps, 1))
     # One entry for each kind of line, however many runs and panels draw it.
     entries = {
         label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
@@ -113,7 +116,7 @@ def curves(axes: Axes, rows: Sequence[Row], quantity: str, split: str, alone: bo
         points = [(row["step"], row[f"{name}_{quantity}"]) for row in rows if row[f"{name}_{quantity}"] is not None]
         if points:
             marked = marker if len(points) <= MOST_MARKERS else ""
-            axes.plot(*zip(*points, strict=True), color=colour, marker=marked, label=label, **look)
+            axes.plot(*zip(*points, strict=True), color=colour, marker=marked, label=label, clip_on=False, **look)
 
 
 def mark_selected(axes: Axes, rows: Sequence[Row], quantity: str, step: int, alone: bool) -> None:
@@ -123,7 +126,7 @@ def mark_selected(axes: Axes, rows: Sequence[Row], quantity: str, step: int, alo
         return
     height = next((row[f"eval_{quantity}"] for row in rows if row["step"] == step), None)
     if height is not None:
-        look: dict[str, Any] = {"marker": "o", "markersize": 5, "linestyle": "", "zorder": 3}
+        look: dict[str, Any] = {"marker": "o", "markersize": 5, "linestyle": "", "zorder": 3, "clip_on": False}
         axes.plot([step], [height], color=VERMILION, markeredgecolor="black", label="selected checkpoint", **look)
 
 
