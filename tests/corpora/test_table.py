@@ -91,6 +91,29 @@ def test_all_mistakes_of_a_table_are_reported_at_once_in_one_line(recordings, tm
     assert "\n" not in message
 
 
+def test_a_root_one_folder_too_high_is_met_with_the_right_one(recordings, tmp_path):
+    rows = "path,emotion\nangry/0.wav,angry\nsad/0.wav,sad\n"
+    (tmp_path / "rec" / "aaa").mkdir()  # before the right one, and empty
+    with pytest.raises(UserError) as error:
+        table(tmp_path, rows)
+    place = tmp_path / "rec" / "anna"
+    assert str(error.value).endswith(f"sad/0.wav (line 3). All of them are below {place}: give --root {place}")
+    assert "2 files that are not there" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,emotion\nangry/0.wav,angry\nanna/angry/0.wav,angry\n",
+        "path,emotion\nangry/0.wav,angry\nanna/angry/0.wav,\n",
+        "path,emotion\nangry/0.wav,angry\ngone.wav,angry\n",
+    ],
+)
+def test_another_root_is_not_named_where_it_would_not_find_all_files(text, recordings, tmp_path):
+    with pytest.raises(UserError, match="Correct the table, or give"):
+        table(tmp_path, text)
+
+
 def test_rows_with_mistakes_are_left_out_where_the_config_reports_it(recordings, tmp_path):
     found = table(tmp_path, BAD, bad_rows=BadRows.leave_out)
     assert [row.path for row in found.recordings] == ["ben/sad/0.wav"]

@@ -45,6 +45,7 @@ SPLITS = {
     **dict.fromkeys(("test", "testing", "evaluation", "eval"), "test"),
 }
 """Usual names of splits."""
+ABSENT = "files that are not there"
 UNKNOWN = ("", "unknown", "n/a", "na", "none", "nan", "?")
 """Texts that stand for a speaker that is not known."""
 
@@ -66,16 +67,18 @@ def scan(root: Path, corpus: Corpus) -> Scan:
     if not path.is_file():
         raise UserError(f"{called}: there is no such file")
     found, mistakes = Scan(), defaultdict[str, list[str]](list)
-    recordings, lines = Builder(Recording), array("q")
+    recordings, lines, absent = Builder(Recording), array("q"), list[str]()
     bases = (root, root.resolve())
     for line, row in read_rows(path, corpus.columns, called):
-        recording = read_row(bases, row, line, mistakes)
+        recording = read_row(bases, row, line, mistakes, absent)
         if recording is not None:
             recordings.append(recording)
             lines.append(line)
     ordered, order = recordings.finish_sorted("path")
     found.recordings = leave_out_repeated(ordered, np.array(lines, np.int64)[order], found, mistakes)
-    report_mistakes(mistakes, corpus, called, found)
+    # One of several mistakes, or of some files only, would not be mended by another root.
+    lower = find_lower_root(root, absent) if mistakes.keys() == {ABSENT} and not len(ordered) else None
+    report_mistakes(mistakes, corpus, called, found, lower)
     leave_out_unnamed(root, found.recordings, found)
     return found
 
@@ -150,15 +153,19 @@ def read_rows(path: Path, columns: Mapping[str, str], called: str) -> Iterator[t
 
 
 def read_row(
-    bases: Sequence[Path], row: Mapping[str, str], line: int, mistakes: dict[str, list[str]]
+    bases: Sequence[Path], row: Mapping[str, str], line: int, mistakes: dict[str, list[str]], absent: list[str]
 ) -> Recording | None:
-    """Return the recording of a row; None where it has a mistake, which is added to `mistakes`."""
+    """Return the recording of a row; None where it has a mistake, which is added to `mistakes`.
+
+    The path of a file that is not there is added to `absent` too.
+    """
     path = find_path(bases, row["path"])
     label = row["emotion"].strip()
     if not row["path"].strip() or "\0" in row["path"]:
         mistakes["rows without a path"].append(f"line {line}")
     elif not os.path.isfile(os.path.join(bases[0], path)):
-        mistakes["files that are not there"].append(f"{show(path)} (line {line})")
+        absent.append(path)
+        mistakes[ABSENT].append(f"{show(path)} (line {line})")
     elif PurePosixPath(path).suffix.lower() in OTHER_SUFFIXES:
         mistakes["files of a kind that is not read (`ffmpeg -i IN.m4a OUT.wav` converts one)"].append(
             f"{show(path)} (line {line})"
@@ -221,8 +228,19 @@ def read_times(row: Mapping[str, str]) -> tuple[float, float | None] | None:
     return (begin, None if stop == math.inf else stop) if begin < stop else None
 
 
-def report_mistakes(mistakes: Mapping[str, list[str]], corpus: Corpus, called: str, found: Scan) -> None:
-    """Raise a UserError for the mistakes of a table, or count their rows as left out where the config says so."""
+def find_lower_root(root: Path, absent: Sequence[str]) -> Path | None:
+    """Return a folder in the root below which all these files lie; None without one."""
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    return next((folder for folder in folders if all(map(os.path.isfile, map(folder.joinpath, absent)))), None)
+
+
+def report_mistakes(
+    mistakes: Mapping[str, list[str]], corpus: Corpus, called: str, found: Scan, lower: Path | None
+) -> None:
+    """Raise a UserError for the mistakes of a table, or count their rows as left out where the config says so.
+
+    Where all files of the table lie below the folder `lower` of the root, it is named instead of other advice.
+    """
     if corpus.bad_rows is BadRows.leave_out:
         for kind, places in mistakes.items():
             for place in places:
@@ -232,4 +250,7 @@ def report_mistakes(mistakes: Mapping[str, list[str]], corpus: Corpus, called: s
         kinds = "; ".join(
             f"{counted(len(all_), kind)}: {', '.join(shorten(all_, 10))}" for kind, all_ in mistakes.items()
         )
-        raise UserError(f"{called}: {kinds}. Correct the table, or give corpus.bad_rows=leave_out to leave them out")
+        advice = "Correct the table, or give corpus.bad_rows=leave_out to leave them out"
+        if lower is not None:
+            advice = f"All of them are below {show(str(lower))}: give --root {show(str(lower))}"
+        raise UserError(f"{called}: {kinds}. {advice}")
