@@ -71,7 +71,7 @@ def test_a_corpus_too_small_to_divide_is_refused():
 @pytest.mark.parametrize(
     ("labels", "named"),
     [
-        (["hapy"], "emotion 'hapy' has 1 recording, and a split needs at least 2 of each; 'corpus.emotions={hapy: OT"),
+        (["hapy"], "emotion 'hapy' has 1 recording, and a split needs at least 2 of each; 'corpus.emotions={hapy: "),
         (["hapy", "agry"], "each of the emotions 'agry', 'hapy' has 1 recording, "),
     ],
 )

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ser.commands.cross_corpus import cross_corpus
 from ser.commands.evaluate import evaluate
+from ser.comparison.blocks import group_runs
 from ser.comparison.cross_corpus import fill, heat_map
 from ser.config import Split
 from ser.errors import UserError
@@ -70,6 +71,13 @@ def test_each_block_names_the_labels_that_were_left_out_of_its_own_corpora(base)
     for name, label in left_out.items():
         page = (base / "table" / f"within-{name}" / "report.html").read_text()
         assert [text for text in left_out.values() if text in page] == [label]
+
+
+def test_a_comparison_of_the_runs_titles_the_blocks_within_corpora_apart(base):
+    runs = [finished.read(base / "table" / f"within-{name}") for name in ("one", "two")]
+    assert [block.title for block in group_runs(runs)] == [
+        f"both, protocol {runs[0].report['protocol']['name']}, 2 folds, tested on {name}" for name in ("one", "two")
+    ]
 
 
 def test_across_corpora_a_model_of_one_is_tested_on_the_whole_other(base):
