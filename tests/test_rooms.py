@@ -44,6 +44,7 @@ LEAVES = (
     "rows",
     "signal_watch",
     "tables",
+    "wording",
 )
 """Modules below all rooms; the others at the top (`cli` and what it needs) stand above them."""
 

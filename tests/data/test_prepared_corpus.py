@@ -89,7 +89,7 @@ def test_the_audit_names_what_is_odd(tmp_path):
         (lambda root: None, "there is no such folder"),
         (lambda root: root.mkdir(), "no recording of RAVDESS"),
         (lambda root: root.write_text("x"), "it is no folder"),
-        (lambda root: (root.mkdir(), (root / "a.wav").write_bytes(b"x")), "1 audio files not named as RAVDESS"),
+        (lambda root: (root.mkdir(), (root / "a.wav").write_bytes(b"x")), "1 audio file not named as RAVDESS"),
     ],
 )
 def test_a_root_that_cannot_be_used_leaves_nothing_behind(make, message, tmp_path):

@@ -50,7 +50,7 @@ def test_the_last_step_is_kept_and_the_test_split_is_not_looked_at_before(last):
 @pytest.mark.parametrize(("choose", "epoch"), [("last", 2), ("best", 1)])
 def test_a_validation_split_is_evaluated_and_selects_only_with_best(data_dir, tmp_path, monkeypatch, choose, epoch):
     losses = iter([1.0, 2.0])
-    monkeypatch.setattr("ser.training.trainer.cross_entropy", lambda *_: next(losses))
+    monkeypatch.setattr("ser.training.evaluating.cross_entropy", lambda *_: next(losses))
     folder = run(
         data_dir, tmp_path / "run", f"trainer.choose={choose}", "protocol.validation_speakers=2",
         "trainer.metric_for_best_model=loss",
