@@ -1,5 +1,6 @@
 import copy
 import hashlib
+import threading
 
 import numpy as np
 import pytest
@@ -226,3 +227,29 @@ def test_the_fingerprint_is_of_the_cnn_alone(name, published):
         classifier.config.feat_extract_activation = "relu"
         prints.append(FrozenCnn().fingerprint(classifier))
     assert len(set(prints)) == len(prints) > 5
+
+
+def test_a_pass_in_another_thread_does_not_get_the_features_of_this_one(published):
+    classifier, collator = frozen(published["moonshine"])
+    classifier.eval()
+    FrozenCnn().install(classifier)
+    batches = [collator(examples([length])) for length in (9000, 14000)]
+    batches = [{**one, "input_values": FrozenCnn().run(classifier, one["input_values"])} for one in batches]
+    expected = [classifier(**batch).logits for batch in batches]
+    began, other_ended = threading.Event(), threading.Event()
+
+    def pause(*_):
+        if threading.current_thread().name == "first":
+            began.set()
+            assert other_ended.wait(30)
+
+    classifier.encoder.conv2.register_forward_pre_hook(pause)
+    found = {}
+    first = threading.Thread(name="first", target=lambda: found.update(first=classifier(**batches[0]).logits))
+    first.start()
+    assert began.wait(30)
+    second = classifier(**batches[1]).logits
+    other_ended.set()
+    first.join()
+    assert torch.equal(second, expected[1])
+    assert torch.equal(found["first"], expected[0])

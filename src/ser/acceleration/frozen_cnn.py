@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -84,8 +85,8 @@ class FrozenCnn:
         """Let a classifier take the output of `run` as its `input_values`, with the mask of samples.
 
         A waveform `(batch, samples)` still goes through the CNN. Modules, tensors and their names are unchanged, so a
-        checkpoint is the same with and without; installing twice is installing once. One forward pass at a time:
-        `torch.nn.DataParallel`, which runs several in threads, would mix up Moonshine's.
+        checkpoint is the same with and without; installing twice is installing once. Threads may run several forward
+        passes side by side.
         """
         assert can_cache(classifier.config)
         if not find_architecture(classifier.config).wav2vec2_layout:
@@ -117,10 +118,13 @@ class MoonshineBypass:
     They are no module of their own, because the names of the tensors would change with it. The first convolution keeps
     the features and passes an empty tensor on to the activations; the third returns the features. The activation after
     it belongs to the encoder, hence features are cached as they are before it.
+
+    Attributes:
+        features: Those of the forward pass of each thread, by its number.
     """
 
     def __init__(self, encoder: Any) -> None:
-        self.features: torch.Tensor | None = None
+        self.features: dict[int, torch.Tensor] = {}
         encoder.conv1.forward = partial(self.keep, encoder.conv1)
         encoder.groupnorm.forward = partial(self.skip, encoder.groupnorm)
         encoder.conv2.forward = partial(self.skip, encoder.conv2)
@@ -129,15 +133,18 @@ class MoonshineBypass:
     def keep(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """Keep features; the encoder adds an axis before the last, so a waveform is `(batch, 1, samples)`."""
         is_waveform = inputs.shape[1] == 1 and inputs.dim() == 3
-        self.features = None if is_waveform else cast_for(module, inputs.squeeze(1))
-        return self.skip(module, inputs if is_waveform else inputs.new_empty(0))
+        if is_waveform:
+            self.features.pop(get_ident(), None)  # of a forward pass that failed
+            return self.skip(module, inputs)
+        self.features[get_ident()] = cast_for(module, inputs.squeeze(1))
+        return self.skip(module, inputs.new_empty(0))
 
     def skip(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """Run a module on a waveform, and no module on features."""
-        made: torch.Tensor = type(module).forward(module, inputs) if self.features is None else inputs
+        made: torch.Tensor = inputs if get_ident() in self.features else type(module).forward(module, inputs)
         return made
 
     def restore(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """Return the features and forget them."""
-        features, self.features = self.features, None
+        features = self.features.pop(get_ident(), None)
         return self.skip(module, inputs) if features is None else features
