@@ -91,7 +91,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, help="RAVDESS, or folders and names like it")
     parser.add_argument("--clips", type=int, default=96, help="clips that are made where there is no corpus")
     parser.add_argument("--of-clips", type=int, default=96, help="how many of them are used; a third is evaluated")
-    parser.add_argument("--steps", type=int, default=6, help="optimizer steps of 8 clips that are timed")
+    parser.add_argument("--steps", type=int, default=8, help="optimizer steps of 8 clips that are timed")
     parser.add_argument("--warmup", type=int, default=2, help="steps before them, and after an evaluation")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))

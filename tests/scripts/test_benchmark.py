@@ -58,3 +58,12 @@ def test_the_arithmetic_of_a_step_is_that_of_the_published_shapes():
     # 8 clips of 3.7 s with the CNN frozen: 0.97 and 2.98 TFLOP.
     assert flops_per_step("base") == pytest.approx(0.97e12, rel=0.01)
     assert flops_per_step("large") == pytest.approx(2.98e12, rel=0.01)
+
+
+def test_its_default_arguments_are_accepted(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import benchmark
+
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--model", "base"])
+    given = benchmark.arguments()
+    assert given.steps % (2 * given.warmup) == 0
