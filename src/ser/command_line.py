@@ -74,7 +74,7 @@ class Line:
 
     def take(self, word: str, rest: deque[str]) -> None:
         """Read a word, and the words of `rest` that belong to it."""
-        word = self.with_current_key(word)
+        word = self.rename_old_key(word)
         name, equals, text = word.partition("=")
         key, option = key_of(name), name.startswith("--")
         if option and key in self.several:
@@ -95,7 +95,7 @@ class Line:
         inside = any(name.startswith(f"{mapping}.") for mapping in self.mappings)
         return inside or (name in self.mappings and text.lstrip().startswith("{"))
 
-    def with_current_key(self, word: str) -> str:
+    def rename_old_key(self, word: str) -> str:
         """Return a word with the current name of its key, and print one line for each old name."""
         current = current_word(word, self.schema)
         if current != word and not self.completing:

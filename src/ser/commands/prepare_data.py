@@ -46,7 +46,7 @@ def summary(report: dict[str, Any], cfg: config.PrepareData) -> str:
     fold = f" fold {report['protocol']['fold']}" if report["protocol"]["fold"] is not None else ""
     lines += [
         f"protocol {cfg.protocol.name}{fold}: {sides['train']} train, {sides['validation']} validation, "
-        f"{sides['test']} test clips; {describe_sides(report)} and "
+        f"{sides['test']} test clips; {describe_shared_speakers(report)} and "
         f"{counted(sides['copies_on_both_sides_in_all'], 'copied recordings')} on both sides",
         f"{report['decoded']} decoded, {report['recordings'] - report['decoded']} unchanged; "
         f"written to {printable(cfg.data_dir)}",
@@ -64,7 +64,7 @@ def describe_speakers(report: dict[str, Any]) -> str:
     )
 
 
-def describe_sides(report: dict[str, Any]) -> str:
+def describe_shared_speakers(report: dict[str, Any]) -> str:
     """Say how many speakers are on both sides of the split, as far as that is known."""
     number = len(report["split"]["speakers_on_both_sides"])
     return counted(number, "known speakers" if report["without_speaker"] else "speakers")
