@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ser.data import parallel
-from ser.data.parallel import count_threads, in_threads, sharing_threads
+from ser.data.parallel import count_side_by_side, count_threads, in_threads, sharing_threads
 
 
 def test_results_come_in_the_order_of_the_items_whatever_the_number_of_threads():
@@ -36,3 +36,11 @@ def test_the_threads_of_pytorch_are_shared_out_and_come_back_after_an_error():
         assert [*used, torch.get_num_threads()] == [2, 4]
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("threads", "batches"), [(1, 1), (2, 2), (64, 4)])
+def test_as_many_batches_are_scored_side_by_side_as_there_are_threads_but_no_more_than_four(
+    threads, batches, monkeypatch
+):
+    monkeypatch.setattr(parallel, "count_threads", lambda: threads)
+    assert count_side_by_side() == batches

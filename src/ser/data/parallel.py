@@ -11,6 +11,9 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+SIDE_BY_SIDE = 4
+"""Batches at most: one of 8 clips of 4 s takes some 200 MB in the CNN of a base encoder."""
+
 
 def in_threads(
     function: Callable[[Item], Result], items: Iterable[Item], at_once: int = 256, threads: int = 0
@@ -38,6 +41,11 @@ def count_threads() -> int:
         return int(torch.get_num_threads())
     given = os.environ.get("OMP_NUM_THREADS", "")
     return int(given) if given.isdigit() and int(given) else cores()
+
+
+def count_side_by_side() -> int:
+    """Return how many batches a CPU scores side by side: one a thread, and few enough for the memory of any machine."""
+    return min(count_threads(), SIDE_BY_SIDE)
 
 
 def use_threads(count: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from transformers import PreTrainedModel
 
-from ser.data.parallel import count_threads, in_threads, sharing_threads
+from ser.data.parallel import count_side_by_side, in_threads, sharing_threads
 from ser.models.arrays import Logits
 
 Batch = dict[str, torch.Tensor]
@@ -29,7 +29,7 @@ def compute_logits(classifier: PreTrainedModel, batches: Iterable[Batch]) -> Log
     """
     device = default_device()
     classifier.eval().to(device)
-    workers = count_threads() if device.type == "cpu" else 1
+    workers = count_side_by_side() if device.type == "cpu" else 1
 
     @torch.inference_mode()
     def compute(batch: Batch) -> torch.Tensor:

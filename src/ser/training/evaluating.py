@@ -14,7 +14,7 @@ from ser.acceleration.cpu_autocast import cpu_autocast
 from ser.acceleration.faster_functions import use_faster_functions
 from ser.data.batches import Numbers, scoring_batches
 from ser.data.dataset import WaveformDataset
-from ser.data.parallel import count_threads, in_threads, sharing_threads
+from ser.data.parallel import count_side_by_side, in_threads, sharing_threads
 from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
 from ser.models.architectures import depends_on_padding
 from ser.models.arrays import Logits
@@ -39,7 +39,7 @@ class EvaluatingTrainer(CheckpointingTrainer):
         Batches of clips of equal length are often small, and each would count as much as a full batch.
         """
         # Several processes gather the layers of a sharded model together: each computes one batch after the other.
-        workers = count_threads() if self.args.device.type == "cpu" and self.args.world_size == 1 else 1
+        workers = count_side_by_side() if self.args.device.type == "cpu" and self.args.world_size == 1 else 1
         if self.args.world_size > 1 or workers > 1:
             output = self.evaluate_share(dataloader.dataset, workers)
         else:
