@@ -107,7 +107,7 @@ def test_without_labels_the_largest_changes_in_the_predicted_emotions_are_named(
 
 def test_that_no_prediction_changed_is_said():
     same = adaptation.Adaptation(None, {}, None, ([3, 1], [3, 1]))
-    assert adaptation.describe_changes(same, EMOTIONS[:2]) == "each emotion is predicted for as many of them as before"
+    assert adaptation.describe_changes(same, EMOTIONS[:2]) == "how often each emotion is predicted has not changed"
 
 
 def test_a_table_labels_recordings_and_a_batch_changes_nothing(run, voice, tmp_path):

@@ -1,10 +1,11 @@
 import sys
+import threading
 
 import pytest
 import torch
 
 from ser.data import parallel
-from ser.data.parallel import count_side_by_side, count_threads, in_threads, sharing_threads
+from ser.data.parallel import count_side_by_side, count_threads, in_threads, map_side_by_side, sharing_threads
 
 
 def test_results_come_in_the_order_of_the_items_whatever_the_number_of_threads():
@@ -44,3 +45,11 @@ def test_as_many_batches_are_scored_side_by_side_as_there_are_threads_but_no_mor
 ):
     monkeypatch.setattr(parallel, "count_threads", lambda: threads)
     assert count_side_by_side() == batches
+
+
+def test_a_single_worker_computes_in_its_callers_thread_and_several_keep_the_order():
+    here = threading.get_ident()
+    assert set(map_side_by_side(lambda _: threading.get_ident(), range(3), 1)) == {here}
+    others = map_side_by_side(lambda number: (number, threading.get_ident()), range(20), 2)
+    assert [number for number, _ in others] == list(range(20))
+    assert here not in {thread for _, thread in others}

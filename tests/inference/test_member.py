@@ -51,7 +51,7 @@ def test_batches_side_by_side_hold_no_more_samples_than_one_may(samples, workers
         return map(compute, order)
 
     monkeypatch.setattr(member, "count_threads", lambda: 4)
-    monkeypatch.setattr(member, "in_threads", in_threads)
+    monkeypatch.setattr("ser.data.parallel.in_threads", in_threads)
     order = [[index] for index in range(6)]
     assert len(counting.compute_side_by_side(logits_of, order, [1] * 5 + [samples])) == 6
     assert used[-1] == workers

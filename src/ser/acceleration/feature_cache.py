@@ -190,7 +190,8 @@ def open_or_compute(
     paths = [utterance.path for utterance in clips.utterances]
     frames = dict(zip(paths, counts, strict=True))
     channels = part.channels(classifier.config)
-    made_from = describe_origin(classifier, collator, clips, dtype, part, (1 + sum(counts)) * channels)
+    values = (1 + sum(counts)) * channels
+    made_from = describe_origin(classifier, collator, clips, paths, dtype, part, values)
     place = folder / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     if is_valid(place, made_from):
         log.info("output of the frozen %s: read from %s", part.name, place)
@@ -211,12 +212,12 @@ def describe_origin(
     classifier: PreTrainedModel,
     collator: WaveformCollator,
     clips: WaveformDataset,
+    paths: Sequence[str],
     dtype: torch.dtype,
     part: FrozenPart,
     values: int,
 ) -> MadeFrom:
     """Return everything that decides the content of a cache of so many values."""
-    paths = [utterance.path for utterance in clips.utterances]
     made_from: MadeFrom = {
         "layout": LAYOUT,
         part.name.lower(): part.fingerprint(classifier),

@@ -79,16 +79,18 @@ def group_runs(runs: Sequence[Run]) -> list[Block]:
 
 def distinguish(blocks: Sequence[Block]) -> list[Block]:
     """Return the blocks with titles that tell them apart: by the tested corpora, by the scored split, or by a hash."""
-    told = list(blocks)
+    titled = list(blocks)
     for describe in (describe_tested, describe_scored, describe_splits):
-        ways = defaultdict[str, set[str]](set)
-        for block in told:
-            ways[block.title].add(describe(block.runs[0]))
-        told = [
-            replace(block, title=f"{block.title}, {describe(block.runs[0])}") if len(ways[block.title]) > 1 else block
-            for block in told
+        descriptions = defaultdict[str, set[str]](set)
+        for block in titled:
+            descriptions[block.title].add(describe(block.runs[0]))
+        titled = [
+            replace(block, title=f"{block.title}, {describe(block.runs[0])}")
+            if len(descriptions[block.title]) > 1
+            else block
+            for block in titled
         ]
-    return told
+    return titled
 
 
 def describe_tested(run: Run) -> str:

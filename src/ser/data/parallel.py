@@ -65,6 +65,23 @@ def sharing_threads(workers: int) -> Iterator[None]:
         use_threads(before)
 
 
+def map_side_by_side(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, at_once: int = 0
+) -> list[Result]:
+    """Return the results in order, of so many threads with the threads of PyTorch shared out among them.
+
+    Args:
+        function: The function. A single worker computes it in this thread.
+        items: Its arguments.
+        workers: The number of threads.
+        at_once: The items of a block, as of `in_threads`; 0: eight a thread.
+    """
+    if workers == 1:
+        return list(map(function, items))
+    with sharing_threads(workers):
+        return list(in_threads(function, items, at_once or 8 * workers, workers))
+
+
 def cores() -> int:
     """Count the cores that this process may use: a job on a cluster has only some of its machine."""
     affinity = getattr(os, "sched_getaffinity", None)  # of Linux

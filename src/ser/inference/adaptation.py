@@ -195,7 +195,7 @@ def describe_changes(adaptation: Adaptation, emotions: Sequence[str]) -> str:
     rows = zip(emotions, *adaptation.predicted, strict=True)
     changed = sorted((row for row in rows if row[1] != row[2]), key=lambda row: -abs(row[2] - row[1]))
     if not changed:
-        return "each emotion is predicted for as many of them as before"
+        return "how often each emotion is predicted has not changed"
     return "of them predicted as " + ", ".join(
         f"{name} {after} ({before} before)" for name, before, after in changed[:NAMED]
     )

@@ -11,7 +11,7 @@ from ser.inference.target import Target
 
 
 def count_errors(target: Target) -> int:
-    """Return the number of recordings with an error in a finished output, of which one row at a time is in memory.
+    """Count the recordings with an error in a finished output, without loading all of it.
 
     Raises:
         UserError: it does not hold predictions.

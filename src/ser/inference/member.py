@@ -10,7 +10,7 @@ import numpy as np
 
 from ser.data.audio import SAMPLE_RATE, Int16
 from ser.data.batches import scoring_batches
-from ser.data.parallel import count_threads, in_threads, sharing_threads
+from ser.data.parallel import count_threads, map_side_by_side
 from ser.data.silence import cut_silence
 from ser.errors import UserError
 from ser.garbage import keep_imported
@@ -83,10 +83,7 @@ class Member(ABC):
         """
         largest = max(len(batch) * lengths[batch[-1]] for batch in order)
         workers = max(1, min(count_threads(), len(order), MAX_BATCH_SAMPLES // max(largest, 1)))
-        if workers == 1:
-            return np.concatenate(list(map(compute, order)))
-        with sharing_threads(workers):
-            return np.concatenate(list(in_threads(compute, order, len(order), workers)))
+        return np.concatenate(map_side_by_side(compute, order, workers, len(order)))
 
     def cut_silence(self, clips: Sequence[Int16]) -> list[Int16]:
         """Return the clips as the model was trained on them."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from transformers import PreTrainedModel
 
-from ser.data.parallel import count_side_by_side, in_threads, sharing_threads
+from ser.data.parallel import count_side_by_side, map_side_by_side
 from ser.models.arrays import Logits
 
 Batch = dict[str, torch.Tensor]
@@ -37,7 +37,5 @@ def compute_logits(classifier: PreTrainedModel, batches: Iterable[Batch]) -> Log
         logits: torch.Tensor = outputs.logits
         return logits
 
-    with sharing_threads(workers):
-        computed = in_threads(compute, batches, 8 * workers, workers) if workers > 1 else map(compute, batches)
-        scores: Logits = torch.cat(list(computed)).float().cpu().numpy()
+    scores: Logits = torch.cat(map_side_by_side(compute, batches, workers)).float().cpu().numpy()
     return scores

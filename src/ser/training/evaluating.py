@@ -14,7 +14,7 @@ from ser.acceleration.cpu_autocast import cpu_autocast
 from ser.acceleration.faster_functions import use_faster_functions
 from ser.data.batches import Numbers, scoring_batches
 from ser.data.dataset import WaveformDataset
-from ser.data.parallel import count_side_by_side, in_threads, sharing_threads
+from ser.data.parallel import count_side_by_side, map_side_by_side
 from ser.evaluation.metrics import confusion_matrix, cross_entropy, summarize
 from ser.models.architectures import depends_on_padding
 from ser.models.arrays import Logits
@@ -66,10 +66,7 @@ class EvaluatingTrainer(CheckpointingTrainer):
         own = [batches[place % len(batches)] for place in places]
         self.model.eval()
         shares = [own[number::workers] for number in range(min(workers, len(own)))]
-        predict, count = partial(self.predict_batches, clips), len(shares)
-        with sharing_threads(count):
-            # A single share is computed in this thread, which has the device.
-            predicted = list(in_threads(predict, shares, count, count) if count > 1 else map(predict, shares))
+        predicted = map_side_by_side(partial(self.predict_batches, clips), shares, len(shares))
         order = processes.gather_rows(np.concatenate([batch for share in shares for batch in share]))
         scores, truth = (processes.gather_rows(np.concatenate(part)) for part in zip(*predicted, strict=True))
         _, first = np.unique(order, return_index=True)
