@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, TrainingArguments
 from ser.acceleration import compilation
 from ser.acceleration.attention import use_attention
 from ser.acceleration.faster_functions import use_faster_functions
+from ser.acceleration.freed_memory import keep_freed_memory
 from ser.acceleration.gpu_dataset import Inputs, move_to_gpu
 from ser.acceleration.sharding import shard_layers
 from ser.config import Trainer
@@ -22,9 +23,9 @@ def accelerated(
 ) -> Iterator[Inputs]:
     """Accelerate training inside the context; afterwards the classifier computes as it did before.
 
-    Covers `trainer.dataset_on_gpu` and `compile`, and for bf16 on a CPU the faster attention, dropout and
-    positional convolution. Create the trainer inside the context: the classifier is on the device that trains, and
-    `arguments` suit the inputs.
+    Covers `trainer.dataset_on_gpu` and `compile`, on a CPU the memory that steps share, and for bf16 there the faster
+    attention, dropout and positional convolution. Create the trainer inside the context: the classifier is on the
+    device that trains, and `arguments` suit the inputs.
 
     Args:
         classifier: the model that is trained.
@@ -44,6 +45,7 @@ def accelerated(
     if options.dataset_on_gpu:
         inputs = move_to_gpu(inputs, arguments)
     with ExitStack() as stack:
+        stack.enter_context(keep_freed_memory(arguments.device))
         stack.enter_context(shard_layers(classifier, bool(arguments.fsdp)))
         stack.enter_context(use_attention(classifier, arguments.bf16))
         if options.compile:
