@@ -27,7 +27,8 @@ from ser.augmentation.noise import coloured_noise
 from ser.augmentation.rooms import simulate_response
 from ser.config import Augment, Train
 from ser.data import audio
-from ser.data.audio import SAMPLE_RATE, Int16
+from ser.data.audio import SAMPLE_RATE
+from ser.data.audio_file import Int16
 
 Effect = Callable[[torch.Tensor], torch.Tensor]
 

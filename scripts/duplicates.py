@@ -25,7 +25,8 @@ import soundfile
 import soxr
 
 from ser.data import duplicates
-from ser.data.audio import SAMPLE_RATE, Int16, load, resample, round_to_int16
+from ser.data.audio import SAMPLE_RATE, load, resample, round_to_int16
+from ser.data.audio_file import Int16
 from ser.data.duplicate_index import Tokens, choose_values, find_neighbours
 from ser.data.duplicates import CANDIDATE, VALUES, fingerprint
 from ser.data.parallel import cores

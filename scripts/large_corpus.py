@@ -22,7 +22,8 @@ import soundfile
 
 from ser.config import Corpus
 from ser.corpora.scanning import scan
-from ser.data.audio import SAMPLE_RATE, Int16, load
+from ser.data.audio import SAMPLE_RATE, load
+from ser.data.audio_file import Int16
 from ser.data.parallel import in_threads
 from ser.data.silence import speech_span
 

@@ -4,9 +4,9 @@ r"""Measure techniques of training that are no keys of `ser`, each against `ser 
         protocol=speaker_kfold 'seeds=[0,1]' tracking=none
 
 The words after `--` are those of `ser train`. Each recipe is trained in `OUT/NAME` by `ser`'s own command, with another
-trainer: scripts/recipe_trainers.py has their formulas and sources. `ema=0.999` gives another value than the recipe's
-own. The same command goes on where it was stopped; `--report-only` trains nothing. What is in `OUT` stays in the table
-and in Holm's correction, also where `--try` leaves it out.
+trainer: recipe_trainers.py and recipe_speakers.py have their formulas and sources. `ema=0.999` gives another value than
+the recipe's own. The same command goes on where it was stopped; `--report-only` trains nothing. What is in `OUT` stays
+in the table and in Holm's correction, also where `--try` leaves it out.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from recipe_trainers import RECIPES
+from recipe_speakers import Adversarial, Speaker
+from recipe_trainers import Ema, HeadFirst, LayerDecay, MeanOfLast, RDrop, Sam
 
 from ser import config, console, ending
 from ser.apps import CONFIGS, checked
@@ -38,6 +39,18 @@ from ser.runs.folder import RunFolder
 from ser.training import build
 from ser.training.trainer import EmotionTrainer
 
+RECIPES: dict[str, type[EmotionTrainer]] = {
+    "none": EmotionTrainer,
+    "ema": Ema,
+    "mean_of_last": MeanOfLast,
+    "layer_decay": LayerDecay,
+    "head_first": HeadFirst,
+    "r_drop": RDrop,
+    "sam": Sam,
+    "speaker": Speaker,
+    "adversarial": Adversarial,
+}
+"""What `--try` takes: the trainer of each technique."""
 SECONDS = ".cpu.json"
 """Behind the name of a recipe: its file of processor times, beside its folder, which holds nothing but runs."""
 UNFINISHED = {"UAR": "not finished"}

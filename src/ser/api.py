@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.config import Ensemble
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.inference.member import Member
 from ser.inference.predictions import Prediction as Prediction
 from ser.inference.predictor import Predictor

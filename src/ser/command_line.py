@@ -17,9 +17,10 @@ from omegaconf import OmegaConf
 
 from ser import ending
 from ser.completion import key_of
+from ser.config.nested import nested_keys
 from ser.config.old_keys import RENAMED, current_word
 from ser.config.paths import home_for_tilde, mapping_keys, path_keys
-from ser.errors import UserError, suggest
+from ser.errors import UserError, shortens, suggest
 
 PLAIN = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/][A-Za-z0-9_/.-]*")
 """Text that Hydra reads literally without quotes."""
@@ -109,7 +110,7 @@ class Line:
         """Raise a UserError for a key that does not exist; Hydra would check its value first."""
         key = re.split(r"[./@]", name.lstrip("+~"))[0]
         if not self.completing and key not in (*self.keys, *BESIDE):
-            near = suggest(key, self.keys)
+            near = suggest(key, self.keys) or suggest_inside(key, self.schema)
             raise UserError(f"Key '{key}' not in '{self.schema.__name__}'{near}; choices: {', '.join(self.keys)}")
 
     def following(self, key: str, rest: deque[str]) -> list[str]:
@@ -204,6 +205,18 @@ def literal(text: str, is_reference: Callable[[str], bool] = lambda inside: Fals
     text = INTERPOLATION.sub(escaped, text)
     inside = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + match[2].replace("'", "\\'"), text)
     return f"'{inside}'"
+
+
+def suggest_inside(name: str, schema: type[Any]) -> str:
+    """Return a suggestion of the key inside a part of the config that a name without its part stands for.
+
+    >>> from ser.config import Train
+    >>> suggest_inside("learning_rate", Train)
+    '; did you mean trainer.learning_rate?'
+    """
+    dotted = [(key.rpartition(".")[2], key) for key in nested_keys(schema)]
+    near = [key for last, key in dotted if last == name] or [key for last, key in dotted if shortens(name, last)]
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def check(words: list[str], keys: list[str]) -> None:

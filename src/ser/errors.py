@@ -92,13 +92,26 @@ def line_of(error: BaseException) -> str:
 
 
 def suggest(name: str, choices: Iterable[str], typed: str = "{}") -> str:
-    """Return a suggestion of the choice closest to a misspelt name; empty where none is close.
+    """Return a suggestion of the choice closest to a misspelt or shortened name; empty where none is close.
 
     >>> suggest("modle", ["model", "trainer"])
     '; did you mean model?'
+    >>> suggest("lr", ["warmup_ratio", "learning_rate"])
+    '; did you mean learning_rate?'
     """
-    close = get_close_matches(name, list(choices), n=1)
+    listed = list(choices)
+    close = [*get_close_matches(name, listed, n=1), *(choice for choice in listed if shortens(name, choice))]
     return f"; did you mean {typed.format(close[0])}?" if close else ""
+
+
+def shortens(name: str, choice: str) -> bool:
+    """Return whether a name is the initials of the words of a choice, or its last words.
+
+    >>> shortens("lr", "learning_rate"), shortens("epochs", "num_train_epochs"), shortens("rate", "l_rated")
+    (True, True, False)
+    """
+    words = choice.split("_")
+    return len(words) > 1 and (name == "".join(word[:1] for word in words) or choice.endswith(f"_{name}"))
 
 
 def shown(choices: str) -> list[str]:

@@ -12,7 +12,7 @@ from helpers.tiny_features import built, frozen, some
 
 from ser import config
 from ser.acceleration import feature_cache, frozen_layers
-from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
+from ser.acceleration.cached_features import CachedFeatureCollator, CachedFeatureDataset
 from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.config import Corpus
 from ser.data.batches import MINIMUM, scoring_batches

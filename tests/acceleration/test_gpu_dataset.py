@@ -9,7 +9,7 @@ from helpers.tiny_features import built, some
 from transformers import set_seed
 
 from ser.acceleration import feature_cache
-from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
+from ser.acceleration.cached_features import CachedFeatureCollator, CachedFeatureDataset
 from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.acceleration.gpu_dataset import (
     GpuCollator,

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 from conftest import tone
 
-from ser.data import audio
-from ser.data.audio import UnreadableAudio
+from ser.data import audio, audio_file
+from ser.data.containers import UnreadableAudio
 
 
 def test_stereo_clips_are_averaged_to_mono(tmp_path):
@@ -175,9 +175,9 @@ def test_float_samples_beyond_full_scale_are_refused_where_they_are_on_another_s
 
 
 def test_a_quiet_begin_does_not_hide_that_a_file_is_on_another_scale(tmp_path):
-    sound = np.concatenate([np.zeros(audio.BLOCK), tone(0.3) * 32768])
+    sound = np.concatenate([np.zeros(audio_file.BLOCK), tone(0.3) * 32768])
     soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="DOUBLE")
-    with pytest.raises(UnreadableAudio, match="full scale"), audio.open_audio(tmp_path / "a.wav"):
+    with pytest.raises(UnreadableAudio, match="full scale"), audio_file.open_audio(tmp_path / "a.wav"):
         pytest.fail("the first block could be answered")
 
 

@@ -10,7 +10,7 @@ from conftest import tone
 from helpers.encoded_audio import KINDS, encoded
 
 from ser.data import audio
-from ser.data.audio import UnreadableAudio
+from ser.data.containers import UnreadableAudio
 
 COPIES = 100
 """Of each container: 1300 broken files."""

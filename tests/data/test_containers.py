@@ -10,7 +10,7 @@ from conftest import tone
 from helpers.encoded_audio import KINDS, encoded
 
 from ser.data import audio, mpg123
-from ser.data.audio import UnreadableAudio
+from ser.data.containers import UnreadableAudio
 from ser.data.packets import frame_size
 
 """Container and subtype of libsndfile, by a name of ours."""

@@ -6,8 +6,8 @@ import pytest
 import soundfile
 from conftest import tone
 
-from ser.data import audio
-from ser.data.audio import UnreadableAudio
+from ser.data import audio_file
+from ser.data.containers import UnreadableAudio
 from ser.data.streams import WavFormat, mono_stream, read_wav_header
 
 RAW = WavFormat(16000, 1)
@@ -49,7 +49,7 @@ def test_a_wav_through_a_pipe_has_the_samples_of_the_file(subtype, container, tm
     path = tmp_path / "a.wav"
     stereo = np.stack([tone(0.02, 44100), tone(0.02, 44100, 330)], axis=1)
     soundfile.write(path, stereo, 44100, subtype=subtype, format=container)
-    samples, rate, channels = audio.decode(path)
+    samples, rate, channels = audio_file.decode(path)
     for size in (None, 0, 0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFF00, 2_000_000_000):
         content = path.read_bytes()
         form, samples_read = streamed(content if size is None else placeholder(content, size))

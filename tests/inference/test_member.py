@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import tone
 
-from ser.inference import member
+from ser.inference import checkpoint_member, member
 from ser.inference.member import MAX_BATCH_SAMPLES, Member, open_member
 from ser.models.outputs import Outputs
 
@@ -39,7 +39,7 @@ def test_batches_are_computed_side_by_side(counting, monkeypatch):
 
     order = [[1], [0], [3], [2]]
     logits = counting.compute_side_by_side(compute, order, [1600] * 4)
-    assert logits[:, 0].tolist() == [1, 0, 3, 2]
+    assert np.concatenate(logits)[:, 0].tolist() == [1, 0, 3, 2]
 
 
 @pytest.mark.parametrize(("samples", "workers"), [(100, 4), (MAX_BATCH_SAMPLES // 3, 3), (MAX_BATCH_SAMPLES, 1)])
@@ -72,3 +72,21 @@ def test_predictions_are_the_same_bit_for_bit_side_by_side_and_one_after_the_oth
     finally:
         torch.set_num_threads(before)
     assert np.array_equal(*results)
+
+
+def test_embeddings_are_computed_side_by_side_and_are_the_same_as_one_after_the_other(exported_run, monkeypatch):
+    opened = open_member(str(exported_run / "fold1"))
+    clips = [(32000 * tone(seconds)).astype(np.int16) for seconds in (0.5, 0.9, 0.5, 0.7, 1.4, 0.3)]
+    expected, vectors = opened.embed(clips, 2, frames=False)
+    both = Barrier(3, timeout=30)
+    compute = checkpoint_member.compute_logits_and_embeddings
+
+    def wait(*words, **named):
+        both.wait()
+        return compute(*words, **named)
+
+    monkeypatch.setattr(checkpoint_member, "compute_logits_and_embeddings", wait)
+    monkeypatch.setattr(member, "count_threads", lambda: 3)
+    probabilities, others = opened.embed(clips, 2, frames=False)
+    assert np.allclose(probabilities, expected, atol=1e-6)
+    assert np.allclose(others, vectors, atol=1e-5)

@@ -6,8 +6,9 @@ import pytest
 import soundfile
 from conftest import tone
 
-from ser.data import audio
-from ser.data.audio import SAMPLE_RATE, UnreadableAudio
+from ser.data import audio, audio_file
+from ser.data.audio import SAMPLE_RATE
+from ser.data.containers import UnreadableAudio
 from ser.data.streams import WavFormat
 from ser.inference.windows import cut_windows, read_file, read_stream
 
@@ -59,7 +60,7 @@ def test_a_window_is_there_before_the_next_block_is_asked_for():
 
 def test_a_file_in_blocks_has_the_samples_of_the_file_at_once(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "a.wav", noise(3), 48000)
-    monkeypatch.setattr(audio, "BLOCK", 1000)
+    monkeypatch.setattr(audio_file, "BLOCK", 1000)
     in_blocks = np.concatenate(list(read_file(tmp_path / "a.wav")))
     at_once = audio.load(tmp_path / "a.wav").samples
     assert np.array_equal(in_blocks, at_once)

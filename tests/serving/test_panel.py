@@ -4,7 +4,8 @@ from conftest import tone
 from helpers.toy_server import random_checkpoint, speech, wav
 
 from ser.config import Ensemble
-from ser.data.audio import UnreadableAudio, describe_oddity
+from ser.data.audio import describe_oddity
+from ser.data.containers import UnreadableAudio
 from ser.errors import UserError
 from ser.inference.predictions import Prediction, WindowPrediction
 from ser.inference.predictor import Predictor

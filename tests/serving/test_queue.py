@@ -109,6 +109,7 @@ def test_where_loading_fails_waiting_requests_are_refused_and_closing_raises_the
     with pytest.raises(Refused, match="the server is stopping"):
         asyncio.run(ask())
     assert failed == [True]
+    assert not queue.is_loaded
     with pytest.raises(UserError, match="broken"):
         queue.close()
 

@@ -8,7 +8,7 @@ from helpers.tiny_trainers import SHAPE
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, Wav2Vec2Config, Wav2Vec2FeatureExtractor, set_seed
 
-from ser.acceleration import feature_cache
+from ser.acceleration import cached_features, feature_cache
 from ser.acceleration.frozen_cnn import FrozenCnn
 from ser.data.dataset import WaveformCollator, WaveformDataset
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification
@@ -81,12 +81,12 @@ def fast(same, tmp_path, precision):
     extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
     cache = feature_cache.open_or_compute(model, extractor, clips, tmp_path / "features", dtype)
     FrozenCnn().install(model)
-    made = feature_cache.CachedFeatureDataset(cache, clips)
+    made = cached_features.CachedFeatureDataset(cache, clips)
     return losses(
         Fast(
             model=model,
             args=arguments,
-            data_collator=feature_cache.CachedFeatureCollator(cache),
+            data_collator=cached_features.CachedFeatureCollator(cache),
             train_dataset=made,
             eval_dataset=made,
             compute_metrics=validation_metrics,

@@ -20,15 +20,13 @@ import logging
 import shutil
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import Dataset
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser.acceleration.cpu_autocast import cpu_autocast
@@ -36,7 +34,7 @@ from ser.acceleration.frozen_cnn import FrozenCnn, is_frozen
 from ser.acceleration.frozen_part import FrozenPart
 from ser.console import progress
 from ser.data.audio import SAMPLE_RATE
-from ser.data.batches import MINIMUM, Numbers
+from ser.data.batches import MINIMUM
 from ser.data.dataset import WaveformCollator, WaveformDataset, collator_for
 from ser.errors import UserError
 from ser.files import replacing, write_json
@@ -99,67 +97,6 @@ class FeatureCache:
         if path in self._sums and zlib.crc32(frames.data) != self._sums.pop(path):
             raise UserError(f"{self._folder}: damaged (the frames of {path}); remove it, and it is computed again")
         return frames
-
-
-class FeatureExample(TypedDict):
-    frames: Frames
-    samples: int
-    """Length of the clip at 16 kHz."""
-    label: int
-    clip: int
-
-
-class CachedFeatureDataset(Dataset[FeatureExample]):
-    """A `WaveformDataset` whose audio is replaced by the cached output of the frozen part."""
-
-    def __init__(self, cache: FeatureCache, clips: WaveformDataset) -> None:
-        """Take clips that are in the cache, trimmed as they were for it."""
-        self._cache, self._clips, self._lengths = cache, clips, clips.lengths()
-        self._paths = [utterance.path for utterance in clips.utterances]
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, index: int) -> FeatureExample:
-        label = int(self._clips.labels()[index])
-        frames = self._cache.verified_frames(self._paths[index])
-        return {"frames": frames, "samples": int(self._lengths[index]), "label": label, "clip": index}
-
-    def lengths(self) -> Numbers:
-        """Return the samples of each clip at 16 kHz, `(clips,)`."""
-        return self._lengths
-
-    def labels(self) -> Numbers:
-        """Return the class index of each clip, `(clips,)`."""
-        return self._clips.labels()
-
-
-@dataclass(frozen=True)
-class CachedFeatureCollator:
-    """Pad cached features to the longest clip of the batch, for a classifier that takes them (`FrozenPart.install`).
-
-    Returns:
-        `input_values` `(batch, channels, frames)` in the type of the file, `attention_mask` `(batch, samples)` int64
-        and `labels` `(batch,)`, with the shapes and the mask that `WaveformCollator` and the part give. The padding is
-        the output for silence, because an encoder without a mask (a group norm in its CNN) attends to it.
-    """
-
-    cache: FeatureCache
-
-    def __call__(self, examples: Sequence[FeatureExample]) -> dict[str, torch.Tensor]:
-        silence = self.cache.silence
-        time = max(len(example["frames"]) for example in examples)
-        values = np.empty((len(examples), time, len(silence)), dtype=silence.dtype)
-        for row, example in zip(values, examples, strict=True):
-            row[: len(example["frames"])] = example["frames"]
-            row[len(example["frames"]) :] = silence
-        lengths = torch.tensor([example["samples"] for example in examples])
-        steps = torch.arange(max(MINIMUM, int(lengths.max())))
-        return {
-            "input_values": torch.from_numpy(values).view(self.cache.dtype).transpose(1, 2),
-            "attention_mask": (steps[None, :] < lengths[:, None]).long(),
-            "labels": torch.tensor([example["label"] for example in examples]),
-        }
 
 
 def open_or_compute(

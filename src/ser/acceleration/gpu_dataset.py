@@ -15,7 +15,8 @@ import torch
 from torch.utils.data import Dataset
 from transformers import TrainingArguments
 
-from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset, FeatureCache
+from ser.acceleration.cached_features import CachedFeatureCollator, CachedFeatureDataset
+from ser.acceleration.feature_cache import FeatureCache
 from ser.data.batches import MINIMUM, Numbers
 from ser.data.dataset import ExtractorCollator, WaveformCollator, WaveformDataset
 

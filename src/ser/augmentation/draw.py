@@ -17,7 +17,8 @@ from ser.augmentation import effects
 from ser.augmentation.noise import NoiseFolder, coloured_noise
 from ser.augmentation.rooms import ResponseFolder, simulate_response
 from ser.config import Augment
-from ser.data.audio import SAMPLE_RATE, SHORTEST, Int16
+from ser.data.audio import SAMPLE_RATE, SHORTEST
+from ser.data.audio_file import Int16
 from ser.data.batches import Numbers
 from ser.data.dataset import to_float
 from ser.data.silence import speech_span

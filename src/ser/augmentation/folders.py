@@ -8,7 +8,9 @@ import torch
 
 from ser.corpora.recordings import AUDIO_SUFFIXES, files_below
 from ser.data import audio
-from ser.data.audio import SILENCE, Span, UnreadableAudio
+from ser.data.audio import SILENCE
+from ser.data.audio_file import Span, decode, open_audio
+from ser.data.containers import UnreadableAudio
 from ser.errors import UserError
 
 log = logging.getLogger("ser")
@@ -60,7 +62,7 @@ class AudioFolder:
     def _list_pieces(self, name: str) -> list[Span]:
         """Return the spans of a recording; none where its header cannot be read."""
         try:
-            with audio.open_audio(self._folder / name) as file:
+            with open_audio(self._folder / name) as file:
                 seconds = file.frames / file.samplerate
         except (UnreadableAudio, OSError) as error:
             log.warning("%s=%s: %s is left out: %s", self._key, self._folder, name, error)
@@ -71,7 +73,7 @@ class AudioFolder:
     def _decode(self, index: int) -> torch.Tensor | None:
         name, span = self._pieces[index]
         try:
-            native, sample_rate, _ = audio.decode(self._folder / name, span)
+            native, sample_rate, _ = decode(self._folder / name, span)
         except (UnreadableAudio, OSError) as error:
             log.warning("%s=%s: %s is left out: %s", self._key, self._folder, name, error)
             return None

@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 from ser import config, console
 from ser.config import Engine
-from ser.data.audio import TOO_SHORT, UnreadableAudio
+from ser.data.audio import TOO_SHORT
+from ser.data.containers import UnreadableAudio
 from ser.data.engines import MapInOrder, open_engine
 from ser.data.parallel import count_threads
 from ser.data.streams import WavFormat

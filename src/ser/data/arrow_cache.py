@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ser.columns import match_texts
-from ser.data.audio import DECODED_BY, Int16
+from ser.data.audio import DECODED_BY
+from ser.data.audio_file import Int16
 from ser.data.shards import FACTS, SCHEMA, MissingShardError, Shard, read_index
 from ser.data.shards import UnusableCacheError as UnusableCacheError
 

@@ -15,7 +15,7 @@ from ser.corpora.labels import LabelMap
 from ser.corpora.recordings import Scan
 from ser.corpora.scanning import relabel
 from ser.data.arrow_cache import Clips, Indices
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.manifest import Utterance
 from ser.errors import UserError
 from ser.rows import Rows

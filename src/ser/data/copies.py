@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ser.config import Split
 from ser.data.arrow_cache import Clips
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.duplicates import MOST_COPIES, find_duplicates
 from ser.data.manifest import Utterance
 from ser.data.protocols import Splits

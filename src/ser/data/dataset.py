@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
-from ser.data.audio import SAMPLE_RATE, Int16
+from ser.data.audio import SAMPLE_RATE
+from ser.data.audio_file import Int16
 from ser.data.batches import MINIMUM, Numbers
 from ser.data.silence import speech_span
 

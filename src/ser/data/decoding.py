@@ -23,7 +23,8 @@ from ser.console import progress
 from ser.corpora.recordings import Recording, split_fragment
 from ser.data import audio, shards
 from ser.data.arrow_cache import AudioCache, Clips, Indices, match_rows, open_cache, put_in_order
-from ser.data.audio import DECODED_BY, UnreadableAudio
+from ser.data.audio import DECODED_BY
+from ser.data.containers import UnreadableAudio
 from ser.data.engines import open_engine
 from ser.data.parallel import in_threads
 from ser.data.shards import Row, Shard, UnusableCacheError

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.console import progress
-from ser.data.audio import SAMPLE_RATE, SILENCE, Int16
+from ser.data.audio import SAMPLE_RATE, SILENCE
+from ser.data.audio_file import Int16
 from ser.data.duplicate_index import TOKENS, Tokens, choose_values, find_neighbours
 from ser.data.parallel import in_threads
 

@@ -15,7 +15,8 @@ from ser.config import Corpus, SharedLabels
 from ser.corpora.facts import Facts
 from ser.data import audit, manifest
 from ser.data.arrow_cache import AudioCache, Clips, Indices, UnusableCacheError, open_cache
-from ser.data.audio import DECODER, Int16
+from ser.data.audio import DECODER
+from ser.data.audio_file import Int16
 from ser.data.combined import JoinedClips
 from ser.data.copies import Pair, near_pairs
 from ser.data.manifest import Utterance

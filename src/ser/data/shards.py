@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.errors import UserError
 from ser.files import replacing, write_json
 

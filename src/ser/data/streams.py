@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ser.data.audio import RATES, TRUNCATED, Int16, UnreadableAudio, check_scale, to_mono_int16
-from ser.data.containers import MAGICS, is_placeholder
+from ser.data.audio_file import RATES, Int16, check_scale, to_mono_int16
+from ser.data.containers import MAGICS, TRUNCATED, UnreadableAudio, is_placeholder
 
 HEADER = 2**20
 """Bytes of the chunks before the samples that are skipped at most: what sends more is no recorder."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.manifest import Utterance
 from ser.evaluation.predictions import SplitPredictions
 

@@ -8,7 +8,7 @@ import xxhash
 
 from ser.augmentation.effects import add_noise, change_speed, scale_level
 from ser.augmentation.noise import coloured_noise
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.evaluation.samples import to_int16, to_waveform
 from ser.evaluation.scoring import PredictClips
 from ser.models.arrays import Probabilities

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.dataset import to_float
 
 Waveform = torch.Tensor

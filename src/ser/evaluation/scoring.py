@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.batches import restore_order, scoring_batches
 from ser.data.dataset import Example, WaveformDataset, collator_for, iterate_batches
 from ser.data.manifest import Utterance

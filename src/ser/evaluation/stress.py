@@ -18,7 +18,8 @@ from ser import console
 from ser.augmentation.effects import add_noise, limit_to_telephone_band, quantize_mu_law, reverberate, scale_level
 from ser.augmentation.noise import coloured_noise
 from ser.augmentation.rooms import simulate_response
-from ser.data.audio import SAMPLE_RATE, Int16
+from ser.data.audio import SAMPLE_RATE
+from ser.data.audio_file import Int16
 from ser.data.manifest import Utterance
 from ser.evaluation.intervals import measure_recall
 from ser.evaluation.mp3 import BIT_RATE, through_mp3

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from ser import config
 from ser.corpora.labels import LabelMap
 from ser.data import manifest
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.groups import resolve_protocol
 from ser.data.manifest import Utterance
 from ser.data.preparation import open_or_prepare

@@ -9,7 +9,7 @@ import numpy as np
 
 from ser import config
 from ser.config import Ensemble, Split
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.audit import are_new_speakers
 from ser.data.manifest import Utterance
 from ser.data.prepared_corpus import CorpusClips, PreparedCorpus

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from ser.data.audio import SAMPLE_RATE, Int16
+from ser.data.audio import SAMPLE_RATE
+from ser.data.audio_file import Int16
 from ser.data.dataset import collator_for
 from ser.errors import UserError
 from ser.models.arrays import Logits

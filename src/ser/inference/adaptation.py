@@ -12,7 +12,7 @@ import torch
 
 from ser import config
 from ser.checksums import hash_samples
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.batches import restore_order
 from ser.errors import UserError
 from ser.inference.blocks import decode

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ser import config, console
 from ser.data import audio
-from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Int16, UnreadableAudio
+from ser.data.audio import SAMPLE_RATE, TOO_SHORT
+from ser.data.audio_file import Int16
+from ser.data.containers import UnreadableAudio
 from ser.data.parallel import in_threads
 from ser.files import printable
 from ser.inference.predictions import WindowPrediction, average
@@ -86,7 +88,7 @@ def predict_file(cfg: config.Predict, predictor: Predictor, recording: Recording
     is_empty = True
     try:
         blocks = read_file(readable_path(recording))
-        for one in predict_windows(recording.name, blocks, window, hop, predictor, cfg.batch_size):
+        for one in predict_windows(recording.name, blocks, window, hop, predictor, predictor.clips_at_once):
             is_empty = False
             yield one
         if is_empty:

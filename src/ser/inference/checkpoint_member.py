@@ -1,15 +1,18 @@
 """Prediction of clips with a fine-tuned checkpoint, in PyTorch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 from transformers import PreTrainedModel
 
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.batches import restore_order
 from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for
-from ser.inference.member import Member, split_batches
+from ser.inference.member import Member, Result, split_batches
 from ser.models import checkpoint
 from ser.models.architectures import depends_on_padding
 from ser.models.arrays import Embedding, Probabilities
@@ -43,20 +46,36 @@ class CheckpointMember(Member):
     def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
         """Predict clips; see `Member.predict`."""
         order, make, lengths = self.plan_batches(clips, batch_size)
-        if default_device().type == "cpu":
-            computed = self.compute_side_by_side(
-                lambda batch: compute_logits(self.classifier, [make(batch)]), order, lengths
-            )
-        else:
-            computed = compute_logits(self.classifier, map(make, order))
-        return restore_order(self.to_probabilities(computed), order)
+        computed = self.map_batches(lambda batches: compute_logits(self.classifier, batches), order, make, lengths)
+        return restore_order(self.to_probabilities(np.concatenate(computed)), order)
 
     def embed(self, clips: Sequence[Int16], batch_size: int, frames: bool) -> tuple[Probabilities, list[Embedding]]:
         """Predict and embed clips; see `Member.embed`."""
-        order, batches = self.make_batches(clips, batch_size)
-        computed, embeddings = compute_logits_and_embeddings(self.classifier, batches, frames)
-        by_clip = dict(zip((index for batch in order for index in batch), embeddings, strict=True))
-        return restore_order(self.to_probabilities(computed), order), [by_clip[index] for index in range(len(clips))]
+        order, make, lengths = self.plan_batches(clips, batch_size)
+        compute = partial(compute_logits_and_embeddings, self.classifier, frames=frames)
+        logits, embeddings = zip(*self.map_batches(compute, order, make, lengths), strict=True)
+        by_clip = dict(zip(chain.from_iterable(order), chain.from_iterable(embeddings), strict=True))
+        probabilities = restore_order(self.to_probabilities(np.concatenate(logits)), order)
+        return probabilities, [by_clip[index] for index in range(len(clips))]
+
+    def map_batches(
+        self,
+        compute: Callable[[Iterable[Batch]], Result],
+        order: Sequence[list[int]],
+        make: Callable[[list[int]], Batch],
+        lengths: Sequence[int],
+    ) -> list[Result]:
+        """Return the results of batches in their order: of each by itself on a CPU, of all together on a GPU.
+
+        Args:
+            compute: Returns the result of some batches.
+            order: The clip indices of each batch.
+            make: Makes the batch of these indices.
+            lengths: Samples of each clip.
+        """
+        if default_device().type == "cpu":
+            return self.compute_side_by_side(lambda batch: compute([make(batch)]), order, lengths)
+        return [compute(map(make, order))]
 
     def make_batches(self, clips: Sequence[Int16], batch_size: int) -> tuple[list[list[int]], Iterator[Batch]]:
         """Return the clip indices of each batch, and the batches; without padding where it would change predictions."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ser.config import Ensemble
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.errors import UserError
 from ser.garbage import keep_imported
 from ser.inference.member import Member, is_exported, locate, open_member

@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ser.data.audio import SAMPLE_RATE, Int16
+from ser.data.audio import SAMPLE_RATE
+from ser.data.audio_file import Int16
 from ser.data.batches import scoring_batches
 from ser.data.parallel import count_threads, map_side_by_side
 from ser.data.silence import cut_silence
@@ -17,6 +18,8 @@ from ser.garbage import keep_imported
 from ser.models.arrays import Embedding, Logits, Probabilities
 from ser.models.file_names import EXPORTED, local_path
 from ser.models.outputs import Outputs
+
+Result = TypeVar("Result")
 
 MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
 """Most samples of a batch, including padding; attention needs more memory for few long clips than for many short."""
@@ -69,21 +72,21 @@ class Member(ABC):
         """
 
     def compute_side_by_side(
-        self, compute: Callable[[list[int]], Logits], order: Sequence[list[int]], lengths: Sequence[int]
-    ) -> Logits:
-        """Return the logits of batches `(clips, emotions)`, one after the other.
+        self, compute: Callable[[list[int]], Result], order: Sequence[list[int]], lengths: Sequence[int]
+    ) -> list[Result]:
+        """Return the results of batches in their order.
 
         Batches are computed side by side, with the cores shared out among them: the matrices of one are too small for
         several cores. They hold no more samples together than one batch may.
 
         Args:
-            compute: Returns the logits of the clips with these indices.
+            compute: Returns the result of the clips with these indices.
             order: The indices of each batch, from the shortest to the longest clips.
             lengths: Samples of each clip.
         """
         largest = max(len(batch) * lengths[batch[-1]] for batch in order)
         workers = max(1, min(count_threads(), len(order), MAX_BATCH_SAMPLES // max(largest, 1)))
-        return np.concatenate(map_side_by_side(compute, order, workers, len(order)))
+        return map_side_by_side(compute, order, workers, len(order))
 
     def cut_silence(self, clips: Sequence[Int16]) -> list[Int16]:
         """Return the clips as the model was trained on them."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ser.data.audio import Int16
+from ser.data.audio_file import Int16
 from ser.data.batches import restore_order
 from ser.data.model_inputs import PREPARE, Array, Preprocessing
 from ser.errors import UserError
@@ -58,8 +58,8 @@ class OnnxMember(Member):
         equal = self.about["batches"] == ONE_LENGTH or self.about["prepare"] != "waveform"
         lengths = [len(clip) for clip in spoken]
         order = self.separate_short(spoken, split_batches(lengths, batch_size, equal))
-        computed = self.compute_side_by_side(lambda batch: self.run([spoken[index] for index in batch]), order, lengths)
-        return restore_order(self.to_probabilities(computed), order)
+        logits = self.compute_side_by_side(lambda batch: self.run([spoken[index] for index in batch]), order, lengths)
+        return restore_order(self.to_probabilities(np.concatenate(logits)), order)
 
     def separate_short(self, clips: Sequence[Int16], batches: Iterable[list[int]]) -> list[list[int]]:
         """Return the batches with each clip that may be shorter than a frame of the encoder alone.

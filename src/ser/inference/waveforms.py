@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.data import audio
-from ser.data.audio import RATES, SAMPLE_RATE, SHORTEST, TOO_SHORT, Int16, UnreadableAudio
+from ser.data.audio import SAMPLE_RATE, SHORTEST, TOO_SHORT
+from ser.data.audio_file import RATES, Int16, check_scale, to_mono_int16
+from ser.data.containers import UnreadableAudio
 from ser.errors import UserError
 
 Clip: TypeAlias = str | os.PathLike[str] | npt.NDArray[Any]
@@ -58,8 +60,8 @@ def decode_array(samples: npt.NDArray[Any], sample_rate: float | None, max_secon
         raise UnreadableAudio("it has no samples")
     if len(frames) > max_seconds * sample_rate:
         raise UnreadableAudio(f"it is longer than max_seconds={max_seconds:g} s")
-    audio.check_scale(frames)
-    resampled = audio.resample(audio.to_mono_int16(frames), sample_rate)
+    check_scale(frames)
+    resampled = audio.resample(to_mono_int16(frames), sample_rate)
     if len(resampled) < SHORTEST * SAMPLE_RATE:
         raise UnreadableAudio(TOO_SHORT)
     return resampled

@@ -9,16 +9,8 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 import soxr
 
-from ser.data.audio import (
-    SAMPLE_RATE,
-    SHORTEST,
-    Int16,
-    Source,
-    describe_oddity,
-    iterate_mono_blocks,
-    open_audio,
-    round_to_int16,
-)
+from ser.data.audio import SAMPLE_RATE, SHORTEST, describe_oddity, round_to_int16
+from ser.data.audio_file import Int16, Source, iterate_mono_blocks, open_audio
 from ser.data.streams import WavFormat, mono_stream
 from ser.inference.predictions import WindowPrediction
 from ser.inference.predictor import Predictor
@@ -46,7 +38,7 @@ def read_file(source: Source) -> Iterator[Int16]:
     """Yield the 16 kHz samples of `ser.data.audio.load` in blocks, without the whole file in memory.
 
     Raises:
-        UnreadableAudio: See `ser.data.audio.open_audio`.
+        UnreadableAudio: See `ser.data.audio_file.open_audio`.
     """
     with open_audio(source) as file:
         yield from resample_blocks(iterate_mono_blocks(file), int(file.samplerate))

@@ -7,7 +7,8 @@ from pathlib import Path
 import soundfile
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ser.data.audio import SAMPLE_RATE, Int16
+from ser.data.audio import SAMPLE_RATE
+from ser.data.audio_file import Int16
 from ser.reports.formats import duration, percent, reach
 
 

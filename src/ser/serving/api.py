@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ser.data.audio import Content, UnreadableAudio
+from ser.data.audio_file import Content
+from ser.data.containers import UnreadableAudio
 from ser.errors import UserError
 from ser.files import printable
 from ser.inference.output_format import OutputFormat

@@ -8,7 +8,7 @@ from typing import Literal
 import gradio as gr
 from jinja2 import FileSystemLoader
 
-from ser.data.audio import UnreadableAudio
+from ser.data.containers import UnreadableAudio
 from ser.reports.formats import rate
 from ser.reports.rendering import template_environment
 from ser.serving.model_summary import ModelSummary

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from ser.data.audio import Content
+from ser.data.audio_file import Content
 from ser.inference.predictions import WindowPrediction, average
 from ser.reports.formats import duration
 from ser.serving.service import PredictionService

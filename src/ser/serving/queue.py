@@ -44,7 +44,9 @@ class RequestQueue:
 
     @property
     def is_loaded(self) -> bool:
-        return self.loading is not None and self.loading.done()
+        """Whether what `load` loads is there; not where it failed."""
+        loading = self.loading
+        return loading is not None and loading.done() and not loading.cancelled() and loading.exception() is None
 
     @contextmanager
     def slot(self) -> Iterator[None]:

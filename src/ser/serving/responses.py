@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ser.data.audio import UnreadableAudio
+from ser.data.containers import UnreadableAudio
 from ser.errors import UserError
 
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from ser.config.use import check_window
 from ser.data import audio
-from ser.data.audio import SAMPLE_RATE, TOO_SHORT, Content, Int16, UnreadableAudio
+from ser.data.audio import SAMPLE_RATE, TOO_SHORT
+from ser.data.audio_file import Content, Int16
+from ser.data.containers import UnreadableAudio
 from ser.errors import UserError
 from ser.inference.predictions import Prediction, WindowPrediction
 from ser.inference.predictor import Predictor
@@ -50,7 +52,7 @@ class PredictionService:
         """Predict each window of a recording.
 
         Raises:
-            UnreadableAudio: See `ser.data.audio.open_audio`; or the recording is too long or too short.
+            UnreadableAudio: See `ser.data.audio_file.open_audio`; or the recording is too long or too short.
             UserError: Window or hop is out of range.
         """
         check_window(window, hop, self.max_seconds)
@@ -68,7 +70,7 @@ class PredictionService:
 
     def predict_blocks(self, blocks: Iterable[Int16], window: float, hop: float) -> Iterator[WindowPrediction]:
         with model_errors():
-            yield from predict_windows(NAME, blocks, window, hop, self.predictor, self.predictor.batch_size)
+            yield from predict_windows(NAME, blocks, window, hop, self.predictor, self.predictor.clips_at_once)
 
     def limit(self, blocks: Iterable[Int16]) -> Iterator[Int16]:
         """Yield the blocks of a recording; raise UnreadableAudio when it exceeds `max_minutes`."""

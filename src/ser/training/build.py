@@ -12,7 +12,7 @@ from transformers import IntervalStrategy, PreTrainedModel, PrinterCallback
 
 from ser import config
 from ser.acceleration.accelerated import accelerated
-from ser.acceleration.feature_cache import CachedFeatureCollator
+from ser.acceleration.cached_features import CachedFeatureCollator
 from ser.acceleration.flops import flops_per_clip
 from ser.augmentation.draw import Augmenter
 from ser.data.prepared_corpus import PreparedCorpus

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from ser import config
 from ser.acceleration import feature_cache, frozen_layers
-from ser.acceleration.feature_cache import CachedFeatureCollator, CachedFeatureDataset
+from ser.acceleration.cached_features import CachedFeatureCollator, CachedFeatureDataset
 from ser.acceleration.frozen_cnn import FrozenCnn, can_cache, is_frozen
 from ser.acceleration.frozen_part import FrozenPart
 from ser.acceleration.gpu_dataset import Inputs
