@@ -53,3 +53,14 @@ def test_a_single_worker_computes_in_its_callers_thread_and_several_keep_the_ord
     others = map_side_by_side(lambda number: (number, threading.get_ident()), range(20), 2)
     assert [number for number, _ in others] == list(range(20))
     assert here not in {thread for _, thread in others}
+
+
+@pytest.mark.parametrize(("items", "threads"), [(1, [4]), (2, [2, 2]), (4, [1] * 4)])
+def test_the_threads_of_pytorch_are_shared_out_among_no_more_workers_than_there_are_items(items, threads):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        assert map_side_by_side(lambda _: torch.get_num_threads(), iter(range(items)), 4) == threads
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)

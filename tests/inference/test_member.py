@@ -42,8 +42,11 @@ def test_batches_are_computed_side_by_side(counting, monkeypatch):
     assert np.concatenate(logits)[:, 0].tolist() == [1, 0, 3, 2]
 
 
-@pytest.mark.parametrize(("samples", "workers"), [(100, 4), (MAX_BATCH_SAMPLES // 3, 3), (MAX_BATCH_SAMPLES, 1)])
-def test_batches_side_by_side_hold_no_more_samples_than_one_may(samples, workers, counting, monkeypatch):
+@pytest.mark.parametrize(
+    ("samples", "workers"),
+    [(100, 4), (MAX_BATCH_SAMPLES * 2 // 3, 3), (MAX_BATCH_SAMPLES, 2), (MAX_BATCH_SAMPLES + 1, 1)],
+)
+def test_batches_side_by_side_hold_no_more_samples_than_two_of_the_largest(samples, workers, counting, monkeypatch):
     used = [1]
 
     def in_threads(compute, order, at_once, threads):

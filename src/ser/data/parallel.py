@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -71,15 +71,17 @@ def map_side_by_side(
     """Return the results in order, of so many threads with the threads of PyTorch shared out among them.
 
     Args:
-        function: The function. A single worker computes it in this thread.
+        function: The function. A single worker, or a single item, is computed in this thread with all of them.
         items: Its arguments.
-        workers: The number of threads.
+        workers: The number of threads, at most; there are no more of them than items.
         at_once: The items of a block, as of `in_threads`; 0: eight a thread.
     """
-    if workers == 1:
-        return list(map(function, items))
-    with sharing_threads(workers):
-        return list(in_threads(function, items, at_once or 8 * workers, workers))
+    remaining = iter(items)
+    first = list(islice(remaining, workers))
+    if len(first) < 2:
+        return list(map(function, chain(first, remaining)))
+    with sharing_threads(len(first)):
+        return list(in_threads(function, chain(first, remaining), at_once or 8 * len(first), len(first)))
 
 
 def cores() -> int:

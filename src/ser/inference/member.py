@@ -23,6 +23,8 @@ Result = TypeVar("Result")
 
 MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
 """Most samples of a batch, including padding; attention needs more memory for few long clips than for many short."""
+MAX_SAMPLES_SIDE_BY_SIDE = 2 * MAX_BATCH_SAMPLES
+"""Most samples of the batches that are computed at the same time."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Member(ABC):
         """Return the results of batches in their order.
 
         Batches are computed side by side, with the cores shared out among them: the matrices of one are too small for
-        several cores. They hold no more samples together than one batch may.
+        several cores. They hold `MAX_SAMPLES_SIDE_BY_SIDE` together at the most.
 
         Args:
             compute: Returns the result of the clips with these indices.
@@ -85,7 +87,7 @@ class Member(ABC):
             lengths: Samples of each clip.
         """
         largest = max(len(batch) * lengths[batch[-1]] for batch in order)
-        workers = max(1, min(count_threads(), len(order), MAX_BATCH_SAMPLES // max(largest, 1)))
+        workers = max(1, min(count_threads(), len(order), MAX_SAMPLES_SIDE_BY_SIDE // max(largest, 1)))
         return map_side_by_side(compute, order, workers, len(order))
 
     def cut_silence(self, clips: Sequence[Int16]) -> list[Int16]:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from ser import console
 from ser.config import Ensemble
 from ser.data.audio_file import Int16
-from ser.data.parallel import count_side_by_side
 from ser.errors import UserError
 from ser.garbage import keep_imported
 from ser.inference.member import Member, is_exported, locate, open_member
@@ -103,11 +102,6 @@ class Predictor:
     def labels(self) -> list[str]:
         """The emotions in the order of the probabilities."""
         return self.members[0].labels
-
-    @property
-    def clips_at_once(self) -> int:
-        """Number of clips that keep all cores busy: a batch for each."""
-        return self.batch_size * count_side_by_side()
 
     def load(self) -> None:
         """Load what predictions need, where the members were opened without it; see `Member.load`."""

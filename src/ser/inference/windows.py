@@ -19,6 +19,9 @@ log = logging.getLogger("ser")
 
 Item = TypeVar("Item")
 
+TOGETHER = 240
+"""Seconds of windows that are predicted together, of which 8 MB of samples are kept."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -106,6 +109,15 @@ def predict_windows(
         predictions = predictor.predict([one.samples for one in some])
         for one, prediction in zip(some, predictions, strict=True):
             yield WindowPrediction(name, *one.seconds, prediction, warning=describe_oddity(one.samples))
+
+
+def count_at_once(window: float, batch_size: int) -> int:
+    """Return how many windows of a file are predicted together: several batches of short ones, so that no core waits.
+
+    >>> count_at_once(4.0, batch_size=8), count_at_once(60.0, batch_size=8)
+    (60, 8)
+    """
+    return max(batch_size, int(TOGETHER / window))
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
