@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import HubertConfig, HubertForCTC, Wav2Vec2FeatureExtractor
 
 from ser import config
 from ser.corpora.ravdess import EMOTIONS
@@ -20,6 +22,7 @@ SHAPE = dict(
 )
 
 
+BACKBONE = {key: value for key, value in SHAPE.items() if key not in ("num_labels", "classifier_proj_size")}
 LAYER_NORM = dict(feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True)
 
 
@@ -30,6 +33,23 @@ def model_config(pretrained, **settings):
         gradient_checkpointing=False, encoder_config={},
     )  # fmt: skip
     return config.Model(**{**values, **settings})
+
+
+def publish_ctc(folder):
+    """A speech recogniser in the hub's layout: encoder and CTC head, float16, as large ones are often stored."""
+    torch.manual_seed(0)
+    model = HubertForCTC(HubertConfig(**BACKBONE, **LAYER_NORM, vocab_size=32, layerdrop=0.3)).half()
+    model.save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(folder)
+    return folder
+
+
+def remove_tensors(folder, part):
+    """Remove the tensors with a part of a name from the weights of a folder."""
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if part not in name}
+    assert len(kept) < len(tensors)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 BATCH_DEPENDENT = ("wav2vec2-base", "data2vec", "moonshine")
