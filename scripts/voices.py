@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from ser import console
+from ser import console, ending
 from ser.evaluation.intervals import measure_recall
 from ser.inference.adaptation import pool, read_head
 from ser.inference.checkpoint_member import CheckpointMember
@@ -134,4 +134,5 @@ def describe(row: Row, emotions: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    with ending.in_one_line():
+        main()
