@@ -17,7 +17,7 @@ from ser.inference.predictions import WindowPrediction, average
 from ser.inference.predictor import Predictor
 from ser.inference.recordings import Recording, Recordings
 from ser.inference.timeline_folder import TimelineFolder
-from ser.inference.windows import chunks, count_at_once, predict_windows, read_file
+from ser.inference.windows import chunks, predict_windows, read_file
 
 log = logging.getLogger("ser")
 
@@ -88,9 +88,7 @@ def predict_file(cfg: config.Predict, predictor: Predictor, recording: Recording
     is_empty = True
     try:
         blocks = read_file(readable_path(recording))
-        for one in predict_windows(
-            recording.name, blocks, window, hop, predictor, count_at_once(window, cfg.batch_size)
-        ):
+        for one in predict_windows(recording.name, blocks, window, hop, predictor):
             is_empty = False
             yield one
         if is_empty:

@@ -19,8 +19,8 @@ log = logging.getLogger("ser")
 
 Item = TypeVar("Item")
 
-TOGETHER = 240
-"""Seconds of windows that are predicted together, of which 8 MB of samples are kept."""
+SECONDS_AT_ONCE = 240
+"""Length in seconds, added up, of the windows of a file that are predicted together; their samples take 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def cut_windows(blocks: Iterable[Int16], window: float, hop: float) -> Iterator[
 
 
 def predict_windows(
-    name: str, blocks: Iterable[Int16], window: float, hop: float, predictor: Predictor, at_once: int
+    name: str, blocks: Iterable[Int16], window: float, hop: float, predictor: Predictor, at_once: int | None = None
 ) -> Iterator[WindowPrediction]:
     """Predict the windows of a recording.
 
@@ -103,21 +103,14 @@ def predict_windows(
         window: Length of a window, in seconds.
         hop: Seconds from the start of one window to the start of the next.
         predictor: The predictor of the windows.
-        at_once: Number of windows that are predicted together; 1 predicts each as soon as it is read.
+        at_once: Number of windows that are predicted together. 1 predicts each as soon as it is read; None predicts
+            several batches of short ones together, so that no core waits.
     """
+    at_once = at_once or max(predictor.batch_size, int(SECONDS_AT_ONCE / window))
     for some in chunks(cut_windows(blocks, window, hop), at_once):
         predictions = predictor.predict([one.samples for one in some])
         for one, prediction in zip(some, predictions, strict=True):
             yield WindowPrediction(name, *one.seconds, prediction, warning=describe_oddity(one.samples))
-
-
-def count_at_once(window: float, batch_size: int) -> int:
-    """Return how many windows of a file are predicted together: several batches of short ones, so that no core waits.
-
-    >>> count_at_once(4.0, batch_size=8), count_at_once(60.0, batch_size=8)
-    (60, 8)
-    """
-    return max(batch_size, int(TOGETHER / window))
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

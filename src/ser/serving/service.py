@@ -15,7 +15,7 @@ from ser.data.containers import UnreadableAudio
 from ser.errors import UserError
 from ser.inference.predictions import Prediction, WindowPrediction
 from ser.inference.predictor import Predictor
-from ser.inference.windows import count_at_once, predict_windows, read_file
+from ser.inference.windows import predict_windows, read_file
 from ser.serving.responses import Refused
 
 NAME = "-"
@@ -70,8 +70,8 @@ class PredictionService:
 
     def predict_blocks(self, blocks: Iterable[Int16], window: float, hop: float) -> Iterator[WindowPrediction]:
         with model_errors():
-            at_once = count_at_once(window, self.predictor.batch_size)
-            yield from predict_windows(NAME, blocks, window, hop, self.predictor, at_once)
+            # A batch at a time: a server that stops, or a recording that is too long, waits for no more than one.
+            yield from predict_windows(NAME, blocks, window, hop, self.predictor, self.predictor.batch_size)
 
     def limit(self, blocks: Iterable[Int16]) -> Iterator[Int16]:
         """Yield the blocks of a recording; raise UnreadableAudio when it exceeds `max_minutes`."""
