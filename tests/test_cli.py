@@ -33,6 +33,7 @@ from ser import apps, cli
         ),
         (["train", "trainer.lr=1e-4"], "trainer.lr: Key 'lr' not in 'Trainer'; did you mean learning_rate?"),
         (["train", "learning_rate=1e-4"], "Key 'learning_rate' not in 'Train'; did you mean trainer.learning_rate?"),
+        (["train", "lr=1e-4"], "Key 'lr' not in 'Train'; did you mean model.lora_rank or trainer.learning_rate?"),
         (["train", "epochs=4"], "Key 'epochs' not in 'Train'; did you mean trainer.num_train_epochs?"),
         (["train", "model.freeze=all"], "model.freeze=all: choices: cnn, encoder, none, layers:N"),
         (["train", "model=[tiny"], "no viable alternative"),

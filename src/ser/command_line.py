@@ -208,7 +208,7 @@ def literal(text: str, is_reference: Callable[[str], bool] = lambda inside: Fals
 
 
 def suggest_inside(name: str, schema: type[Any]) -> str:
-    """Return a suggestion of the key inside a part of the config that a name without its part stands for.
+    """Return a suggestion of the keys inside parts of the config that a name without its part may stand for.
 
     >>> from ser.config import Train
     >>> suggest_inside("learning_rate", Train)
@@ -216,7 +216,7 @@ def suggest_inside(name: str, schema: type[Any]) -> str:
     """
     dotted = [(key.rpartition(".")[2], key) for key in nested_keys(schema)]
     near = [key for last, key in dotted if last == name] or [key for last, key in dotted if shortens(name, last)]
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def check(words: list[str], keys: list[str]) -> None:
