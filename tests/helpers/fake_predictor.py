@@ -22,6 +22,7 @@ class FakePredictor:
 
     def __init__(self, embeds=False):
         self.members, self.labels, self.embeds = [Member()], LABELS, embeds
+        self.batch_size = 8
 
     def predict(self, clips):
         batch = sum(int(np.abs(clip.astype(int)).sum()) for clip in clips)
