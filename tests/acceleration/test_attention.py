@@ -3,7 +3,8 @@ import torch
 from helpers.tiny_trainers import SHAPE
 from transformers import Wav2Vec2Config, WavLMConfig, set_seed
 
-from ser.acceleration.attention import MASKED_SDPA, use_attention
+from ser.acceleration import attention
+from ser.acceleration.attention import BLOCKED, MASKED_SDPA, use_attention, use_blocks
 from ser.models.classifiers import Wav2Vec2ForSequenceClassification, WavLMForSequenceClassification
 
 
@@ -49,3 +50,36 @@ def test_a_mask_that_is_always_given_changes_no_answer(lengths, classifier):
         with torch.inference_mode():
             answers.append(classifier(clips, mask).logits)
     assert torch.allclose(*answers, atol=1e-6)
+
+
+@pytest.mark.parametrize("lengths", [(6000, 6000), (6000, 4000)])
+@pytest.mark.parametrize("block", [1, 2 * 2 * 18 * 5, 2**20])
+def test_attention_in_blocks_of_any_size_equals_that_of_pytorch(block, lengths, classifier, monkeypatch):
+    monkeypatch.setattr(attention, "onednn_computes_fp32_matmul", lambda: True)
+    monkeypatch.setattr(attention, "BLOCK", block)
+    clips = torch.randn(2, 6000)
+    mask = (torch.arange(6000) < torch.tensor(lengths)[:, None]).long()
+    with torch.inference_mode():
+        expected = classifier(clips, mask).logits
+        use_blocks(classifier)
+        computed = classifier(clips, mask).logits
+    assert classifier.config._attn_implementation == BLOCKED
+    assert not torch.equal(computed, expected)  # PyTorch's own code did not compute them
+    assert torch.allclose(computed, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("why", ["gradients", "a long clip", "MKL"])
+def test_attention_in_blocks_is_left_to_pytorch_where_it_does_not_suit(why, classifier, monkeypatch):
+    monkeypatch.setattr(attention, "LONGEST", 5 if why == "a long clip" else 1024)
+    monkeypatch.setattr(attention, "onednn_computes_fp32_matmul", lambda: why != "MKL")
+    clips = torch.randn(2, 6000)
+    with torch.set_grad_enabled(why == "gradients"):
+        expected = classifier(clips).logits
+        use_blocks(classifier)
+        assert torch.equal(classifier(clips).logits, expected)
+
+
+def test_an_encoder_that_has_only_its_own_code_keeps_it_in_prediction():
+    classifier = WavLMForSequenceClassification(WavLMConfig(**SHAPE)).to("meta")
+    use_blocks(classifier)
+    assert classifier.config._attn_implementation == "eager"

@@ -27,7 +27,7 @@ OUTPUTS = ["a.csv", "a.jsonl", "a.parquet", "a/"]
 def small(monkeypatch):
     """A fake predictor, blocks of 2 recordings, shards of 4 rows, and a journal that is written after each block."""
     fake_predictor.install(monkeypatch)
-    monkeypatch.setattr(blocks, "AT_ONCE", 2)
+    monkeypatch.setattr(blocks, "recordings_at_once", lambda predictor: 2)
     monkeypatch.setattr(shards, "ROWS", 4)
     monkeypatch.setattr(shards, "BUFFERED", 3)
     monkeypatch.setattr(journal, "SAVE_EVERY", 0)

@@ -159,7 +159,7 @@ def predict_into(folder, engine, checkpoint, recordings, caplog, *overrides):
 def test_a_node_that_is_lost_while_it_predicts_changes_no_prediction_and_no_message(
     nodes, checkpoint, recordings, tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr(blocks, "AT_ONCE", 2)
+    monkeypatch.setattr(blocks, "recordings_at_once", lambda predictor: 2)
     expected = predict_into(tmp_path / "local", "local", checkpoint, recordings, caplog)
     with ThreadPoolExecutor(1) as pool:
         killed = pool.submit(nodes.kill)  # as soon as it is at work
@@ -178,7 +178,7 @@ def test_windows_are_predicted_by_the_cluster_as_by_this_process(cluster, checkp
 def test_an_interrupted_prediction_is_continued_whichever_engine_began_it(
     first, second, cluster, checkpoint, recordings, tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr(blocks, "AT_ONCE", 2)
+    monkeypatch.setattr(blocks, "recordings_at_once", lambda predictor: 2)
     given = checkpoint, recordings, caplog
     expected, _ = predict_into(tmp_path / "whole", "local", *given)
     with monkeypatch.context() as patch:

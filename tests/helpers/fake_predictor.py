@@ -16,6 +16,9 @@ class Member:
     name = "fake"
     folder = Path("fake")
 
+    def weights_size(self):
+        return 0
+
 
 class FakePredictor:
     """The last digits of a prediction are those of its batch, as those of a network are."""

@@ -8,6 +8,10 @@ import torch
 MAX_ERROR = 1e-5
 """Largest error of a product, relative to its largest value, that counts as float32's; that is about 1e-6."""
 
+SWITCH: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+ONEDNN = "bf16"
+"""The precision at which PyTorch asks oneDNN; it need not be what oneDNN computes in."""
+
 CACHE_LIMITS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
 """Settings of oneDNN and of PyTorch's own layer above it."""
 
@@ -32,13 +36,17 @@ def enable_onednn_fp32_matmul() -> bool:
     Returns:
         Whether oneDNN computes from now on.
     """
-    switch: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = switch.fp32_precision
-    switch.fp32_precision = "bf16"
+    before = SWITCH.fp32_precision
+    SWITCH.fp32_precision = ONEDNN
     if matmul_error() <= MAX_ERROR:
         return True
-    switch.fp32_precision = before
+    SWITCH.fp32_precision = before
     return False
+
+
+def onednn_computes_fp32_matmul() -> bool:
+    """Return whether oneDNN computes matrix products, `enable_onednn_fp32_matmul` having asked it to."""
+    return bool(SWITCH.fp32_precision == ONEDNN)
 
 
 def matmul_error() -> float:

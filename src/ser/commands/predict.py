@@ -121,7 +121,7 @@ def predict_blocks(
 ) -> Generator[Block, None, None]:
     """Yield the predictions of the recordings behind the first `done`."""
     if cfg.engine is Engine.ray:
-        return predict_on_workers(cfg, recordings, done, timelines, map_in_order)
+        return predict_on_workers(cfg, predictor, recordings, done, timelines, map_in_order)
     if cfg.window is None:
         return predict_whole(cfg, predictor, recordings, done)
     return predict_sliding(cfg, predictor, recordings, done, timelines)

@@ -24,9 +24,13 @@ log = logging.getLogger("ser")
 ADVICE = "lower batch_size={}, max_seconds or window"
 """Where the memory does not suffice."""
 
-AT_ONCE = 64
+AT_ONCE, AT_ONCE_BY_SMALL = 64, 256
 """Recordings of a block, which are decoded before they are put into batches of similar length. A command continues at
 the end of a block, so that its batches, and with them the last digits, are those of an uninterrupted command."""
+SMALL = 100e6
+"""Bytes of the weights of a small model: an encoder of 25 M parameters. More of its recordings have the same length, so
+that its batches are larger: 9.1 ms a clip of RAVDESS with 256, 11.3 ms with 64 (Moonshine-tiny, two EPYC cores,
+2026-11-28). A large model gains less, and would take minutes for what a stopped command has to compute again."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,20 @@ class Block:
     """Of all of them, in order; they may be computed while they are taken, before the next block."""
 
 
+def recordings_at_once(predictor: Predictor) -> int:
+    """Return the number of recordings of a block."""
+    weights = sum(member.weights_size() for member in predictor.members)
+    return AT_ONCE_BY_SMALL if weights <= SMALL else AT_ONCE
+
+
 def predict_whole(
     cfg: config.Predict, predictor: Predictor, recordings: Recordings, done: int
 ) -> Generator[Block, None, None]:
     """Yield one prediction for each of the recordings behind the first `done`, with a progress bar."""
+    at_once = recordings_at_once(predictor)
     decoded = in_threads(partial(decode, max_seconds=cfg.max_seconds), recordings[done:], AT_ONCE)
     with console.progress(decoded, "Predicting", len(recordings), done, "recordings") as shown:
-        for some in chunks(shown, AT_ONCE):
+        for some in chunks(shown, at_once):
             predictions = predict_clips(predictor, some)
             log_problems(predictions)
             yield Block([recording.name for recording, _ in some], predictions)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedModel
 
+from ser.acceleration.attention import use_blocks
 from ser.data.audio_file import Int16
 from ser.data.batches import restore_order
 from ser.data.dataset import Example, ExtractorCollator, WaveformCollator, collator_for
@@ -41,6 +42,8 @@ class CheckpointMember(Member):
         """Take an opened checkpoint."""
         trim = audio_config(opened.stamp).trim
         collator = collator_for(opened.extractor)
+        if default_device().type == "cpu":
+            use_blocks(opened.classifier)
         return cls(name, folder, trim, opened.outputs, opened.stamp, opened.classifier, collator)
 
     def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:

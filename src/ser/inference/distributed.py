@@ -22,10 +22,15 @@ from ser.out_of_memory import explaining_out_of_memory
 
 
 def predict_on_workers(
-    cfg: config.Predict, recordings: Recordings, done: int, timelines: TimelineFolder | None, map_in_order: MapInOrder
+    cfg: config.Predict,
+    predictor: Predictor,
+    recordings: Recordings,
+    done: int,
+    timelines: TimelineFolder | None,
+    map_in_order: MapInOrder,
 ) -> Generator[Block, None, None]:
     """Yield the blocks of `predict_whole` or `predict_sliding`, with a progress bar."""
-    size = blocks.AT_ONCE if cfg.window is None else 1
+    size = blocks.recordings_at_once(predictor) if cfg.window is None else 1
     tasks = chunks(map(make_absolute, recordings[done:]), size)
     predicted = chain.from_iterable(map_in_order(partial(predict_task, send_config(cfg), count_threads()), tasks))
     with console.progress(predicted, "Predicting", len(recordings), done, "recordings") as shown:

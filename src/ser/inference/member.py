@@ -45,6 +45,10 @@ class Member(ABC):
         """The emotions in the order of this model."""
         return self.outputs.labels
 
+    def weights_size(self) -> int:
+        """Return the bytes of its weights, which tell roughly how long a prediction takes."""
+        return sum(file.stat().st_size for file in self.folder.glob("*.safetensors"))
+
     def load(self) -> None:  # noqa: B027  # most members have nothing left to load
         """Load what predictions need; nothing where that was done when the member was opened.
 

@@ -29,6 +29,8 @@ ONE_LENGTH = "clips of one length"
 class OnnxMember(Member):
     """The model in a folder of `ser export`."""
 
+    file: Path
+    """The ONNX file."""
     session: Any
     """onnxruntime's."""
     about: dict[str, Any]
@@ -49,7 +51,11 @@ class OnnxMember(Member):
         preprocessing = Preprocessing(about["shortest"], about["do_normalize"], filters)
         outputs = Outputs([str(label) for label in about["labels"]], about["activation"])
         session, stamp = open_session(model), dict(about.get("trained_on") or {})
-        return cls(given, folder, about["trim"], outputs, stamp, session, about, preprocessing)
+        return cls(given, folder, about["trim"], outputs, stamp, model, session, about, preprocessing)
+
+    def weights_size(self) -> int:
+        """Return the bytes of its file, and of the one beside it that has the weights of a large model."""
+        return sum(file.stat().st_size for file in self.folder.glob(f"{self.file.name}*"))
 
     def predict(self, clips: Sequence[Int16], batch_size: int) -> Probabilities:
         """Predict clips; see `Member.predict`."""
