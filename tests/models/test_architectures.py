@@ -103,6 +103,11 @@ def test_more_layers_than_there_are_end_the_run_in_a_line(published):
         built(published["whisper"], num_layers=4)
 
 
+def test_an_encoder_that_takes_features_cannot_normalise_a_waveform(published):
+    with pytest.raises(UserError, match=r"model\.do_normalize=true: .* takes no waveform"):
+        built(published["whisper"], do_normalize=True)
+
+
 @pytest.mark.parametrize("freeze", ["cnn", "encoder", "none", "layers:2"])
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_one_step_changes_exactly_what_is_trained(name, freeze, published):

@@ -42,6 +42,27 @@ def test_the_norm_of_the_cnn_decides_whether_a_mask_is_made(ctc):
     assert extractor.return_attention_mask is True
 
 
+@pytest.mark.parametrize("pretrained", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_waveform_is_normalised_where_the_run_asks_for_it_and_the_saved_checkpoint_says_so(
+    wanted, pretrained, ctc, tmp_path
+):
+    shape = {} if pretrained else {"encoder_config": {"model_type": "wav2vec2", **BACKBONE, **LAYER_NORM}}
+    classifier, extractor = checkpoint.build(
+        model_config(ctc if pretrained else None, do_normalize=wanted, **shape), EMOTIONS
+    )
+    checkpoint.save(classifier, extractor, tmp_path / "saved", {})
+    assert checkpoint.open_checkpoint(tmp_path / "saved").extractor.do_normalize is wanted
+
+
+def test_without_a_wish_a_waveform_is_normalised_as_the_pretrained_checkpoint_says(ctc):
+    for brought in (True, False):
+        preprocessor = ctc / "preprocessor_config.json"
+        preprocessor.write_text(json.dumps({**json.loads(preprocessor.read_text()), "do_normalize": brought}))
+        _, extractor = checkpoint.build(model_config(ctc), EMOTIONS)
+        assert extractor.do_normalize is brought
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"layerdorp": 0.0}, "layerdorp.*no such setting"), ({"hidden_size": 64}, "of another shape")],

@@ -44,11 +44,28 @@ def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, 
     settings.update(head_config(model, architecture, labels))
     if model.pretrained is None:
         log.info("model %s: random weights, nothing pretrained", model.name)
-        return build_random_classifier(model, architecture, settings), architecture.default_extractor(settings)
+        classifier = build_random_classifier(model, architecture, settings)
+        return classifier, set_normalization(architecture.default_extractor(settings), model, architecture)
     may_be_new = HEAD + architecture.untrained
     classifier, new = load_exactly(model.pretrained, settings, architecture, may_be_new, cut)
     log.info("encoder %s loaded; new tensors: %s", model.pretrained, ", ".join(sorted(new)))
-    return classifier, load_extractor(model.pretrained, settings)
+    return classifier, set_normalization(load_extractor(model.pretrained, settings), model, architecture)
+
+
+def set_normalization(
+    extractor: SequenceFeatureExtractor, model: config.Model, architecture: Architecture
+) -> SequenceFeatureExtractor:
+    """Set what `model.do_normalize` asks of a feature extractor, and return it.
+
+    Raises:
+        UserError: the encoder takes features, which are normalised already.
+    """
+    if model.do_normalize is None:
+        return extractor
+    if architecture.takes_features:
+        raise UserError(f"model.do_normalize={str(model.do_normalize).lower()}: {model.name} takes no waveform")
+    extractor.do_normalize = model.do_normalize
+    return extractor
 
 
 def cut_layers(model: config.Model, architecture: Architecture, settings: PretrainedConfig) -> range:
