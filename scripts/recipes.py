@@ -28,7 +28,8 @@ from ser.apps import CONFIGS, checked
 from ser.command_line import hydra_words
 from ser.commands.train import train
 from ser.comparison.blocks import paired_tests, protocol_key
-from ser.comparison.tables import p_value, percent, table
+from ser.comparison.formats import p_value, percent
+from ser.comparison.tables import table
 from ser.errors import UserError
 from ser.evaluation.metrics import confusion_matrix, unweighted_average_recall
 from ser.evaluation.significance import adjust_holm

@@ -34,6 +34,7 @@ LEAVES = (
     "columns",
     "console",
     "ending",
+    "error_line",
     "errors",
     "extras",
     "files",

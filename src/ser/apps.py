@@ -22,7 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ser import config, ending, help, launching, processes
+from ser import config, ending, error_line, help, launching, processes
 from ser.command_line import hydra_words
 from ser.config.choices import CONFIGS
 from ser.config.paths import expand_home, given_paths
@@ -168,7 +168,7 @@ def app(stage: str, jobs: Jobs) -> Callable[[], Any]:
             error, name = blame_given_path(raised, paths), swept(hydra_cfg.overrides.task)
             jobs.failed.append((name, error))
             if hydra_cfg.mode is RunMode.MULTIRUN:
-                ending.tell(error, name)
+                error_line.tell(error, name)
             return math.nan
 
     return decorated(stage, task)

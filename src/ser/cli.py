@@ -6,7 +6,7 @@ Nothing heavy is imported here: Ctrl-C ends a command in one line while its impo
 import os
 import sys
 
-from ser import ending
+from ser import ending, error_line
 from ser.garbage import keep_imported
 
 COMMANDS = {
@@ -46,7 +46,7 @@ def main() -> None:
             from ser.errors import suggest
 
             near = suggest(name.replace("_", "-"), COMMANDS, "`ser {}`")
-            ending.say(f"no command {name!r}{near}; choices: {', '.join(COMMANDS)}")
+            error_line.say(f"no command {name!r}{near}; choices: {', '.join(COMMANDS)}")
             sys.exit(1)
 
 

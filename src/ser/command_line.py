@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
-from ser import ending
+from ser import error_line
 from ser.completion import key_of
 from ser.config.nested import nested_keys
 from ser.config.old_keys import RENAMED, current_word
@@ -102,7 +102,7 @@ class Line:
         if current != word and not self.completing:
             old, new = (key_of(one.partition("=")[0]) for one in (word, current))
             if old not in self.old_names:
-                ending.say(f"{old} is called {new} now; the next release no longer takes the old name")
+                error_line.say(f"{old} is called {new} now; the next release no longer takes the old name")
             self.old_names.add(old)
         return current
 

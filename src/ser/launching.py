@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ser import ending
+from ser import error_line
 from ser.command_line import literal
 from ser.errors import Interrupted, UserError, explain
 from ser.extras import check_installed
@@ -74,7 +74,7 @@ class Sweep:
     """The swept overrides of each job."""
     command: str
     """The command that writes the report on all jobs; empty where they are not parts of one run."""
-    tracebacks: bool = field(default_factory=lambda: ending.TRACEBACK_WANTED)
+    tracebacks: bool = field(default_factory=lambda: error_line.TRACEBACK_WANTED)
 
     def log(self, number: int) -> Path:
         return self.folder / f"{number}.log"
@@ -133,7 +133,7 @@ class Sweep:
             Interrupted: Ctrl-C or SIGTERM.
         """
         last = len(self.jobs) - 1
-        ending.say(f"{len(self.jobs)} jobs by {self.launcher}; their output: {self.log(0)} to {last}.log")
+        error_line.say(f"{len(self.jobs)} jobs by {self.launcher}; their output: {self.log(0)} to {last}.log")
         fault = ""
         try:
             with open_cluster(self.launcher):
@@ -157,7 +157,7 @@ class Sweep:
         ended = {number: self.read_status(number) for number in range(len(self.jobs))}
         failed = [number for number, status in ended.items() if status != 0]
         for number in failed:
-            ending.say(self.explain_failure(number, ended[number]))
+            error_line.say(self.explain_failure(number, ended[number]))
         if failed or fault:
             names = "; ".join(self.jobs[number] for number in failed)
             again = " The same command runs them again." if self.stage == "train" and not fault else ""

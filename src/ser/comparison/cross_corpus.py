@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from ser.comparison.tables import percent
+from ser.comparison.formats import percent
 from ser.errors import UserError
 from ser.evaluation.intervals import bootstrap_intervals
 from ser.evaluation.metrics import confusion_matrix, summarize

@@ -24,10 +24,11 @@ from ser.config.enums import (
     Tracker,
 )
 from ser.config.model import Audio, Model
+from ser.config.predict import Predict
 from ser.config.protocol import Protocol
 from ser.config.stages import AUTO, Compare, Evaluate, PrepareData, Train
 from ser.config.trainer import Tracking, Trainer
-from ser.config.use import Export, Hub, Predict, Push, Serve
+from ser.config.use import Export, Hub, Push, Serve
 
 __all__ = [
     "AUTO",

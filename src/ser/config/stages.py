@@ -11,10 +11,11 @@ from ser.config.enums import Audit, Engine, Ensemble, Split
 from ser.config.identity import INCIDENTAL
 from ser.config.model import Audio, Model
 from ser.config.paths import PATH, PATHS
+from ser.config.predict import as_list
 from ser.config.protocol import Protocol
 from ser.config.ranges import CHOICES, RANGE, Range, check_ranges, number, spell
 from ser.config.trainer import Tracking, Trainer
-from ser.config.use import Hub, as_list
+from ser.config.use import Hub
 from ser.errors import UserError
 
 AUTO = "auto"

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ser import config, console, ending, processes
+from ser import config, console, ending, error_line, processes
 from ser.data.groups import resolve_protocol
 from ser.data.prepared_corpus import PreparedCorpus, open_prepared
 from ser.data.protocols import Splits, identify_splits, split_corpus
@@ -59,7 +59,7 @@ def follow(cfg: config.Train, group: Group) -> float:
     Raises:
         FailedElsewhereError: The first process has ended with an error, which it prints.
     """
-    ending.stay_silent()
+    error_line.stay_silent()
     logging.getLogger("ser").handlers = [logging.NullHandler()]
     while (order := group.receive())["kind"] == processes.RUN:
         train_along(cfg, order, group)
@@ -133,5 +133,5 @@ def fail_once(group: Group) -> Iterator[None]:
         yield
     except Exception as error:
         if group.is_first_to_fail():
-            ending.say(processes.describe_failure(error, group.rank))
+            error_line.say(processes.describe_failure(error, group.rank))
         raise FailedElsewhereError("this process has printed the reason, or another one") from error

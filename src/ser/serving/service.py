@@ -7,7 +7,7 @@ from threading import Event
 
 import numpy as np
 
-from ser.config.use import check_window
+from ser.config.predict import check_window
 from ser.data import audio
 from ser.data.audio import SAMPLE_RATE, TOO_SHORT
 from ser.data.audio_file import Content, Int16
