@@ -55,7 +55,8 @@ def attend_in_blocks(
     """
     frames, size = query.shape[-2:]
     suits = key.shape == query.shape and frames <= LONGEST and not torch.is_grad_enabled()
-    if not (suits and onednn_computes_fp32_matmul()):
+    is_boolean = attention_mask is None or attention_mask.dtype == torch.bool  # an encoder may make a mask of its own
+    if not (suits and is_boolean and onednn_computes_fp32_matmul()):
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     keys = (key * (size**-0.5 if scaling is None else scaling)).transpose(2, 3)
     rows = max(1, BLOCK // query[..., 0].numel())
