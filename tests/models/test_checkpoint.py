@@ -55,6 +55,14 @@ def test_a_waveform_is_normalised_where_the_run_asks_for_it_and_the_saved_checkp
     assert checkpoint.open_checkpoint(tmp_path / "saved").extractor.do_normalize is wanted
 
 
+def test_another_normalisation_than_that_of_the_pretrained_checkpoint_is_logged(ctc, caplog):
+    with caplog.at_level("INFO", logger="ser"):
+        checkpoint.build(model_config(ctc, do_normalize=True), EMOTIONS)
+        checkpoint.build(model_config(ctc, do_normalize=False), EMOTIONS)
+    logged = [message for message in caplog.messages if "do_normalize" in message]
+    assert logged == ["model.do_normalize = false (the extractor brings true)"]
+
+
 def test_without_a_wish_a_waveform_is_normalised_as_the_pretrained_checkpoint_says(ctc):
     for brought in (True, False):
         preprocessor = ctc / "preprocessor_config.json"

@@ -64,6 +64,9 @@ def set_normalization(
         return extractor
     if architecture.takes_features:
         raise UserError(f"model.do_normalize={str(model.do_normalize).lower()}: {model.name} takes no waveform")
+    if extractor.do_normalize != model.do_normalize:
+        brought = str(extractor.do_normalize).lower()
+        log.info("model.do_normalize = %s (the extractor brings %s)", str(model.do_normalize).lower(), brought)
     extractor.do_normalize = model.do_normalize
     return extractor
 
