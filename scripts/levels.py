@@ -12,20 +12,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from tabulate import tabulate
+from tested_clips import describe_recall, open_tested
 
 from ser import console, ending
-from ser.data.dataset import Example, Samples, to_float
-from ser.evaluation.intervals import measure_recall
+from ser.augmentation.effects import scale_level
+from ser.data.audio import round_to_int16
+from ser.data.dataset import Example, Samples
+from ser.evaluation.samples import to_waveform
 from ser.inference.checkpoint_member import CheckpointMember
-from ser.models import checkpoint
 from ser.models.forward import compute_logits
-from ser.models.hub import find_checkpoint
-from ser.runs.trained_data import load_trained_data
 
 WAYS = ("float samples", "16 bits", "16 bits, group norm + 1e-12")
 NEXT_TO_NOTHING = 1e-12
@@ -51,7 +49,10 @@ def main(words: Sequence[str] | None = None) -> None:
     for run in args.runs:
         labels = predict_levels(Path(run), args.data_dir, args.decibels, pooled)
     rows = [
-        [f"{level:+g} dB" if level else "as recorded", *(score(pooled, (level, way), labels) for way in WAYS)]
+        [
+            f"{level:+g} dB" if level else "as recorded",
+            *(describe_recall(pooled.truth, pooled.predictions[level, way], labels, pooled.speakers) for way in WAYS),
+        ]
         for level in args.decibels
     ]
     print(tabulate(rows, ["UAR", *WAYS], "github"))
@@ -60,27 +61,19 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def predict_levels(run: Path, data_dir: str | None, decibels: Sequence[float], pooled: Pooled) -> int:
     """Add the predictions of the tested clips of a run, and return the number of its labels."""
-    folder = find_checkpoint(str(run))
-    _, prepared, splits = load_trained_data(checkpoint.stamp_of(folder), folder, None, data_dir)
-    member = CheckpointMember.from_checkpoint(str(run))
-    clips = [prepared.audio.samples(place) for place in prepared.indices(splits.test).tolist()]
-    spoken = [to_float(clip) for clip in member.cut_silence(clips)]
-    pooled.truth += [member.labels.index(row.emotion) for row in splits.test]
-    pooled.speakers += [row.speaker for row in splits.test]
+    member, rows, clips = open_tested(run, data_dir)
+    spoken = [to_waveform(clip) for clip in member.cut_silence(clips)]
+    pooled.truth += [member.labels.index(row.emotion) for row in rows]
+    pooled.speakers += [row.speaker for row in rows]
     for level in decibels:
-        scaled: list[Samples] = [clip * np.float32(10 ** (level / 20)) for clip in spoken]
-        rounded: list[Samples] = [round_to_int16(clip) for clip in scaled]
+        scaled = [scale_level(waveform, level).numpy() for waveform in spoken]
+        rounded = [round_to_int16(clip * 32768) for clip in scaled]
         found = [predict(member, scaled), predict(member, rounded)]
         with adding_next_to_nothing(member.classifier):
             found.append(predict(member, rounded))
         for way, predicted in zip(WAYS, found, strict=True):
             pooled.predictions.setdefault((level, way), []).extend(predicted)
     return len(member.labels)
-
-
-def round_to_int16(clip: Any) -> Any:
-    """Return float samples as a file of 16 bits has them; louder than full scale they are clipped."""
-    return np.clip(np.round(clip * 32768), -32768, 32767).astype(np.int16)
 
 
 def predict(member: CheckpointMember, clips: Sequence[Samples]) -> list[int]:
@@ -102,13 +95,6 @@ def adding_next_to_nothing(classifier: torch.nn.Module) -> Iterator[None]:
     finally:
         for norm, eps in zip(norms, before, strict=True):
             norm.eps = eps
-
-
-def score(pooled: Pooled, key: tuple[float, str], labels: int) -> str:
-    """Return the UAR and its 95 % interval over speakers."""
-    recall = measure_recall(pooled.truth, pooled.predictions[key], range(labels), pooled.speakers)
-    share, low, high = (100 * value for value in recall[1:])
-    return f"{share:.1f} % [{low:.1f}, {high:.1f}]"
 
 
 if __name__ == "__main__":

@@ -16,12 +16,10 @@ from typing import Any
 
 import numpy as np
 from tabulate import tabulate
+from tested_clips import describe_recall, open_tested
 
 from ser import console, ending
-from ser.evaluation.intervals import measure_recall
 from ser.inference.adaptation import pool, read_head
-from ser.inference.checkpoint_member import CheckpointMember
-from ser.models import checkpoint
 from ser.models.adaptation import (
     LABELLED_STRENGTH,
     UNLABELLED_STRENGTH,
@@ -29,8 +27,6 @@ from ser.models.adaptation import (
     fit_labelled,
     match_prior,
 )
-from ser.models.hub import find_checkpoint
-from ser.runs.trained_data import load_trained_data
 
 
 @dataclass(frozen=True)
@@ -79,15 +75,12 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def read_speakers(run: Path, data_dir: str | None) -> tuple[list[Speaker], Sequence[str]]:
     """Embed the clips of the tested speakers of a run."""
-    folder = find_checkpoint(str(run))
-    _, prepared, splits = load_trained_data(checkpoint.stamp_of(folder), folder, None, data_dir)
-    member = CheckpointMember.from_checkpoint(str(run))
+    member, rows, clips = open_tested(run, data_dir)
     head, found = read_head(member), []
-    for name in splits.test.distinct("speaker"):
-        rows = splits.test.where(splits.test.matches("speaker", [name]))
-        clips = [prepared.audio.samples(place) for place in prepared.indices(rows).tolist()]
-        labels = np.array([member.labels.index(row.emotion) for row in rows])
-        found.append(Speaker(name, head, pool(member, clips, 16), labels))
+    labels = np.array([member.labels.index(row.emotion) for row in rows])
+    for name in rows.distinct("speaker"):
+        own = np.flatnonzero(rows.matches("speaker", [name]))
+        found.append(Speaker(name, head, pool(member, [clips[place] for place in own], 16), labels[own]))
     return found, member.labels
 
 
@@ -123,11 +116,7 @@ def adapt(speaker: Speaker, chosen: Any, kind: str) -> LinearHead:
 
 def describe(row: Row, emotions: int) -> list[str]:
     """Return the UAR before and after with 95 % intervals over speakers, and how many speakers gain and lose."""
-    cells = []
-    for predictions in (row.before, row.after):
-        recall = measure_recall(row.truth, predictions, range(emotions), row.speakers)
-        share, low, high = (100 * value for value in recall[1:])
-        cells.append(f"{share:.1f} % [{low:.1f}, {high:.1f}]")
+    cells = [describe_recall(row.truth, predicted, emotions, row.speakers) for predicted in (row.before, row.after)]
     truth, before, after, names = map(np.array, (row.truth, row.before, row.after, row.speakers))
     gains = [np.sum((after == truth)[names == name]) - np.sum((before == truth)[names == name]) for name in set(names)]
     return [*cells, f"{sum(gain > 0 for gain in gains)}, {sum(gain < 0 for gain in gains)}"]

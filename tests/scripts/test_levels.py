@@ -1,24 +1,17 @@
 """scripts/levels.py: the score of runs at other levels of the recordings."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from helpers.scripts import import_script
 from helpers.toys import clips, saved
 
 from ser.inference.member import open_member
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "levels.py"
 
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("levels_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script(monkeypatch):
+    return import_script(monkeypatch, "levels")
 
 
 def test_runs_are_measured_on_their_tested_clips_at_each_level(script, exported_run, data_dir, capsys):
@@ -45,4 +38,4 @@ def test_the_constant_of_a_group_norm_is_back_after_the_measurement(script):
 
 
 def test_samples_of_16_bits_are_clipped_at_full_scale(script):
-    assert script.round_to_int16(np.array([0.5, 2.0, -2.0])).tolist() == [16384, 32767, -32768]
+    assert script.round_to_int16(32768 * np.array([0.5, 2.0, -2.0])).tolist() == [16384, 32767, -32768]

@@ -1,22 +1,15 @@
 """scripts/voices.py: what `ser adapt` gains on the other clips of a speaker."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from helpers.scripts import import_script
 
 from ser.models.adaptation import LinearHead
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "voices.py"
 
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("voices_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script(monkeypatch):
+    return import_script(monkeypatch, "voices")
 
 
 def shifted_speaker(script, clips=6, shift=4.0):

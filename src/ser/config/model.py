@@ -29,7 +29,7 @@ class Model:
     do_normalize: bool | None = None
     """Bring each clip to zero mean and unit variance before the encoder, as preprocessor_config.json of the saved
     checkpoint then says; null: as the pretrained checkpoint does it. Moonshine does not, and its group norm adds a
-    constant to the variance, in which quiet clips are lost: at -30 dB 55 % of RAVDESS are recognised, else 74 %."""
+    constant to the variance, in which quiet clips are lost: 30 dB quieter, UAR on RAVDESS falls from 73 to 53 %."""
     weighted_layer_sum: bool = MISSING
     """Pool a learned weighted sum of all layers (SUPERB, arXiv 2105.01051) instead of the last layer."""
     classifier_proj_size: int = number(least=1)

@@ -53,7 +53,7 @@ def predict_whole(
 ) -> Generator[Block, None, None]:
     """Yield one prediction for each of the recordings behind the first `done`, with a progress bar."""
     at_once = recordings_at_once(predictor)
-    decoded = in_threads(partial(decode, max_seconds=cfg.max_seconds), recordings[done:], AT_ONCE)
+    decoded = in_threads(partial(decode, max_seconds=cfg.max_seconds), recordings[done:], at_once)
     with console.progress(decoded, "Predicting", len(recordings), done, "recordings") as shown:
         for some in chunks(shown, at_once):
             predictions = predict_clips(predictor, some)

@@ -40,34 +40,27 @@ def build(model: config.Model, labels: Sequence[str]) -> tuple[PreTrainedModel, 
     settings = encoder_config(model)
     source = model.pretrained or f"model '{model.name}'"
     architecture = find_architecture(settings, source)
+    if model.do_normalize is not None and architecture.takes_features:
+        raise UserError(f"model.do_normalize={str(model.do_normalize).lower()}: {model.name} takes no waveform")
     cut = cut_layers(model, architecture, settings)
     settings.update(head_config(model, architecture, labels))
     if model.pretrained is None:
         log.info("model %s: random weights, nothing pretrained", model.name)
         classifier = build_random_classifier(model, architecture, settings)
-        return classifier, set_normalization(architecture.default_extractor(settings), model, architecture)
+        return classifier, set_normalization(architecture.default_extractor(settings), model.do_normalize)
     may_be_new = HEAD + architecture.untrained
     classifier, new = load_exactly(model.pretrained, settings, architecture, may_be_new, cut)
     log.info("encoder %s loaded; new tensors: %s", model.pretrained, ", ".join(sorted(new)))
-    return classifier, set_normalization(load_extractor(model.pretrained, settings), model, architecture)
+    return classifier, set_normalization(load_extractor(model.pretrained, settings), model.do_normalize)
 
 
-def set_normalization(
-    extractor: SequenceFeatureExtractor, model: config.Model, architecture: Architecture
-) -> SequenceFeatureExtractor:
-    """Set what `model.do_normalize` asks of a feature extractor, and return it.
-
-    Raises:
-        UserError: the encoder takes features, which are normalised already.
-    """
-    if model.do_normalize is None:
-        return extractor
-    if architecture.takes_features:
-        raise UserError(f"model.do_normalize={str(model.do_normalize).lower()}: {model.name} takes no waveform")
-    if extractor.do_normalize != model.do_normalize:
-        brought = str(extractor.do_normalize).lower()
-        log.info("model.do_normalize = %s (the extractor brings %s)", str(model.do_normalize).lower(), brought)
-    extractor.do_normalize = model.do_normalize
+def set_normalization(extractor: SequenceFeatureExtractor, wanted: bool | None) -> SequenceFeatureExtractor:
+    """Let a feature extractor normalise waveforms or not, and return it; None leaves it as it is."""
+    if wanted is not None and extractor.do_normalize != wanted:
+        log.info(
+            "model.do_normalize = %s (the extractor brings %s)", *(str(one).lower() for one in (wanted, not wanted))
+        )
+        extractor.do_normalize = wanted
     return extractor
 
 
